@@ -1,0 +1,76 @@
+"""The one list of what a plan can name.
+
+A line here and one new file add a step, metric, objective, source, format, benchmark or checkpoint
+kind. Names carry a version; a plan may leave it out and gets the newest, and the resolved plan
+stores it. Nothing is imported until it is used, so listing the catalog costs nothing.
+
+Other packages add entries through entry points in the group ``gradus.<section>``, e.g.
+``[project.entry-points."gradus.metrics"]``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CATALOG: Final[dict[str, dict[str, str]]] = {
+    "steps": {
+        "baseline.v1": "gradus.steps.baseline:Baseline",
+        "prompt.v1": "gradus.steps.prompt:Prompt",
+        "finetune.v1": "gradus.steps.finetune:Finetune",
+        "quantize.v1": "gradus.steps.quantize:Quantize",
+        "evaluate.v1": "gradus.steps.evaluate:Evaluate",
+    },
+    "objectives": {
+        "classify.v1": "gradus.objectives.classify:Classify",
+    },
+    "sources": {
+        "hub.v1": "gradus.sources.hub:Hub",
+        "folder.v1": "gradus.sources.folder:Folder",
+        "file.v1": "gradus.sources.file:File",
+        "package.v1": "gradus.sources.package:Package",
+        "gguf.v1": "gradus.sources.gguf:Gguf",
+    },
+    "formats": {
+        "jsonl.v1": "gradus.data.formats.jsonl:Jsonl",
+        "csv.v1": "gradus.data.formats.delimited:Csv",
+        "tsv.v1": "gradus.data.formats.delimited:Tsv",
+        "folders.v1": "gradus.data.formats.folders:Folders",
+    },
+    "metrics": {
+        "accuracy.v1": "gradus.metrics.accuracy:Accuracy",
+        "balanced_accuracy.v1": "gradus.metrics.balanced_accuracy:BalancedAccuracy",
+        "precision.v1": "gradus.metrics.precision:Precision",
+        "precision_macro.v1": "gradus.metrics.precision:PrecisionMacro",
+        "precision_micro.v1": "gradus.metrics.precision:PrecisionMicro",
+        "precision_weighted.v1": "gradus.metrics.precision:PrecisionWeighted",
+        "recall.v1": "gradus.metrics.recall:Recall",
+        "recall_macro.v1": "gradus.metrics.recall:RecallMacro",
+        "recall_micro.v1": "gradus.metrics.recall:RecallMicro",
+        "recall_weighted.v1": "gradus.metrics.recall:RecallWeighted",
+        "f1.v1": "gradus.metrics.f1:F1",
+        "f1_macro.v1": "gradus.metrics.f1:F1Macro",
+        "f1_micro.v1": "gradus.metrics.f1:F1Micro",
+        "f1_weighted.v1": "gradus.metrics.f1:F1Weighted",
+        "mcc.v1": "gradus.metrics.mcc:Mcc",
+        "log_loss.v1": "gradus.metrics.log_loss:LogLoss",
+        "ece.v1": "gradus.metrics.ece:Ece",
+        "latency_p50_ms.v1": "gradus.metrics.latency:LatencyP50",
+        "latency_p95_ms.v1": "gradus.metrics.latency:LatencyP95",
+        "throughput_texts_s.v1": "gradus.metrics.throughput:Throughput",
+        "peak_memory_mb.v1": "gradus.metrics.memory:PeakMemory",
+        "size_mb.v1": "gradus.metrics.size:Size",
+        "parity_kl.v1": "gradus.metrics.parity:ParityKl",
+        "parity_flips.v1": "gradus.metrics.parity:ParityFlips",
+    },
+    "benchmarks": {
+        "classify.v1": "gradus.benchmarks.classify:ClassifyBenchmark",
+        "cost.v1": "gradus.benchmarks.cost:CostBenchmark",
+        "parity.v1": "gradus.benchmarks.parity:ParityBenchmark",
+    },
+    "kinds": {
+        "transformer.v1": "gradus.predict.transformer:TransformerPredictor",
+        "onnx.v1": "gradus.predict.onnx:OnnxPredictor",
+        "linear.v1": "gradus.predict.linear:LinearPredictor",
+        "prompt.v1": "gradus.predict.prompt:PromptPredictor",
+    },
+}

@@ -1,0 +1,155 @@
+"""What a step is, what it gets and what it gives back.
+
+A step sees train and dev.select, never dev.gate or test; it takes no measurement and reads no
+gate. The runner does both afterwards.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from gradus.records import CheckpointRef
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gradus.data.dataset import TrainingData
+
+
+class StepConfig(BaseModel):
+    """Base of every step's config: unknown keys are faults, values don't change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """The names in a config that refer to other parts of the plan.
+
+    `models` may name entries of the plan's `models:` or ids of earlier steps; `data` names
+    entries of `data:`. The key is the config field (``model``, ``models[0]``), the value the name.
+    """
+
+    models: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Something the runner shall measure after the step.
+
+    `checkpoint` is a name (the step's own id, ``id.extra`` for a further checkpoint, another
+    step's id, a model's name); `split` is ``dev.gate``, ``dev.select`` or ``test``;
+    `sample` limits it to that many items, chosen by content hash.
+    """
+
+    checkpoint: str
+    data: str
+    split: str = "dev.gate"
+    sample: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutcome:
+    """What a step gives back.
+
+    Attributes:
+        checkpoint: folder of the checkpoint, with its manifest; None when the step makes none.
+        extras: further checkpoints by name, e.g. ``{"majority": path}``; measured as ``id.majority``.
+        measure: what to measure; None means the step's checkpoints on ``dev.gate`` of its data.
+        notes: sentences for the report ("3 prompts were too long and lost examples").
+        facts: numbers and small tables for the report, JSON only.
+        cost: e.g. ``{"train_tokens": 812_344, "train_seconds": 61.2, "flops": 1.1e13}``.
+    """
+
+    checkpoint: Path | None = None
+    extras: Mapping[str, Path] = field(default_factory=dict)
+    measure: Sequence[Target] | None = None
+    notes: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Monitor(Protocol):
+    """Progress and dev.select, while a step works; nothing here is read by a gate."""
+
+    def score(self, log_probs: np.ndarray) -> dict[str, float]:
+        """Metrics on dev.select from log-probabilities [n_select, n_labels], rows in its order."""
+        ...
+
+    def point(self, **row: float | int | str) -> None:
+        """Append one row to the step's curves (JSON lines), e.g. stage, epoch, loss, accuracy."""
+        ...
+
+    def rewind(self, rows: int) -> None:
+        """After a resume: keep the first `rows` rows of the curves and drop what came later."""
+        ...
+
+    def progress(self, done: float, total: float, text: str = "") -> None:
+        """Show how far the step is, in whatever unit `total` has."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say a sentence now and keep it for the report."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What the runner hands to a step.
+
+    Attributes:
+        id: the step's id in the plan.
+        seed: derived from the plan's seed and the step's id.
+        out: where checkpoints go (``out / "checkpoint"``); exists and is empty at first.
+        work: for resumable state; survives a kill and is removed when the step is done.
+        models: what the config's model names stand for.
+        data: train and dev.select of the step's data set; None when the step names none.
+        monitor: see `Monitor`.
+        dtype: ``bfloat16`` where the processor is fast at it, else ``float32``; for training.
+        threads: number of threads that torch and others may use.
+    """
+
+    id: str
+    seed: int
+    out: Path
+    work: Path
+    models: Mapping[str, CheckpointRef]
+    data: TrainingData | None
+    monitor: Monitor
+    dtype: str
+    threads: int
+
+
+class Step(ABC):
+    """A step kind. One file holds its config, its docstring and a worked example.
+
+    Class attributes:
+        Config: its typed config.
+        summary: one line for `gradus ls`.
+        example: a YAML step as it stands in a plan, checked by the contract tests.
+    """
+
+    Config: ClassVar[type[StepConfig]]
+    summary: ClassVar[str]
+    example: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def needs(cls, config: Any) -> Needs:
+        """The names in `config` that must exist in the plan."""
+
+    @classmethod
+    @abstractmethod
+    def produces(cls, config: Any) -> frozenset[str]:
+        """Plain names of the metrics that can be measured after this step."""
+
+    @abstractmethod
+    def run(self, config: Any, context: StepContext) -> StepOutcome:
+        """Do the work. Must be resumable from `context.work` and leave nothing half-written."""

@@ -1,0 +1,32 @@
+"""Checkpoints: atomic save, manifest, hashes, lineage."""
+
+from gradus.checkpoints.hashing import canonical_json, hash_file, hash_folder, hash_json
+from gradus.checkpoints.lineage import lineage_of
+from gradus.checkpoints.manifest import (
+    MANIFEST,
+    Ancestor,
+    FileEntry,
+    Manifest,
+    is_checkpoint,
+    open_checkpoint,
+    read_manifest,
+    verify,
+)
+from gradus.checkpoints.save import save_checkpoint
+
+__all__ = [
+    "MANIFEST",
+    "Ancestor",
+    "FileEntry",
+    "Manifest",
+    "canonical_json",
+    "hash_file",
+    "hash_folder",
+    "hash_json",
+    "is_checkpoint",
+    "lineage_of",
+    "open_checkpoint",
+    "read_manifest",
+    "save_checkpoint",
+    "verify",
+]

@@ -1,0 +1,94 @@
+"""A repository on a Hugging Face hub, downloaded once and then read from its cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator
+
+from gradus.errors import MissingExtra, SourceError
+from gradus.sources.base import Located, Purpose, Source, SourceConfig, check_inner, require
+
+_WEIGHT_FILES = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "*.json",
+    "*.gguf",
+    "*.model",
+    "*.jinja",
+    "vocab.txt",
+    "merges.txt",
+)
+_DATA_FILES = ("*.jsonl", "*.csv", "*.tsv")
+
+
+class HubConfig(SourceConfig):
+    """``{hub: ORG/NAME, revision: COMMIT, path: WITHIN}``.
+
+    `revision` is a branch, tag or commit; only a commit pins the content. `path` is a file or
+    folder within the repository. For data, the repository is one of the hub's data sets.
+    """
+
+    hub: str
+    revision: str | None = None
+    path: Annotated[str, AfterValidator(check_inner)] | None = None
+
+
+class Hub(Source):
+    """A model or data set repository on a hub.
+
+    No code of the repository is run and no pickle is downloaded. ``HF_HUB_OFFLINE=1`` keeps to
+    what is in the cache; ``HF_ENDPOINT`` names another hub.
+    """
+
+    key: ClassVar[str] = "hub"
+    summary: ClassVar[str] = "a repository on a Hugging Face hub, pinned by its revision"
+    example: ClassVar[str] = "{hub: sentence-transformers/all-MiniLM-L6-v2, revision: main}"
+    purposes: ClassVar[frozenset[str]] = frozenset({"data", "weights"})
+    Config: ClassVar[type[SourceConfig]] = HubConfig
+
+    def locate(self, config: Any, folder: Path, *, purpose: Purpose = "data") -> Located:
+        """Download what is missing and give the folder in the hub's cache."""
+        snapshot = _snapshot(config, purpose)
+        # The cache names the folder of a snapshot after its commit.
+        origin = {"hub": config.hub, "revision": snapshot.name}
+        if config.path is None:
+            return Located(snapshot, origin)
+        where = f"in the hub's repository {config.hub}, the path"
+        return Located(require(snapshot / config.path, where), {**origin, "path": config.path})
+
+
+def _snapshot(config: HubConfig, purpose: Purpose) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+
+        # The base of its HTTP client's errors, whichever client that version uses.
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            HTTPError,  # type: ignore[attr-defined]  # not in __all__
+        )
+    except ImportError as error:
+        raise MissingExtra("huggingface-hub", "hub", f"the source {{hub: {config.hub}}}") from error
+    try:
+        found = snapshot_download(
+            config.hub,
+            repo_type="dataset" if purpose == "data" else "model",
+            revision=config.revision,
+            allow_patterns=_patterns(config.path, purpose),
+        )
+    except (OSError, ValueError, EntryNotFoundError, HTTPError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise SourceError(
+            f"the hub's repository {config.hub}"
+            + (f" at revision {config.revision}" if config.revision else "")
+            + f" can't be had: {type(error).__name__}: {reason}. Check the name, the network and "
+            "HF_HUB_OFFLINE, or download it elsewhere and write {folder: PATH}"
+        ) from error
+    return Path(found)
+
+
+def _patterns(path: str | None, purpose: Purpose) -> list[str]:
+    if purpose == "data":
+        return [path, f"{path.rstrip('/')}/*"] if path else list(_DATA_FILES)
+    return [f"{path.rstrip('/')}/{p}" for p in _WEIGHT_FILES] if path else list(_WEIGHT_FILES)

@@ -153,7 +153,7 @@ class StepSpec(Record):
     data: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     on_undecided: str = "warn"
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
@@ -182,7 +182,7 @@ class Plan(Record):
     steps: tuple[StepSpec, ...]
     variables: Mapping[str, Any] = field(default_factory=dict)
     measure: Mapping[str, Any] = field(default_factory=dict)
-    path: str | None = None
+    path: str | None = field(default=None, compare=False)
     folder: str = "."
 
     def step(self, step_id: str) -> StepSpec:
@@ -199,14 +199,19 @@ class Plan(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault(Record):
-    """One thing wrong with a plan: `path` as in ``steps.tuned.stages[0].lr``, `line` from 1."""
+    """One thing wrong with a plan: `path` as in ``steps.tuned.stages[0].lr``, `line` from 1.
+
+    `line` is 0 where there is none: for a plan made in Python, or a value from ``--set``, which is
+    then what `path` names. `path` is empty for the file as a whole.
+    """
 
     path: str
     line: int
     message: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.path}: {self.message}"
+        line = f"line {self.line}" if self.line else ""
+        return ": ".join(part for part in (line, self.path, self.message) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

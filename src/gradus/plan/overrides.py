@@ -1,0 +1,114 @@
+"""``--set steps.tuned.stages[0].lr=2e-4``: values from the command line, put into the tree.
+
+They are put in before anything is validated, so that an override has the faults that the same
+value in the file would have. Keys that the file leaves out may be set; whether a step knows them
+is found when its config is validated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, Final
+
+from gradus.errors import unknown
+from gradus.plan.faults import Faults, Mark, Tree, TreePath
+from gradus.plan.tree import read_value, walk
+from gradus.plan.variables import mentioned
+
+TOP_LEVEL: Final = ("name", "seed", "vars", "data", "models", "steps", "measure")
+_KEY: Final = re.compile(r"(?:(?:\A|\.)(?P<key>[^.\[\]=\s]+)|\[(?P<index>[0-9]+)\])")
+
+
+class _Refused(Exception):
+    """This override can't be applied; the message says why."""
+
+
+def apply(tree: Tree, overrides: Sequence[str], faults: Faults) -> None:
+    """Put every override into the tree, in their order; one that doesn't fit is a fault."""
+    for override in overrides:
+        try:
+            keys, value = _parse(override)
+            _put(tree, keys, value, override)
+        except _Refused as refused:
+            place = ("--set", override)
+            tree.marks[place] = Mark(0, override)
+            faults.add(place, str(refused))
+
+
+def _parse(override: str) -> tuple[list[str | int], Any]:
+    path, equals, text = override.partition("=")
+    if not equals:
+        raise _Refused("write PATH=VALUE, as in steps.tuned.stages[0].lr=2e-4")
+    keys: list[str | int] = []
+    end = 0
+    for match in iter(lambda: _KEY.match(path.strip(), end), None):
+        keys.append(int(match["index"]) if match["index"] else match["key"])
+        end = match.end()
+    if not keys or end != len(path.strip()):
+        raise _Refused(f"'{path}' isn't a path such as steps.tuned.stages[0].lr")
+    try:
+        return keys, read_value(text)
+    except ValueError as error:
+        raise _Refused(str(error)) from error
+
+
+def _put(tree: Tree, keys: Sequence[str | int], value: Any, override: str) -> None:
+    if keys[0] not in TOP_LEVEL:
+        raise _Refused(unknown("key", str(keys[0]), TOP_LEVEL))
+    container: Any = tree.value
+    path: TreePath = ()
+    for i, wanted in enumerate(keys):
+        key = _key(tree, container, path, wanted)
+        if i == len(keys) - 1:
+            container[key] = value
+        elif isinstance(container, dict) and container.get(key) is None:
+            # A mapping that the file leaves out; a list has no place for a first item.
+            if not isinstance(keys[i + 1], str):
+                raise _Refused(f"{tree.text((*path, key))} has no items")
+            container[key] = {}
+            tree.marks[*path, key] = Mark(0, override)
+        container, path = container[key], (*path, key)
+    for place in [place for place in tree.marks if place[: len(path)] == path]:
+        del tree.marks[place]
+    tree.marks[path] = Mark(0, override)
+
+
+def _key(tree: Tree, container: Any, path: TreePath, key: str | int) -> str | int:
+    """The key under which the child stands, or may stand, in its container."""
+    place = tree.text(path) or "the plan"
+    if isinstance(container, list):
+        if isinstance(key, str):
+            if path != ("steps",):
+                raise _Refused(f"{place} is a list: write {place}[0]")
+            ids = [step.get("id") if isinstance(step, dict) else None for step in container]
+            if key not in ids:
+                raise _Refused(unknown("step", key, (i for i in ids if isinstance(i, str))))
+            return ids.index(key)
+        if key >= len(container):
+            raise _Refused(f"{place} has {len(container)} items, counted from 0: no [{key}]")
+        return key
+    if not isinstance(container, dict):
+        raise _Refused(f"{place} is a single value: '{key}' can't be set in it")
+    if isinstance(key, int):
+        raise _Refused(f"{place} is no list: [{key}] can't be set in it")
+    if path in (("data",), ("models",)) and key not in container:
+        raise _Refused(
+            unknown({"data": "data set", "models": "model"}[str(path[0])], key, container)
+        )
+    if path == ("vars",) and key not in container:
+        _used_variable(tree, key)
+    return key
+
+
+def _used_variable(tree: Tree, name: str) -> None:
+    used = {used for _, value in walk(tree.value) for used in mentioned(value)}
+    if name in used:
+        return
+    known = {*used, *tree.value.get("vars", {})}
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    hint = (
+        f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known)) or 'none'}"
+    )
+    raise _Refused(f"the plan has no variable '{name}': {hint}")

@@ -1,0 +1,119 @@
+"""Which names refer to what: models, data sets and earlier steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gradus.errors import unknown
+from gradus.plan.faults import Faults, TreePath
+
+if TYPE_CHECKING:
+    from gradus.plan.check import Draft, StepDraft
+    from gradus.records import Plan
+
+_PART = re.compile(r"[^.\[\]]+|\[[0-9]+\]")
+
+
+def check_references(draft: Draft, faults: Faults) -> None:
+    """Every name in a step's config stands for something that is there before the step."""
+    for step in draft.steps:
+        if step.needs is None:
+            continue
+        for place, name in step.needs.models.items():
+            check_model(draft, step, name, _path(step, place), faults)
+        for place, name in step.needs.data.items():
+            if name not in draft.data:
+                faults.add(_path(step, place), unknown("data set", name, draft.data))
+
+
+def check_model(
+    draft: Draft, step: StepDraft, name: str, path: TreePath, faults: Faults
+) -> StepDraft | None:
+    """A name that must be a model's or an earlier step's; gives the step where it is one."""
+    if name in draft.models:
+        return None
+    index = draft.index(name)
+    if index is None:
+        known = [
+            *draft.models,
+            *(other.id for other in draft.steps if other.id not in (None, step.id)),
+        ]
+        faults.add(path, unknown("model or step", name, (i for i in known if i is not None)))
+        return None
+    if index < step.index:
+        return draft.steps[index]
+    cycle = _way_back(draft, name, step.id)
+    if cycle:
+        faults.add(path, f"cyclic reference: {' -> '.join([step.id or '', *cycle])}")
+    else:
+        faults.add(path, f"'{name}' is defined later: move it before '{step.id}'")
+    return None
+
+
+def _way_back(draft: Draft, start: str, goal: str | None) -> list[str]:
+    """The shortest chain of references from `start` to `goal`, both included; empty if none."""
+    chains = [[start]]
+    seen = {start}
+    for chain in chains:
+        if chain[-1] == goal:
+            return chain
+        for name in _refers_to(draft, chain[-1]):
+            if name not in seen:
+                seen.add(name)
+                chains.append([*chain, name])
+    return []
+
+
+def _refers_to(draft: Draft, step_id: str) -> list[str]:
+    from gradus.plan.gates import references
+
+    index = draft.index(step_id)
+    if index is None:
+        return []
+    step = draft.steps[index]
+    named = list(step.needs.models.values()) if step.needs else []
+    named += references(step.gates)
+    return [name for name in named if draft.index(name) is not None]
+
+
+def _path(step: StepDraft, place: str) -> TreePath:
+    """The path of a config field such as ``models[0]``."""
+    parts = _PART.findall(place)
+    keys = [int(part[1:-1]) if part.startswith("[") else part for part in parts]
+    return ("steps", step.index, *keys)
+
+
+def lineage_data(
+    step_id: str, models: Mapping[str, Sequence[str]], data: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """The data sets of a step: those it names, else those of the steps its models come from.
+
+    `models` and `data` map each step's id to the names it refers to.
+    """
+    seen: set[str] = set()
+    found: dict[str, None] = {}
+    waiting = [step_id]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        own = data.get(name, ())
+        found.update(dict.fromkeys(own))
+        if not own:
+            waiting.extend(models.get(name, ()))
+    return tuple(found)
+
+
+def data_of(plan: Plan, step_id: str) -> tuple[str, ...]:
+    """The data sets that a step's checkpoint is measured on.
+
+    Those that the step names; a step that names none (``quantize``) has those of its parents.
+    """
+    return lineage_data(
+        step_id,
+        {step.id: step.models for step in plan.steps},
+        {step.id: step.data for step in plan.steps},
+    )

@@ -1,0 +1,83 @@
+"""The plan's JSON Schema (draft 2020-12), made from the catalog, for editors."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from gradus import registry
+from gradus.plan.check import StepKeys
+from gradus.plan.measure import MeasureConfig
+
+NAME_PATTERN: Final = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+_SCALAR: Final = {"type": ["string", "number", "boolean", "null"]}
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a plan file: every step kind of the catalog with the keys it takes."""
+    from gradus.data.config import DataConfig
+
+    shared: dict[str, Any] = {}
+    by_plain: dict[str, list[str]] = defaultdict(list)
+    for versioned in registry.names("steps"):
+        by_plain[registry.plain(versioned)].append(versioned)
+    kinds = [
+        _step(
+            versioned,
+            [versioned, plain] if registry.resolve("steps", plain) == versioned else [versioned],
+            shared,
+        )
+        for plain, versions in by_plain.items()
+        for versioned in versions
+    ]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Gradus plan",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name", "steps"],
+        "properties": {
+            "name": {"type": "string", "pattern": NAME_PATTERN},
+            "seed": {"type": "integer", "minimum": 0, "default": 0},
+            "vars": {"type": "object", "additionalProperties": _SCALAR},
+            "data": _named(_embedded("data", DataConfig, shared)),
+            "models": _named({"type": "object"}),
+            "steps": {"type": "array", "minItems": 1, "items": {"oneOf": kinds}},
+            "measure": _embedded("measure", MeasureConfig, shared),
+        },
+        "$defs": shared,
+    }
+
+
+def _named(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": NAME_PATTERN},
+        "additionalProperties": item,
+    }
+
+
+def _step(versioned: str, names: list[str], shared: dict[str, Any]) -> dict[str, Any]:
+    kind = registry.load("steps", versioned)
+    config = _embedded(versioned, kind.Config, shared)
+    own = StepKeys.model_json_schema()
+    properties = own["properties"] | {
+        "id": {"type": "string", "pattern": NAME_PATTERN},
+        "step": {"enum": names},
+    }
+    return config | {
+        "title": versioned,
+        "description": kind.summary,
+        "properties": properties | config.get("properties", {}),
+        "required": ["id", "step", *config.get("required", [])],
+    }
+
+
+def _embedded(name: str, model: type[BaseModel], shared: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one config; its definitions move to `shared`, their names made unique."""
+    made = model.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+    for inner, definition in made.pop("$defs", {}).items():
+        shared[f"{name}.{inner}"] = definition
+    return made

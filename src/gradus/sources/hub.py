@@ -61,15 +61,11 @@ class Hub(Source):
 
 def _snapshot(config: HubConfig, purpose: Purpose) -> Path:
     try:
-        from huggingface_hub import snapshot_download
-
-        # The base of its HTTP client's errors, whichever client that version uses.
-        from huggingface_hub.errors import (
-            EntryNotFoundError,
-            HTTPError,  # type: ignore[attr-defined]  # not in __all__
-        )
+        from huggingface_hub import errors, snapshot_download
     except ImportError as error:
         raise MissingExtra("huggingface-hub", "hub", f"the source {{hub: {config.hub}}}") from error
+    # The base of the errors of its HTTP client, whichever client that version uses.
+    client_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # re-exported
     try:
         found = snapshot_download(
             config.hub,
@@ -77,7 +73,7 @@ def _snapshot(config: HubConfig, purpose: Purpose) -> Path:
             revision=config.revision,
             allow_patterns=_patterns(config.path, purpose),
         )
-    except (OSError, ValueError, EntryNotFoundError, HTTPError) as error:
+    except (OSError, ValueError, errors.EntryNotFoundError, client_error) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise SourceError(
             f"the hub's repository {config.hub}"

@@ -46,18 +46,13 @@ class Package(Source):
         if config.path is None:
             return Located(tops[0], origin, search=tops)
         origin["path"] = config.path
-        # Where a package has several tops, the first that has the path; else, for the message, the
+        # Where a package has several tops: the first that has the path or, for the message, the
         # first that has its beginning.
-        places = [top / config.path for top in tops]
-        begun = [
-            p for p, top in zip(places, tops, strict=True) if (top / _first(config.path)).exists()
-        ]
-        place = next((p for p in places if p.exists()), (begun or places)[0])
-        return Located(require(place, f"in the package {config.package}, the path"), origin)
-
-
-def _first(path: str) -> str:
-    return path.split("/")[0]
+        first = config.path.partition("/")[0]
+        begun = [top for top in tops if (top / first).exists()] or [tops[0]]
+        top = next((top for top in begun if (top / config.path).exists()), begun[0])
+        place = require(top / config.path, f"in the package {config.package}, the path")
+        return Located(place, origin)
 
 
 def _installed(name: str) -> tuple[tuple[Path, ...], dict[str, Any]]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Direction = Literal["higher", "lower"]
-Interval = Literal["wilson", "bootstrap", "none"]
+Interval = Literal["wilson", "bootstrap", "order statistic", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,9 @@ class Metric:
         needs: what it is computed from; the benchmark provides it.
         interval: how its confidence interval is found.
         per_label: whether it is asked for as ``name[label]``.
+        paired: for proportions, whether `successes` of two checkpoints on the same items stand
+            for the same items (recall: yes; precision: no, each has predictions of its own).
+        facts: what else belongs to the number, e.g. how many bins.
     """
 
     name: ClassVar[str]
@@ -94,6 +97,8 @@ class Metric:
     ]
     interval: ClassVar[Interval] = "bootstrap"
     per_label: ClassVar[bool] = False
+    paired: ClassVar[bool] = True
+    facts: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, label: int | None = None) -> None:
         """`label` is the label's index, for metrics that are `per_label`."""
@@ -104,5 +109,22 @@ class Metric:
         raise NotImplementedError
 
     def successes(self, predictions: Predictions) -> np.ndarray | None:
-        """bool [N] for a proportion over items (its mean is the value), else None."""
+        """bool [M] over the items that a proportion is a share of, else None.
+
+        M is N, or the number of items in the subset that the proportion is taken over
+        (`recall[sport]`: the items whose true label is sport). Only asked where `interval` is
+        ``wilson``; the value is `of_share` of its mean.
+        """
+        return None
+
+    def of_share(self, share: float) -> float:
+        """The value that belongs to a mean of `successes`: rising, the identity for most."""
+        return share
+
+    def weighted(self, predictions: Predictions, weights: np.ndarray) -> np.ndarray | None:
+        """The values [D] under D weightings of the items (float64 [D, N]), all at once.
+
+        A resample is the weighting by how often each item was drawn. None, as here, says that
+        the metric has no such form; a bootstrap then calls it on one resample after the other.
+        """
         return None

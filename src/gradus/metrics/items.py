@@ -1,14 +1,14 @@
 """Item files: one Parquet row an item, so that two checkpoints are compared item by item.
 
 Columns: ``id`` (content hash, hex), ``text``, ``gold``, ``predicted`` (label names), ``log_probs``
-(list of float64, natural logarithms, in the order of the labels) and, for parity, ``parent_log_probs``.
+(list of float64, natural logarithms, in the order of the labels) and, for parity,
+``parent_log_probs``.
 The labels stand as JSON in the schema's metadata under ``labels``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def write_items(path: Path, predictions: Predictions, texts: Sequence[str]) -> N
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read_items(path: Path) -> tuple[Predictions, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping
 from statistics import NormalDist
@@ -32,10 +33,14 @@ def describe(
     """The facts of a data set, JSON only.
 
     ``rows`` counts rows as read and ``kept`` the texts in the splits; ``moved_out`` the texts left
-    out of a given split because they stand in test or dev; ``strays`` the files that weren't in
-    the first encoding.
+    out of a given split because they stand in test or dev; ``strays`` the files, relative to
+    their source, that weren't in the first encoding.
     """
-    strays = [file for pool in pools.values() for file in pool.tally.strays]
+    strays = [
+        os.path.relpath(file, pool.located.path)
+        for pool in pools.values()
+        for file in pool.tally.strays
+    ]
     facts: dict[str, Any] = {
         "rows": sum(pool.rows for pool in pools.values()),
         "kept": sum(len(split) for split in _distinct(splits)),

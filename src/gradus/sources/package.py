@@ -16,6 +16,8 @@ from gradus.sources.base import (
     Source,
     SourceConfig,
     check_inner,
+    hidden,
+    listing,
     require,
 )
 
@@ -44,6 +46,14 @@ class Package(Source):
         """The path within the package, or the package's own folder."""
         tops, origin = _installed(config.package)
         if config.path is None:
+            if purpose == "data":
+                inside = listing(
+                    p.name for top in tops for p in sorted(top.iterdir()) if _is_data(p)
+                )
+                raise SourceError(
+                    f"say where in the package {config.package} the data are with 'path'; it has "
+                    f"{inside or 'no folders'}"
+                )
             return Located(tops[0], origin, search=tops)
         origin["path"] = config.path
         # Where a package has several tops: the first that has the path or, for the message, the
@@ -53,6 +63,10 @@ class Package(Source):
         top = next((top for top in begun if (top / config.path).exists()), begun[0])
         place = require(top / config.path, f"in the package {config.package}, the path")
         return Located(place, origin)
+
+
+def _is_data(path: Path) -> bool:
+    return path.is_dir() and not hidden(path.name)
 
 
 def _installed(name: str) -> tuple[tuple[Path, ...], dict[str, Any]]:

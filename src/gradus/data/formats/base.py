@@ -9,14 +9,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from gradus.data.config import ColumnsConfig
 from gradus.errors import DataError
 from gradus.sources.base import listing
 
-TEXT_NAMES = ("text",)
-LABEL_NAMES = ("label", "category", "class")
+Role = Literal["text", "label"]
+USUAL_NAMES: Final[dict[Role, tuple[str, ...]]] = {
+    "text": ("text",),
+    "label": ("label", "category", "class"),
+}
 
 
 class Row(NamedTuple):
@@ -186,15 +189,18 @@ def check_unicode(value: str, file: Path, line: int, column: str | None) -> None
 
 
 def choose_column(
-    wanted: str | None, present: Collection[str], role: str, names: Sequence[str], file: Path
+    wanted: str | None, present: Collection[str], role: Role, file: Path, line: int
 ) -> str:
     """The field that holds the text or the label: as configured, else by its usual name."""
+    names = USUAL_NAMES[role]
     if wanted is not None:
         if wanted in present:
             return wanted
         near = get_close_matches(wanted, list(present), n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {listing(present)}"
-        raise DataError(f"no such column for the {role}: {hint}", file=file, line=1, field=wanted)
+        raise DataError(
+            f"no such column for the {role}: {hint}", file=file, line=line, field=wanted
+        )
     found = [name for name in present if name.strip().lower() in names]
     if len(found) == 1:
         return found[0]
@@ -203,4 +209,4 @@ def choose_column(
         problem = f"{len(found)} columns could hold the {role}, {listing(found)}"
     else:
         problem = f"no column called {usual} for the {role}; there are {listing(present)}"
-    raise DataError(f"{problem}: name it with 'columns: {{{role}: …}}'", file=file, line=1)
+    raise DataError(f"{problem}: name it with 'columns: {{{role}: …}}'", file=file, line=line)

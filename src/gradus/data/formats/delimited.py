@@ -9,8 +9,6 @@ from typing import ClassVar
 
 from gradus.data.config import ColumnsConfig
 from gradus.data.formats.base import (
-    LABEL_NAMES,
-    TEXT_NAMES,
     Format,
     Row,
     Tally,
@@ -43,14 +41,14 @@ class Csv(Format):
     ) -> Iterator[Row]:
         """One row a record; blank lines are passed over."""
         records = self._records(path, decode_lines(path, encodings or ("utf-8",), tally))
-        _, header = next(records, (0, []))
+        begins, header = next(records, (0, []))
         if not header:
             raise DataError("the file has blank lines only", file=path)
         text, label = (
             header.index(_unique(name, header, path))
             for name in (
-                choose_column(columns.text, header, "text", TEXT_NAMES, path),
-                choose_column(columns.label, header, "label", LABEL_NAMES, path),
+                choose_column(columns.text, header, "text", path, begins),
+                choose_column(columns.label, header, "label", path, begins),
             )
         )
         for line, fields in records:

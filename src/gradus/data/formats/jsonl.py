@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 
 from gradus.data.config import ColumnsConfig
 from gradus.data.formats.base import (
-    LABEL_NAMES,
-    TEXT_NAMES,
     Format,
     Row,
     Tally,
@@ -48,8 +46,8 @@ class Jsonl(Format):
             record = parse_object(line, path, number)
             if chosen is None:
                 chosen = (
-                    choose_column(columns.text, record, "text", TEXT_NAMES, path),
-                    choose_column(columns.label, record, "label", LABEL_NAMES, path),
+                    choose_column(columns.text, record, "text", path, number),
+                    choose_column(columns.label, record, "label", path, number),
                 )
             yield _row(record, chosen, path, number)
         if chosen is None:

@@ -1,0 +1,166 @@
+"""The report as one HTML file: no script, no request, light, dark and print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from gradus.report import costs, sections, tables
+from gradus.report import format as write
+from gradus.report.charts import forest, lines
+from gradus.report.charts.lineage import lineage_svg
+from gradus.report.reading import Fact
+
+SMALL_MATRIX = 20
+EXCERPT = 320
+
+
+def html(known: Fact) -> str:
+    """The whole page. Every text from data, plans or errors is escaped by the templates."""
+    environment = Environment(
+        loader=PackageLoader("gradus.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        {
+            "duration": write.duration,
+            "moment": write.moment,
+            "number": write.number,
+            "percent": write.percent,
+            "plain": write.plain,
+        }
+    )
+    environment.globals.update({"count": write.count, "excerpt": EXCERPT})
+    return environment.get_template("report.html.j2").render(_context(known))
+
+
+def _context(known: Fact) -> dict[str, Any]:
+    shown = {
+        "known": known,
+        "run": known["run"],
+        "state": tables.state(known["run"]["state"]),
+        "tiles": _tiles(known),
+        "lineage": lineage_svg(known["lineage"]) if known["lineage"]["nodes"] else None,
+        "steps": tables.steps(known),
+        "qualities": tables.qualities(known),
+        "changes": tables.changes(known),
+        "forests": _forests(known),
+        "finals": [(group, tables.final(group)) for group in known["final"]],
+        "gates": tables.gates(known),
+        "curves": [_curves(s) for s in known["steps"] if s["curves"]],
+        "predictions": [_prediction(p) for p in known["predictions"]],
+        "step_costs": costs.of_steps(known),
+        "checkpoint_costs": costs.of_checkpoints(known),
+        "data": costs.data(known),
+        "models": costs.models(known),
+        "published": costs.published(known),
+        "everything": tables.everything(known),
+        "environment": costs.environment(known),
+        "level": _level(known),
+        "failures": [s for s in known["steps"] if s["error"]],
+    }
+    return {**shown, "nav": _nav(shown)}
+
+
+def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
+    known = shown["known"]
+    entries = [
+        ("lineage", "Lineage", shown["lineage"]),
+        ("steps", "Steps", shown["steps"]),
+        ("metric", "Intervals", shown["forests"]),
+        ("final", "Final table", shown["finals"]),
+        ("gates", "Gates", shown["gates"]),
+        ("curves", "Learning curves", shown["curves"]),
+        ("confusion", "Confusion", shown["predictions"]),
+        ("labels", "Labels", shown["predictions"]),
+        ("errors", "Worst errors", shown["predictions"]),
+        ("cost", "Cost", shown["step_costs"]),
+        ("data", "Data", shown["data"]),
+        ("notes", "Notes", known["notes"]),
+        ("published", "Published figures", shown["published"]),
+        ("environment", "Environment", True),
+        ("plan", "Plan", True),
+    ]
+    return [(name, title) for name, title, there in entries if there]
+
+
+def _tiles(known: Fact) -> list[tuple[str, str, str, str]]:
+    """The figures under the headline: title, value, detail, tone."""
+    tiles = []
+    chosen, main = known["best"], known["main"]
+    if chosen is not None and main is not None:
+        m = chosen["test"] or chosen["measurement"]
+        told = tables.measured(m)
+        tiles.append((f"{main['metric']} on {m['split']}", told.text, told.small, ""))
+    verdicts = [g["verdict"] for s in known["steps"] for g in s["gates"]]
+    if verdicts:
+        rest = [f"{verdicts.count(v)} {v}" for v in ("undecided", "closed") if v in verdicts]
+        tone = "bad" if "closed" in verdicts else "warn" if "undecided" in verdicts else "good"
+        value = f"{verdicts.count('open')} of {len(verdicts)}"
+        tiles.append(("gates open", value, ", ".join(rest) or "none closed", tone))
+    done = sum(s["state"] in ("done", "reused") for s in known["steps"])
+    reused = sum(s["state"] == "reused" for s in known["steps"])
+    detail = f"{reused} reused" if reused else write.duration(known["run"]["seconds"])
+    tiles.append(("steps done", f"{done} of {len(known['steps'])}", detail, ""))
+    for name, n in known["readings"].items():
+        tiles.append(("test read", f"{n}\u00d7", f"{name}, in all runs", ""))
+    return tiles
+
+
+def _forests(known: Fact) -> list[dict[str, Any]]:
+    rows = sections.forest_rows(known)
+    if not rows:
+        return []
+    best = (known["best"] or {}).get("checkpoint", "")
+    near = forest.close_up(rows, best)
+    groups = [("All checkpoints", rows)] + ([("Near the best", near)] if near else [])
+    made = []
+    for title, group in groups:
+        scale = forest.scale_of(group)
+        drawn = [(row, forest.row_svg(row, scale)) for row in group]
+        made.append({"title": title, "rows": drawn, "axis": forest.axis_svg(scale)})
+    return made
+
+
+def _curves(step: Fact) -> dict[str, Any]:
+    curves = step["curves"]
+    charts = [
+        (
+            title,
+            lines.legend(series),
+            lines.line_chart(
+                f"{step['id']}, {title}", series, sections.bands(curves), curves["axis"]
+            ),
+        )
+        for title, series in sections.curve_charts(curves)
+    ]
+    return {"step": step["id"], "charts": charts, "stages": sections.stage_names(curves)}
+
+
+def _prediction(p: Fact) -> dict[str, Any]:
+    small = len(p["labels"]) <= SMALL_MATRIX
+    first = p["worst"] or len(p["labels"]) <= SMALL_MATRIX
+    made = tables.classes(p)
+    order = sorted(
+        range(len(made.rows)),
+        key=lambda i: p["classes"][i]["correct"] - p["classes"][i]["gold"],
+    )
+    hardest = tables.Table(made.titles, made.numeric, tuple(made.rows[i] for i in order[:15]))
+    return {
+        "facts": p,
+        "small": small,
+        "heat": sections.heat(p) if first else None,
+        "pairs": tables.pairs(p),
+        "classes": made,
+        "hardest": None if small else hardest,
+    }
+
+
+def _level(known: Fact) -> float:
+    """The level of the intervals: that of the first measurement (a plan has one)."""
+    levels = [m["level"] for s in known["steps"] for m in s["measurements"]]
+    return float(levels[0]) if levels else 0.95

@@ -1,0 +1,128 @@
+"""The report as Markdown: the same tables and sentences as the HTML page."""
+
+from __future__ import annotations
+
+import re
+
+from gradus.report import costs, tables
+from gradus.report import format as write
+from gradus.report.reading import Fact
+
+
+def markdown(known: Fact) -> str:
+    """The whole report as GitHub-flavoured Markdown."""
+    parts = [_head(known)]
+    parts += _section("Steps", table(tables.steps(known)))
+    parts += _section("Measured after each step", table(tables.qualities(known)))
+    parts += _section("Changes against the step before", table(tables.changes(known)))
+    for group in known["final"]:
+        parts += _section(_final_title(group), table(tables.final(group)), _readings(group))
+    parts += _section("Gates", table(tables.gates(known)))
+    for p in known["predictions"]:
+        title = f"Predictions of {p['checkpoint']} on {p['data']}.{p['split']}"
+        parts += _section(title, _prediction(p))
+    parts += _section("Cost of each step", table(costs.of_steps(known)))
+    parts += _section("Cost of each checkpoint", table(costs.of_checkpoints(known)))
+    for name, made, about in costs.data(known):
+        parts += _section(f"Data: {name}", table(made), _pairs(about))
+    parts += _section("Models", table(costs.models(known)))
+    parts += _section("Notes", _notes(known))
+    parts += _section("Published figures, not measured here", table(costs.published(known)))
+    parts += _section("Every measurement", table(tables.everything(known)))
+    parts += _section("Environment", _pairs(costs.environment(known)))
+    plan = known["plan"]
+    parts += _section(
+        "Plan", fence(plan) if plan else "plan.resolved.yaml is not in the run folder."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def text(value: str) -> str:
+    """One line of text in which nothing is markup.
+
+    >>> text("a|b <img>")
+    'a\\\\|b &lt;img&gt;'
+    """
+    flat = " ".join(value.split())
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*\[\]|#]|(?<!\w)_|_(?!\w))", r"\\\1", flat)
+
+
+def fence(value: str) -> str:
+    """A code block that no line of the text can close."""
+    longest = max((len(run) for run in re.findall(r"`+", value)), default=0)
+    mark = "`" * max(3, longest + 1)
+    return f"{mark}\n{value.rstrip()}\n{mark}"
+
+
+def table(made: tables.Table) -> str:
+    """A table, or nothing when it has no rows."""
+    if not made:
+        return ""
+    head = "| " + " | ".join(text(t) for t in made.titles) + " |"
+    rule = "|" + "|".join("---:" if n else "---" for n in made.numeric) + "|"
+    rows = ["| " + " | ".join(text(str(cell)) for cell in row) + " |" for row in made.rows]
+    return "\n".join([head, rule, *rows])
+
+
+def _section(title: str, *bodies: str) -> list[str]:
+    kept = [body for body in bodies if body]
+    return [f"## {text(title)}", *kept] if kept else []
+
+
+def _head(known: Fact) -> str:
+    run, said = known["run"], known["headline"]
+    lines = [f"# {text(run['plan'])}", text(said["state"])]
+    if said["best"]:
+        lines.append(f"**{text(said['best'])}**")
+    if said["brought"]:
+        lines.append("\n".join(f"- {text(s)}" for s in said["brought"]))
+    lines += [
+        f"**{text(s['id'])}** {s['state']}:\n\n{fence(s['error'])}"
+        for s in known["steps"]
+        if s["error"]
+    ]
+    lines.append(
+        f"Run {text(run['name'])}, seed {run['seed']}, began {write.moment(run['started'])}, "
+        f"took {write.duration(run['seconds'])}."
+    )
+    return "\n\n".join(lines)
+
+
+def _final_title(group: Fact) -> str:
+    return f"Final table: {'.'.join(x for x in (group['data'], group['split']) if x)}"
+
+
+def _readings(group: Fact) -> str:
+    n = group["readings"]
+    return (
+        "" if n is None else f"This test split has been read {write.count(n, 'time')} in all runs."
+    )
+
+
+def _prediction(p: Fact) -> str:
+    parts = [f"{write.number(p['wrong'])} of {write.count(p['n'], 'item')} wrong."]
+    parts += [table(tables.pairs(p)), table(tables.classes(p))]
+    if p["worst"]:
+        ranked = "highest probability first" if p["ranked"] else "in the file's order"
+        parts.append(f"Worst errors, {ranked}:")
+    for error in p["worst"]:
+        sure = (
+            ""
+            if error["probability"] is None
+            else f", {write.number(error['probability'], 'proportion')}"
+        )
+        parts.append(f"{text(error['gold'])}, predicted {text(error['predicted'])}{sure}:")
+        parts.append(fence(error["text"]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _notes(known: Fact) -> str:
+    return "\n".join(
+        f"- {text(n['about']) + ': ' if n['about'] else ''}{text(n['text'])}"
+        for n in known["notes"]
+    )
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> str:
+    return "\n".join(f"- {text(name)}: {text(value)}" for name, value in pairs)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Self
 
 
@@ -280,6 +281,13 @@ class RunRecord(Record):
             if record.id == step_id:
                 return record
         raise KeyError(step_id)
+
+    def checkpoint(self, step_id: str) -> Path:
+        """The folder of a step's checkpoint; KeyError when the step made none."""
+        made = self.step(step_id).checkpoint
+        if made is None:
+            raise KeyError(f"step {step_id} made no checkpoint")
+        return Path(self.run) / made
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:

@@ -1,0 +1,1 @@
+"""Order, states, reuse and resume of a plan's steps."""

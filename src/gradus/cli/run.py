@@ -1,0 +1,83 @@
+"""``gradus run``: execute a plan, or go on with it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from gradus.errors import EXIT_DONE, GradusError, Interrupted
+
+
+def run(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file (YAML).")],
+    runs_dir: Annotated[
+        Path, typer.Option("--runs-dir", help="Where run folders are kept.")
+    ] = Path("runs"),
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change the plan; may be repeated."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="STEP", help="The last step to run.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew; the earlier folder is renamed.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON object on standard output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on the way.")] = False,
+) -> None:
+    """Run a plan, or go on with a run that was interrupted.
+
+    Steps whose fingerprint is unchanged are reused; a changed step runs again with all that
+    depends on it. Ends with exit code 3 when a gate closed.
+
+    Examples:
+      gradus run plans/news.yaml
+      gradus run plans/news.yaml --set steps.tuned.stages[0].lr=2e-4
+      gradus run plans/news.yaml --until tuned --json
+    """
+    from gradus.cli.progress import TerminalReporter
+    from gradus.cli.view import exit_code, run_json
+    from gradus.plan import load_plan
+
+    loaded = load_plan(plan, overrides=overrides or ())
+    signal.signal(signal.SIGTERM, _terminate)
+    from gradus.report import write_report
+    from gradus.runner.run import run as execute
+    from gradus.runner.store import RunFolder
+
+    folder = RunFolder(runs_dir.resolve() / loaded.name)
+    reporter = TerminalReporter(quiet=quiet)
+    try:
+        record = execute(loaded, runs_dir=runs_dir, until=until, fresh=fresh, reporter=reporter)
+    except (GradusError, Interrupted, KeyboardInterrupt):
+        reporter.close()
+        left = folder.load()
+        if as_json and left is not None:
+            _print(run_json(left, folder.path))
+        raise
+    written = write_report(folder.path)
+    if as_json:
+        _print(run_json(record, folder.path))
+    else:
+        reporter.summary(record, written["html"])
+    if exit_code(record) != EXIT_DONE:
+        raise typer.Exit(exit_code(record))
+
+
+def _print(value: object) -> None:
+    from gradus.cli.output import print_json
+
+    sys.stderr.flush()
+    print_json(value)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise Interrupted(f"signal {signum}")

@@ -1,0 +1,56 @@
+"""What a step's result depends on, as one SHA-256. Unchanged means that the step is reused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gradus import hardware
+from gradus.data.dataset import Dataset
+from gradus.records import CheckpointRef, StepSpec
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of the canonical JSON of `value`."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def of_step(
+    spec: StepSpec,
+    *,
+    seed: int,
+    models: Mapping[str, CheckpointRef],
+    data: Dataset | None,
+    dtype: str,
+) -> str:
+    """The fingerprint of a step.
+
+    It covers the resolved config, the seed, the digests of the checkpoints and of the splits that
+    a step may see (train and dev.select: a new test row retrains nothing), the versions of Gradus,
+    torch and transformers, dtype and threads.
+    """
+    return digest(
+        {
+            "kind": spec.kind,
+            "config": spec.config,
+            "seed": seed,
+            "models": {name: [ref.kind, ref.digest] for name, ref in models.items()},
+            "data": None
+            if data is None
+            else {s: data.split_digests[s] for s in ("train", "dev.select")},
+            "labels": None if data is None else list(data.labels),
+            "versions": {
+                name: hardware.version(name) for name in ("gradus-lm", "torch", "transformers")
+            },
+            "dtype": dtype,
+            "threads": hardware.threads(),
+        }
+    )
+
+
+def step_seed(seed: int, step_id: str) -> int:
+    """A step's own seed, below 2**31: another step before it doesn't change its draws."""
+    return int(digest([seed, step_id])[:8], 16) % 2**31

@@ -1,0 +1,113 @@
+"""What the names in a plan stand for: data sets, models of the plan, checkpoints of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gradus import hardware, sources
+from gradus.checkpoints import open_checkpoint
+from gradus.data.config import DataConfig
+from gradus.data.dataset import Dataset
+from gradus.data.load import load_dataset
+from gradus.errors import DataChanged, UsageError
+from gradus.predict import Model, load
+from gradus.records import CheckpointRef, Plan, RunRecord, State
+from gradus.runner.fingerprint import digest
+from gradus.runner.store import RunFolder
+
+UNFINISHED = (State.RUNNING, State.INTERRUPTED, State.FAILED)
+
+
+@dataclass
+class Inputs:
+    """Loads each thing once, when it is first asked for."""
+
+    plan: Plan
+    folder: RunFolder
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    weights: dict[str, CheckpointRef] = field(default_factory=dict)
+    checkpoints: dict[str, CheckpointRef] = field(default_factory=dict)
+    _opened: dict[tuple[str, str], Model] = field(default_factory=dict)
+
+    def dataset(self, name: str) -> Dataset:
+        """The data set of that name, split."""
+        if name not in self.datasets:
+            self.datasets[name] = load_dataset(
+                name,
+                DataConfig.model_validate(self.plan.data[name]),
+                folder=Path(self.plan.folder),
+                seed=self.plan.seed,
+                assignments=self.folder.path / "splits",
+            )
+        return self.datasets[name]
+
+    def checkpoint(self, name: str) -> CheckpointRef:
+        """The weights behind a model's name, a step's id, or ``id.extra``."""
+        if name in self.checkpoints:
+            return self.checkpoints[name]
+        if name not in self.plan.models:
+            raise UsageError(f"'{name}' has made no checkpoint that could be used here")
+        if name not in self.weights:
+            self.weights[name] = sources.locate_weights(
+                name, self.plan.models[name], Path(self.plan.folder)
+            )
+        return self.weights[name]
+
+    def add(self, name: str, path: Path) -> CheckpointRef:
+        """Make known what a step has made; the files are checked against their hashes."""
+        made = replace(open_checkpoint(path, name=name), origin={"step": name})
+        self.checkpoints[name] = made
+        return made
+
+    def predictor(self, name: str) -> Model:
+        """The loaded checkpoint, kept while the next ones are compared with it."""
+        dtype = str(self.plan.measure.get("dtype", "float32"))
+        ref = self.checkpoint(name)
+        key = (ref.digest, dtype)
+        if key not in self._opened:
+            if len(self._opened) >= KEPT:
+                self._opened.pop(next(iter(self._opened)))
+            self._opened[key] = load(ref, dtype=dtype, threads=hardware.threads())
+        return self._opened[key]
+
+    def release(self) -> None:
+        """Let go of all loaded checkpoints, so that training has the memory."""
+        self._opened.clear()
+
+    def data_facts(self) -> dict[str, Any]:
+        """Facts of every data set of the plan, with what tells a changed file from a new plan."""
+        return {
+            name: {
+                **self.dataset(name).facts,
+                "digest": self.dataset(name).digest,
+                "config_digest": digest(self.plan.data[name]),
+            }
+            for name in self.plan.data
+        }
+
+
+KEPT = 6
+
+
+def refuse_changed_data(earlier: RunRecord | None, facts: Mapping[str, Any]) -> None:
+    """An unfinished run goes on only with the data it began with.
+
+    Raises:
+        DataChanged: the same data section of the plan now yields other rows.
+    """
+    if earlier is None or earlier.state not in UNFINISHED:
+        return
+    for name, now in facts.items():
+        before = earlier.data.get(name)
+        if before is None or before.get("config_digest") != now["config_digest"]:
+            continue
+        if before["digest"] != now["digest"]:
+            raise DataChanged(
+                f"data '{name}' has changed since this run began ({before.get('rows')} rows, digest "
+                f"{before['digest'][:12]}, then; {now.get('rows')} rows, {now['digest'][:12]}, now): "
+                "bring the old files back to resume, or start anew with --fresh, which keeps the "
+                "old folder"
+            )

@@ -1,0 +1,131 @@
+"""Progress, and metrics on dev.select, for a step while it works."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from gradus import registry
+from gradus.data.dataset import TrainingData
+from gradus.metrics.base import Predictions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gradus.records import RunRecord, StepRecord, StepSpec
+
+MONITORED = ("accuracy", "f1_macro", "log_loss")
+
+
+class Reporter(Protocol):
+    """Whoever watches a run: the terminal, a notebook, nobody."""
+
+    def begin(self, plan: str, folder: Path, total: int) -> None:
+        """The run starts (or resumes)."""
+
+    def step(self, spec: StepSpec, index: int, total: int) -> None:
+        """A step starts."""
+
+    def progress(self, done: float, total: float, text: str) -> None:
+        """How far the current step is."""
+
+    def note(self, text: str) -> None:
+        """A sentence worth reading now."""
+
+    def finished(self, record: StepRecord) -> None:
+        """A step has ended, in whatever state."""
+
+    def end(self, record: RunRecord) -> None:
+        """The run has ended, in whatever state."""
+
+
+class Quiet:
+    """A reporter that says nothing."""
+
+    def begin(self, plan: str, folder: Path, total: int) -> None:
+        """Say nothing."""
+
+    def step(self, spec: StepSpec, index: int, total: int) -> None:
+        """Say nothing."""
+
+    def progress(self, done: float, total: float, text: str) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def finished(self, record: StepRecord) -> None:
+        """Say nothing."""
+
+    def end(self, record: RunRecord) -> None:
+        """Say nothing."""
+
+
+class RunMonitor:
+    """The monitor that the runner hands to a step.
+
+    Curves are JSON lines, appended as they come; `rewind` cuts them back after a resume, so that
+    a run that was killed has the same curves as one that wasn't.
+    """
+
+    def __init__(self, curves: Path, data: TrainingData | None, reporter: Reporter) -> None:
+        self.curves = curves
+        self.notes: list[str] = []
+        self._data = data
+        self._reporter = reporter
+
+    def score(self, log_probs: np.ndarray) -> dict[str, float]:
+        """Accuracy, macro F1 and log-loss on dev.select; `log_probs` is [n_select, n_labels].
+
+        Raises:
+            ValueError: the step has no data, or the shape is another.
+        """
+        if self._data is None:
+            raise ValueError("this step has no data to score on")
+        select = self._data.select
+        if log_probs.shape != (len(select), len(self._data.labels)):
+            raise ValueError(
+                f"log_probs has shape {log_probs.shape}, dev.select has {len(select)} items "
+                f"and {len(self._data.labels)} labels"
+            )
+        seen = Predictions(
+            gold=select.labels,
+            predicted=log_probs.argmax(axis=1),
+            log_probs=log_probs.astype("float64"),
+            labels=self._data.labels,
+        )
+        values = {name: float(registry.load("metrics", name)()(seen)) for name in MONITORED}
+        return {name: value for name, value in values.items() if math.isfinite(value)}
+
+    def point(self, **row: float | int | str) -> None:
+        """Append one row to the curves."""
+        with self.curves.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def rewind(self, rows: int) -> None:
+        """Keep the first `rows` rows of the curves."""
+        kept = []
+        if self.curves.exists():
+            kept = self.curves.read_text(encoding="utf-8").splitlines(keepends=True)[:rows]
+        partial = self.curves.with_suffix(".partial")
+        partial.write_text("".join(kept), encoding="utf-8")
+        os.replace(partial, self.curves)
+
+    def progress(self, done: float, total: float, text: str = "") -> None:
+        """Pass it on to whoever watches."""
+        self._reporter.progress(done, total, text)
+
+    def note(self, text: str) -> None:
+        """Pass it on and keep it for the report; a sentence said twice is kept once."""
+        if text not in self.notes:
+            self.notes.append(text)
+        self._reporter.note(text)
+
+
+def counter(reporter: Reporter, total: int, text: str) -> Callable[[int], None]:
+    """A callback for predictors that shows how many of `total` texts are done."""
+    return lambda done: reporter.progress(done, total, text)

@@ -45,7 +45,7 @@ class Record:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Rebuild the record; unknown keys are an error, so that an old reader never drops facts."""
+        """Rebuild the record; unknown keys are an error: no fact is dropped."""
         return cls(**raw)
 
 

@@ -106,8 +106,9 @@ def refuse_changed_data(earlier: RunRecord | None, facts: Mapping[str, Any]) -> 
             continue
         if before["digest"] != now["digest"]:
             raise DataChanged(
-                f"data '{name}' has changed since this run began ({before.get('rows')} rows, digest "
-                f"{before['digest'][:12]}, then; {now.get('rows')} rows, {now['digest'][:12]}, now): "
+                f"data '{name}' has changed since this run began (then "
+                f"{before.get('rows')} rows, digest {before['digest'][:12]}; now {now.get('rows')} "
+                f"rows, {now['digest'][:12]}): "
                 "bring the old files back to resume, or start anew with --fresh, which keeps the "
                 "old folder"
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -113,7 +112,7 @@ class RunMonitor:
             kept = self.curves.read_text(encoding="utf-8").splitlines(keepends=True)[:rows]
         partial = self.curves.with_suffix(".partial")
         partial.write_text("".join(kept), encoding="utf-8")
-        os.replace(partial, self.curves)
+        partial.replace(self.curves)
 
     def progress(self, done: float, total: float, text: str = "") -> None:
         """Pass it on to whoever watches."""

@@ -143,7 +143,7 @@ def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
         json.dump(value, file, indent=1, ensure_ascii=False, allow_nan=False)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read_json(path: Path) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from gradus.data.config import DataConfig, by_split
 from gradus.data.dataset import SPLITS, Dataset, Split
@@ -55,7 +56,7 @@ def load_dataset(
         StorageError: the assignment can't be stored.
     """
     if not isinstance(config, DataConfig):
-        config = DataConfig.model_validate(config)
+        config = _validate(name, config)
     pools = {
         split or "train": read_pool(spec, config, folder)
         for split, spec in by_split(config.source).items()
@@ -81,6 +82,18 @@ def load_dataset(
         split_digests=digests,
         facts={**facts, "digest": digest, "split_digests": digests},
     )
+
+
+def _validate(name: str, raw: Mapping[str, Any]) -> DataConfig:
+    try:
+        return DataConfig.model_validate(raw)
+    except ValidationError as error:
+        faults = (
+            f"{'.'.join(map(str, fault['loc'])) or 'data'}: "
+            + fault["msg"].removeprefix("Value error, ")
+            for fault in error.errors()
+        )
+        raise DataError(f"{name}: {'; '.join(faults)}") from error
 
 
 def _drop_crossing(pools: Mapping[str, Pool]) -> None:

@@ -138,12 +138,17 @@ class AssignmentFile:
 
         Raises:
             DataError: the file is damaged.
+            StorageError: the system won't give it.
         """
         try:
             raw = json.loads(self.path.read_bytes())
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise StorageError(
+                f"{self.path}: the stored split can't be read ({error.strerror})"
+            ) from error
+        except ValueError as error:
             raise self._damaged(str(error)) from error
         assigned = raw.get("assigned") if isinstance(raw, dict) else None
         if not isinstance(assigned, dict) or raw.get("version") != _VERSION:

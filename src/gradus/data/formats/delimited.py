@@ -44,17 +44,18 @@ class Csv(Format):
         begins, header = next(records, (0, []))
         if not header:
             raise DataError("the file has blank lines only", file=path)
+        names = list(dict.fromkeys(header))
         text, label = (
             header.index(_unique(name, header, path))
             for name in (
-                choose_column(columns.text, header, "text", path, begins),
-                choose_column(columns.label, header, "label", path, begins),
+                choose_column(columns.text, names, "text", path, begins),
+                choose_column(columns.label, names, "label", path, begins),
             )
         )
         for line, fields in records:
             if len(fields) != len(header):
                 raise DataError(
-                    f"{len(fields)} columns, but the header has {len(header)}: a text that holds "
+                    f"{_columns(len(fields))}, but the header has {len(header)}: a text that holds "
                     f"{self._delimiter_name()} must be quoted",
                     file=path,
                     line=line,
@@ -100,6 +101,10 @@ class Tsv(Csv):
 
     def _delimiter_name(self) -> str:
         return "a tab or a line end"
+
+
+def _columns(count: int) -> str:
+    return "1 column" if count == 1 else f"{count} columns"
 
 
 def _unique(name: str, header: list[str], path: Path) -> str:

@@ -1,0 +1,166 @@
+"""Two checkpoints on the same items: exact McNemar, Tango's interval, paired bootstraps.
+
+Every test here is one-sided at alpha = 1 - `level`: `low` and `high` of a `Comparison` are the two
+one-sided bounds at `level`, i.e. the two-sided interval at 2 `level` - 1. A claim "better than"
+rests on `low`, a claim "worse than" on `high`; each on its own is wrong with probability alpha.
+
+Legend: N shared items, D draws, R rounds; b items that only the first gets right, c items that
+only the second gets right.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from gradus.metrics.base import Metric, Predictions
+from gradus.metrics.counts import CountMetric
+from gradus.metrics.means import MeanMetric
+from gradus.stats.intervals import (
+    chunks,
+    draw_values,
+    one_sided,
+    percentiles,
+    posterior_counts,
+    resamples,
+    studentised,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A difference (or ratio) with its one-sided bounds; infinite ends bound nothing."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+def mcnemar(b: int, c: int) -> float:
+    """One-sided p-value of McNemar's exact test that the first is better.
+
+    P(X >= b) for X ~ Bin(b + c, 1/2); 1 where no item is discordant. McNemar (1947); exact form: Liddell (1983).
+    """
+    return float(stats.binom.sf(b - 1, b + c, 0.5)) if b + c else 1.0
+
+
+def restricted(share_b: float, share_c: float, difference: float) -> float:
+    """Maximum-likelihood share of c-items where the true difference is given; Tango (1998)."""
+    linear = -share_b - share_c + (2 - share_b + share_c) * difference
+    constant = -share_c * difference * (1 - difference)
+    root = math.sqrt(max(linear * linear - 8 * constant, 0.0))
+    return max((root - linear) / 4, 0.0, -difference)
+
+
+def tango(b: int, c: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Tango's (1998) two-sided score interval for the difference of paired proportions (b - c) / n.
+
+    The set of differences that the score test at this level doesn't reject. Keeps its width where
+    b + c = 0. NaN for n = 0.
+    """
+    if n == 0:
+        return math.nan, math.nan
+    z = float(stats.norm.ppf((1 + level) / 2))
+    seen = (b - c) / n
+
+    def excess(difference: float) -> float:
+        share = restricted(b / n, c / n, difference)
+        variance = max(2 * share + difference * (1 - difference), 0.0) / n
+        return (seen - difference) - math.copysign(z, seen - difference) * math.sqrt(variance)
+
+    tiny = 1e-12
+    low = -1.0 if b == 0 and c == n else optimize.brentq(excess, -1.0, seen - tiny, xtol=1e-12)
+    high = 1.0 if c == 0 and b == n else optimize.brentq(excess, seen + tiny, 1.0, xtol=1e-12)
+    return float(low), float(high)
+
+
+def proportions(first: np.ndarray, second: np.ndarray, level: float = 0.95) -> Comparison:
+    """Difference of two proportions on the same items (bool [N] each), Tango's bounds."""
+    b, c = int((first & ~second).sum()), int((~first & second).sum())
+    n = len(first)
+    low, high = tango(b, c, n, one_sided(level))
+    return Comparison((b - c) / n if n else math.nan, low, high, "Tango's score interval")
+
+
+def bootstrap(
+    metric: Metric,
+    first: Predictions,
+    second: Predictions,
+    *,
+    factor: float = 1.0,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """value(first) - factor value(second), both on the same resampled rows, N aligned items.
+
+    By the metric's nature as in `gradus.stats.intervals`: studentised for means, Bayesian with one
+    discordant item either way for functions of the counts, percentile for the rest. A single item
+    bounds nothing. Draws in which the metric is undefined are left out.
+    """
+    rng, n, two_sided = np.random.default_rng(seed), len(first), one_sided(level)
+    value = metric(first) - factor * metric(second)
+    if n < 2 or not math.isfinite(value):
+        return Comparison(value, -math.inf, math.inf, "paired bootstrap")
+    if isinstance(metric, MeanMetric):
+        gaps = metric.per_item(first) - factor * metric.per_item(second)
+        low, high = studentised(gaps, two_sided, draws, rng)
+        return Comparison(value, low, high, "paired studentised bootstrap")
+    parts = []
+    for size in chunks(draws, n):
+        if isinstance(metric, CountMetric):
+            one, two = posterior_counts((first, second), size, rng)
+            parts.append(metric.of_counts(one) - factor * metric.of_counts(two))
+            continue
+        weights = resamples(n, size, rng)
+        parts.append(
+            draw_values(metric, first, weights) - factor * draw_values(metric, second, weights)
+        )
+    low, high = percentiles(np.concatenate(parts), two_sided)
+    kind = "paired bayesian bootstrap" if isinstance(metric, CountMetric) else "paired bootstrap"
+    return Comparison(value, min(low, value), max(high, value), kind)
+
+
+def timings(
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    quantile: float = 0.5,
+    factor: float | None = None,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Quantiles of two series of timings compared by bootstrap over rounds.
+
+    Without `factor` their ratio first / second, with it the difference first - factor second.
+    Series of equal length were taken in turns: round i of both is resampled together, so that what
+    slows a whole round down cancels. Series of different lengths are resampled apart. Fewer than
+    six rounds bound nothing (see `gradus.stats.intervals.timing_interval`).
+    """
+    rng, rounds = np.random.default_rng(seed), len(first)
+
+    def combine(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        return np.asarray(one / two if factor is None else one - factor * two)
+
+    value = float(combine(np.quantile(first, quantile), np.quantile(second, quantile)))
+    if min(rounds, len(second)) < 6:
+        return Comparison(value, -math.inf, math.inf, "bootstrap over rounds")
+    parts = []
+    for size in chunks(draws, max(rounds, len(second))):
+        rows = rng.integers(0, rounds, (size, rounds))
+        others = (
+            rows if len(second) == rounds else rng.integers(0, len(second), (size, len(second)))
+        )
+        parts.append(
+            combine(
+                np.quantile(first[rows], quantile, axis=1),
+                np.quantile(second[others], quantile, axis=1),
+            )
+        )
+    low, high = percentiles(np.concatenate(parts), one_sided(level))
+    return Comparison(value, low, high, "bootstrap over rounds")

@@ -74,8 +74,9 @@ class Draft:
     measure: dict[str, Any] = field(default_factory=dict)
     steps: list[StepDraft] = field(default_factory=list)
 
-    def index(self, step_id: str) -> int | None:
-        """Where the first step with that id stands."""
+    def index(self, name: str) -> int | None:
+        """Where the first step stands that `name`, an id or ``id.extra``, refers to."""
+        step_id = name.partition(".")[0]
         return next((step.index for step in self.steps if step.id == step_id), None)
 
 

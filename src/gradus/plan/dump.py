@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -17,7 +18,8 @@ class _Dumper(yaml.SafeDumper):
 
 for _pattern in (INT, FLOAT):
     # The tag only has to differ from text's for the text to be quoted.
-    _Dumper.add_implicit_resolver("!number", _pattern, [*"-+0123456789."])
+    _anchored = re.compile(rf"(?:{_pattern.pattern})\Z")
+    _Dumper.add_implicit_resolver("!number", _anchored, [*"-+0123456789."])
 
 
 def dump(plan: Plan) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gradus.records import Fault
+
+_PLAIN: Final = re.compile(r"[\w-]+")
 
 TreePath = tuple[str | int, ...]
 """Keys and list indices from the root, e.g. ``("steps", 2, "stages", 0, "lr")``."""
@@ -55,7 +58,9 @@ class Tree:
         ids = [step.get("id") if isinstance(step, dict) else None for step in steps]
         name = ids[key]
         counts = Counter(i for i in ids if isinstance(i, str))
-        return name if isinstance(name, str) and name and counts[name] == 1 else None
+        if not isinstance(name, str) or counts[name] != 1 or not _PLAIN.fullmatch(name):
+            return None
+        return name
 
 
 @dataclass

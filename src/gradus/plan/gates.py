@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
 from gradus import registry
+from gradus.data.dataset import SPLITS
 from gradus.errors import unknown
 from gradus.plan.faults import Faults, TreePath
-from gradus.plan.references import check_model, lineage_data
+from gradus.plan.references import check_model
 
 if TYPE_CHECKING:
     from gradus.gates.grammar import GateSpec
     from gradus.metrics.base import Metric
     from gradus.plan.check import Draft, StepDraft
 
-DATA_FACTS: Final = ("rows", "duplicate_rate", "conflict_rate", "smallest_class_share")
 _ITEM_NEEDS: Final = ("labels", "probabilities", "parent")
 
 
@@ -34,11 +34,13 @@ def references(gates: Iterable[str]) -> list[str]:
     return found
 
 
-def _parsed(text: str, path: TreePath, faults: Faults) -> GateSpec | None:
+def _parsed(
+    text: str, path: TreePath, faults: Faults, metrics: Collection[str] | None = None
+) -> GateSpec | None:
     from gradus.gates.grammar import GateSyntaxError, parse
 
     try:
-        return parse(text)
+        return parse(text, metrics=metrics)
     except GateSyntaxError as error:
         faults.add(path, str(error))
         return None
@@ -46,23 +48,23 @@ def _parsed(text: str, path: TreePath, faults: Faults) -> GateSpec | None:
 
 def check_data_gates(draft: Draft, faults: Faults) -> None:
     """Gates on data compare a fact of the data set with a number."""
+    from gradus.data.facts import MEASUREMENTS
+
     for name, config in draft.data.items():
-        gates = config.get("gates") or []
+        gates = config.get("gates")
         for i, text in enumerate(gates if isinstance(gates, list) else []):
             path = ("data", name, "gates", i)
-            spec = _parsed(text, path, faults) if isinstance(text, str) else None
+            spec = _parsed(text, path, faults, MEASUREMENTS) if isinstance(text, str) else None
             if spec is None:
                 continue
-            if spec.metric not in DATA_FACTS:
-                faults.add(path, unknown("fact of a data set", spec.metric, DATA_FACTS))
             if spec.reference is not None:
                 faults.add(path, f"a data gate compares with a number, not with '{spec.reference}'")
-            if spec.prefix is not None or spec.label is not None or spec.surely:
-                faults.add(path, "a data gate is FACT OP NUMBER, as in 'rows >= 1000'")
+            if spec.prefix is not None or spec.label is not None:
+                faults.add(path, f"a data gate is of its own data set: write {spec.metric} alone")
 
 
 def check_step_gates(draft: Draft, faults: Faults) -> None:
-    """Gates on steps: known metric, one the step is measured by, a reference that is there."""
+    """Gates on steps: one that the step is measured by, and a reference that is there."""
     for step in draft.steps:
         for i, text in enumerate(step.gates):
             path = ("steps", step.index, "gates", i)
@@ -76,33 +78,18 @@ def check_step_gates(draft: Draft, faults: Faults) -> None:
                 _check_reference(draft, step, spec, path, faults)
 
 
-def _metric(name: str) -> type[Metric] | None:
-    plain = {registry.plain(entry) for entry in registry.names("metrics")}
-    if name not in plain:
-        return None
-    metric: type[Metric] = registry.load("metrics", name)
-    return metric
-
-
 def _check_metric(
     draft: Draft, step: StepDraft, spec: GateSpec, path: TreePath, faults: Faults
 ) -> None:
-    metric = _metric(spec.metric)
-    if metric is None:
-        known = {registry.plain(entry) for entry in registry.names("metrics")}
-        faults.add(path, unknown("metric", spec.metric, known))
-        return
-    if metric.per_label and spec.label is None:
-        faults.add(path, f"{spec.metric} belongs to one label: write {spec.metric}[LABEL]")
-    if not metric.per_label and spec.label is not None:
-        faults.add(path, f"{spec.metric} has no labels: write {spec.metric} alone")
     if step.produces is None:
         return
     if spec.metric not in step.produces:
         can = ", ".join(sorted(step.produces)) or "nothing"
         faults.add(path, f"step '{step.id}' isn't measured by {spec.metric}; it can be by {can}")
-    elif metric.needs in _ITEM_NEEDS:
-        if spec.prefix is None and not _data_of(draft, step):
+        return
+    metric: type[Metric] = registry.load("metrics", spec.metric)
+    if metric.needs in _ITEM_NEEDS:
+        if not _may_have_data(draft, step):
             faults.add(path, f"{spec.metric} is taken on items, but step '{step.id}' has no data")
     elif not draft.measure["cost"]:
         faults.add(path, f"{spec.metric} isn't measured: the plan says measure.cost: false")
@@ -110,8 +97,13 @@ def _check_metric(
 
 def _check_prefix(draft: Draft, prefix: str, path: TreePath, faults: Faults) -> None:
     benchmarks = {registry.plain(entry) for entry in registry.names("benchmarks")}
-    if prefix not in draft.data and prefix not in benchmarks:
-        faults.add(path, unknown("data set or benchmark", prefix, {*draft.data, *benchmarks}))
+    data, _, split = prefix.partition(".")
+    if prefix in SPLITS or prefix in benchmarks or (data in draft.data and split in ("", *SPLITS)):
+        return
+    if data in draft.data:
+        faults.add(path, unknown("split", split, SPLITS))
+    else:
+        faults.add(path, unknown("data set or benchmark", data, {*draft.data, *benchmarks}))
 
 
 def _check_reference(
@@ -136,10 +128,18 @@ def _check_reference(
         faults.add(path, f"step '{other.id}' isn't measured by {spec.metric}; it can be by {can}")
 
 
-def _data_of(draft: Draft, step: StepDraft) -> tuple[str, ...]:
-    steps = [other for other in draft.steps if other.id is not None and other.index <= step.index]
-    return lineage_data(
-        step.id or "",
-        {s.id or "": list(s.needs.models.values()) for s in steps if s.needs is not None},
-        {s.id or "": list(s.needs.data.values()) for s in steps if s.needs is not None},
-    )
+def _may_have_data(draft: Draft, step: StepDraft) -> bool:
+    """Whether the step, or one that its models come from, names data or isn't known."""
+    waiting, seen = [step], {step.index}
+    while waiting:
+        current = waiting.pop()
+        if current.needs is None or current.needs.data:
+            return True
+        for name in current.needs.models.values():
+            index = draft.index(name)
+            if index is None and name not in draft.models:
+                return True
+            if index is not None and index not in seen:
+                seen.add(index)
+                waiting.append(draft.steps[index])
+    return False

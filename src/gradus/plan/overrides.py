@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, Final
 
 from gradus.errors import unknown
@@ -18,7 +17,8 @@ from gradus.plan.tree import read_value, walk
 from gradus.plan.variables import mentioned
 
 TOP_LEVEL: Final = ("name", "seed", "vars", "data", "models", "steps", "measure")
-_KEY: Final = re.compile(r"(?:(?:\A|\.)(?P<key>[^.\[\]=\s]+)|\[(?P<index>[0-9]+)\])")
+_KEY: Final = re.compile(r"\[(?P<index>[0-9]{1,9})\]|(?P<key>[^.\[\]=\s]+)")
+_PATH: Final = re.compile(r"[^.\[\]=\s]+(?:\.[^.\[\]=\s]+|\[[0-9]{1,9}\])*")
 
 
 class _Refused(Exception):
@@ -41,13 +41,12 @@ def _parse(override: str) -> tuple[list[str | int], Any]:
     path, equals, text = override.partition("=")
     if not equals:
         raise _Refused("write PATH=VALUE, as in steps.tuned.stages[0].lr=2e-4")
-    keys: list[str | int] = []
-    end = 0
-    for match in iter(lambda: _KEY.match(path.strip(), end), None):
-        keys.append(int(match["index"]) if match["index"] else match["key"])
-        end = match.end()
-    if not keys or end != len(path.strip()):
+    if not _PATH.fullmatch(path.strip()):
         raise _Refused(f"'{path}' isn't a path such as steps.tuned.stages[0].lr")
+    keys: list[str | int] = [
+        int(match["index"]) if match["index"] else match["key"]
+        for match in _KEY.finditer(path.strip())
+    ]
     try:
         return keys, read_value(text)
     except ValueError as error:
@@ -94,9 +93,8 @@ def _key(tree: Tree, container: Any, path: TreePath, key: str | int) -> str | in
     if isinstance(key, int):
         raise _Refused(f"{place} is no list: [{key}] can't be set in it")
     if path in (("data",), ("models",)) and key not in container:
-        raise _Refused(
-            unknown({"data": "data set", "models": "model"}[str(path[0])], key, container)
-        )
+        what = "data set" if path == ("data",) else "model"
+        raise _Refused(unknown(what, key, container))
     if path == ("vars",) and key not in container:
         _used_variable(tree, key)
     return key
@@ -106,9 +104,5 @@ def _used_variable(tree: Tree, name: str) -> None:
     used = {used for _, value in walk(tree.value) for used in mentioned(value)}
     if name in used:
         return
-    known = {*used, *tree.value.get("vars", {})}
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    hint = (
-        f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known)) or 'none'}"
-    )
-    raise _Refused(f"the plan has no variable '{name}': {hint}")
+    given = tree.value.get("vars")
+    raise _Refused(unknown("variable", name, {*used, *(given if isinstance(given, dict) else {})}))

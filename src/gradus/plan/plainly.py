@@ -35,6 +35,10 @@ _TYPES: Final = {
     "path": "a path",
     "none": "null",
 }
+_LENGTHS: Final = {
+    "too_short": ("at least", "min_length"),
+    "too_long": ("at most", "max_length"),
+}
 _QUOTED: Final = re.compile("'([^']*)'")
 _BOUNDS: Final = {
     "greater_than": ("gt", "greater than"),
@@ -96,10 +100,9 @@ def validate(model: type[M], raw: Any, path: TreePath, faults: Faults) -> Valida
 
 def _what_remains(model: type[M], raw: Any, details: Iterable[ErrorDetails]) -> M | None:
     rest = copy.deepcopy(raw)
-    for place in {_place(raw, detail["loc"])[0] for detail in details}:
-        container = rest
-        for key in place[:-1]:
-            container = container[key]
+    # Inner places first: what contains them may be taken out afterwards.
+    for place in sorted({_place(raw, detail)[0] for detail in details}, key=len, reverse=True):
+        container = _at(rest, place[:-1])
         # Taking an item out of a list would renumber the others.
         if place and isinstance(container, dict):
             container.pop(place[-1], None)
@@ -115,11 +118,9 @@ def _told(
     """Place and message of each fault; the alternatives of a union are told as one."""
     wants: dict[TreePath, list[str]] = defaultdict(list)
     told: dict[tuple[TreePath, str], None] = {}
-    found = [(*_place(raw, detail["loc"]), detail) for detail in details]
+    found = [(*_place(raw, detail), detail) for detail in details]
     for place, in_union, detail in found:
-        deeper = any(
-            other[: len(place)] == place and len(other) > len(place) for other, *_ in found
-        )
+        deeper = any(len(p) > len(place) and p[: len(place)] == place for p, *_ in found)
         if in_union and deeper:
             # Another alternative fits the value's type and has a more exact fault inside.
             continue
@@ -136,29 +137,29 @@ def _told(
     return list(told)
 
 
-def _place(raw: Any, location: Sequence[str | int]) -> tuple[TreePath, bool]:
-    """The part of pydantic's location that is in the data, and whether a union's tag followed.
+def _place(raw: Any, detail: ErrorDetails) -> tuple[TreePath, bool]:
+    """Where a fault is in the data, and whether pydantic's location names a union's alternative.
 
-    A location may hold names of a union's alternatives (``int``, ``list[str]``), which no key has.
+    A location may hold names of alternatives (``int``, ``list[str]``) that no key has.
     """
+    location = detail["loc"]
     place: list[str | int] = []
     value, tagged = raw, False
-    for i, key in enumerate(location):
-        if (isinstance(value, dict) and key in value) or (
-            isinstance(value, list) and isinstance(key, int) and key < len(value)
-        ):
+    for key in location:
+        if key in value if isinstance(value, dict) else _is_index(value, key):
             value = value[key]
-        elif i == len(location) - 1 and isinstance(value, dict) and _is_name(key):
-            pass  # a missing key
+            place.append(key)
         else:
             tagged = True
-            continue
-        place.append(key)
+    if detail["type"] == "missing":
+        # The one key of a location that is never in the data.
+        place.append(location[-1])
+        tagged = False
     return tuple(place), tagged
 
 
-def _is_name(key: str | int) -> bool:
-    return isinstance(key, str) and key.replace("-", "_").isidentifier()
+def _is_index(value: Any, key: str | int) -> bool:
+    return isinstance(value, list) and isinstance(key, int) and key < len(value)
 
 
 def _at(raw: Any, place: TreePath) -> Any:
@@ -192,14 +193,12 @@ def _message(model: type[BaseModel], raw: Any, place: TreePath, detail: ErrorDet
         return f"'{place[-1]}' is missing" if place else "a key is missing"
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return f"should be {words} {context[key]}, is {shown}"
+        return f"should be {words} {_short(context[key])}, is {shown}"
     if kind in ("too_short", "too_long"):
-        words, key = (
-            ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
-        )
+        words, key = _LENGTHS[kind]
         return f"should have {words} {context[key]} items, has {context['actual_length']}"
     if kind in ("string_too_short", "string_too_long"):
-        words, key = ("at least", "min_length") if "short" in kind else ("at most", "max_length")
+        words, key = _LENGTHS[kind.removeprefix("string_")]
         return f"should have {words} {context[key]} characters, is {shown}"
     if kind == "finite_number":
         return "should be a finite number"
@@ -209,6 +208,10 @@ def _message(model: type[BaseModel], raw: Any, place: TreePath, detail: ErrorDet
         return str(context["error"])
     # A validator's own words, or a rare type of pydantic's.
     return f"{detail['msg'][:1].lower()}{detail['msg'][1:]} (is {shown})"
+
+
+def _short(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _or(choices: Iterable[str]) -> str:

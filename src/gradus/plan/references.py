@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gradus.errors import unknown
@@ -31,19 +30,20 @@ def check_references(draft: Draft, faults: Faults) -> None:
 def check_model(
     draft: Draft, step: StepDraft, name: str, path: TreePath, faults: Faults
 ) -> StepDraft | None:
-    """A name that must be a model's or an earlier step's; gives the step where it is one."""
+    """A name that must be a model's or an earlier step's; gives the step where it is one.
+
+    ``id.extra`` names a further checkpoint of a step; which ones there are is known when it ran.
+    """
     if name in draft.models:
         return None
     index = draft.index(name)
     if index is None:
-        known = [
-            *draft.models,
-            *(other.id for other in draft.steps if other.id not in (None, step.id)),
-        ]
-        faults.add(path, unknown("model or step", name, (i for i in known if i is not None)))
+        steps = [other.id for other in draft.steps if other.id is not None and other is not step]
+        faults.add(path, unknown("model or step", name, [*draft.models, *steps]))
         return None
     if index < step.index:
         return draft.steps[index]
+    name = name.partition(".")[0]
     cycle = _way_back(draft, name, step.id)
     if cycle:
         faults.add(path, f"cyclic reference: {' -> '.join([step.id or '', *cycle])}")
@@ -59,7 +59,7 @@ def _way_back(draft: Draft, start: str, goal: str | None) -> list[str]:
     for chain in chains:
         if chain[-1] == goal:
             return chain
-        for name in _refers_to(draft, chain[-1]):
+        for name in (found.partition(".")[0] for found in _refers_to(draft, chain[-1])):
             if name not in seen:
                 seen.add(name)
                 chains.append([*chain, name])
@@ -85,35 +85,19 @@ def _path(step: StepDraft, place: str) -> TreePath:
     return ("steps", step.index, *keys)
 
 
-def lineage_data(
-    step_id: str, models: Mapping[str, Sequence[str]], data: Mapping[str, Sequence[str]]
-) -> tuple[str, ...]:
-    """The data sets of a step: those it names, else those of the steps its models come from.
-
-    `models` and `data` map each step's id to the names it refers to.
-    """
-    seen: set[str] = set()
-    found: dict[str, None] = {}
-    waiting = [step_id]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        own = data.get(name, ())
-        found.update(dict.fromkeys(own))
-        if not own:
-            waiting.extend(models.get(name, ()))
-    return tuple(found)
-
-
 def data_of(plan: Plan, step_id: str) -> tuple[str, ...]:
     """The data sets that a step's checkpoint is measured on.
 
     Those that the step names; a step that names none (``quantize``) has those of its parents.
     """
-    return lineage_data(
-        step_id,
-        {step.id: step.models for step in plan.steps},
-        {step.id: step.data for step in plan.steps},
-    )
+    steps = {step.id: step for step in plan.steps}
+    found: dict[str, None] = {}
+    waiting, seen = [step_id], {step_id}
+    while waiting:
+        step = steps[waiting.pop()]
+        found.update(dict.fromkeys(step.data))
+        for name in () if step.data else (model.partition(".")[0] for model in step.models):
+            if name in steps and name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    return tuple(found)

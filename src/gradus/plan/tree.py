@@ -35,7 +35,7 @@ class _Loader(yaml.SafeLoader):
 
 def _implicit(tag: str, pattern: str, first: list[str]) -> None:
     # `first` holds the characters that such a scalar may begin with.
-    _Loader.add_implicit_resolver(_TAG + tag, re.compile(rf"(?:{pattern})\Z"), first)  # type: ignore[no-untyped-call]  # types-PyYAML leaves it bare
+    _Loader.add_implicit_resolver(_TAG + tag, re.compile(rf"(?:{pattern})\Z"), first)
 
 
 _implicit("null", "|~|null|Null|NULL", ["", *"~nN"])
@@ -117,7 +117,7 @@ class _Builder:
     """Turns YAML nodes into a tree."""
 
     faults: Faults
-    tree: Tree = field(default_factory=Tree)
+    tree: Tree = field(default_factory=lambda: Tree(marks={}))
     nodes: int = 0
     ancestors: set[int] = field(default_factory=set)
 
@@ -132,9 +132,7 @@ class _Builder:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if node.tag not in (_TAG + "map", _TAG + "seq"):
-            return self._bad(
-                path, f"the tag {node.tag.replace(_TAG, '!!')} isn't allowed in a plan"
-            )
+            return self._bad(path, _not_allowed(node.tag))
         self.ancestors.add(id(node))
         if isinstance(node, yaml.MappingNode):
             value: Any = self._mapping(node, path)
@@ -199,7 +197,7 @@ class _Builder:
                     return self._finite(float(re.sub(r"\.(?=inf|nan)", "", number)), path)
         except (KeyError, ValueError):
             return self._bad(path, f"'{text[:40]}' can't be read as {kind}")
-        return self._bad(path, f"the tag {node.tag.replace(_TAG, '!!')} isn't allowed in a plan")
+        return self._bad(path, _not_allowed(node.tag))
 
     def _finite(self, number: float, path: TreePath) -> float | None:
         if math.isfinite(number):
@@ -210,6 +208,10 @@ class _Builder:
     def _bad(self, path: TreePath, message: str) -> None:
         self.faults.add(path, message)
         self.faults.poison(path)
+
+
+def _not_allowed(tag: str) -> str:
+    return f"the tag {tag.replace(_TAG, '!!')} isn't allowed in a plan"
 
 
 def _plain(value: Any, path: TreePath, faults: Faults) -> Any:

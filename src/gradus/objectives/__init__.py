@@ -1,0 +1,1 @@
+"""Objectives: what a training step minimises, and the head that belongs to it."""

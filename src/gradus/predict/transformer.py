@@ -1,0 +1,149 @@
+"""Predicting with a transformer in torch.
+
+Legend: N texts, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from gradus.predict.base import Predictor
+from gradus.records import CheckpointRef
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH_TOKENS = 4096
+# Texts are sorted and packed within stretches of this many, so that memory stays bounded.
+STRETCH = 4096
+
+
+class TransformerPredictor(Predictor):
+    """Hugging Face layout with ``head.safetensors``: backbone, pooling, linear head.
+
+    Texts are sorted by length and packed without padding, which changes no row beyond rounding.
+    """
+
+    kind: ClassVar[str] = "transformer"
+    summary: ClassVar[str] = "a fine-tuned transformer, in torch"
+
+    def __init__(
+        self,
+        *,
+        labels: Sequence[str],
+        backbone: Any,
+        head: Any,
+        tokenizer: Any,
+        preprocessing: Mapping[str, Any],
+        dtype: str,
+        folder: Path,
+        size_bytes: int,
+    ) -> None:
+        """See `open`."""
+        self.labels = tuple(labels)
+        self._backbone, self._head, self._tokenizer = backbone, head, tokenizer
+        self._preprocessing, self._dtype, self._folder = dict(preprocessing), dtype, folder
+        self._size_bytes = size_bytes
+
+    @classmethod
+    def open(cls, ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None) -> Self:
+        """Load backbone, head and tokenizer.
+
+        Raises:
+            CheckpointError: the weights can't be read, or there is no head for the labels.
+        """
+        import torch
+
+        from gradus.checkpoints import read_manifest
+        from gradus.errors import CheckpointError
+        from gradus.objectives.classification import load_head
+        from gradus.objectives.classify import HEAD_FILE
+        from gradus.objectives.pooling import LinearHead
+        from gradus.training import models
+        from gradus.training.backbone import Backbone
+
+        folder = Path(ref.path)
+        manifest = read_manifest(folder)
+        if not (folder / HEAD_FILE).is_file():
+            raise CheckpointError(
+                f"{folder}: no {HEAD_FILE}, so nothing says which label a text has; "
+                "fine-tune it with objective: classify first"
+            )
+        if threads is not None:
+            torch.set_num_threads(threads)
+        backbone = Backbone(models.load_model(ref))
+        scale = float(manifest.preprocessing["scale"])
+        head = LinearHead(backbone.width, len(manifest.labels), scale)
+        load_head(head, folder / HEAD_FILE)
+        return cls(
+            labels=manifest.labels,
+            backbone=backbone,
+            head=head.eval(),
+            tokenizer=models.load_tokenizer(ref),
+            preprocessing=manifest.preprocessing,
+            dtype=dtype,
+            folder=folder,
+            size_bytes=manifest.size_bytes,
+        )
+
+    def log_probs(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """float64 [N, K], in the texts' order; see `Predictor.log_probs`."""
+        import numpy as np
+
+        rows = np.empty((len(texts), len(self.labels)))
+        done = 0
+        for start in range(0, len(texts), STRETCH):
+            stretch = list(texts[start : start + STRETCH])
+            for places, values in self._stretch(stretch):
+                rows[start + places] = values
+                done += len(places)
+                if progress is not None:
+                    progress(done)
+        return rows
+
+    def _stretch(self, texts: list[str]) -> Any:
+        import torch
+        from torch.nn.functional import log_softmax
+
+        from gradus.objectives.pooling import pool
+        from gradus.training import models
+        from gradus.training.activations import autocast
+        from gradus.training.packing import inference_batches
+
+        settings = self._preprocessing
+        tokens = models.encode(self._tokenizer, texts, int(settings["max_tokens"]))
+        dtype = getattr(torch, self._dtype)
+        for rows in inference_batches(tokens.lengths, BATCH_TOKENS):
+            batch = tokens.batch(rows)
+            with torch.inference_mode(), autocast(dtype):
+                hidden = self._backbone.run(batch)
+                pooled = pool(
+                    hidden,
+                    batch.layout,
+                    str(settings["pooling"]),
+                    normalise=bool(settings["normalise"]),
+                )
+                values = log_softmax(self._head(pooled).double(), dim=-1)
+            yield batch.rows, values.numpy()
+
+    @property
+    def contract(self) -> Mapping[str, str]:
+        """dtype, back end, where texts are cut, and which tokenizer cuts them."""
+        from gradus.checkpoints import hash_file
+
+        tokenizer = self._folder / "tokenizer.json"
+        return {
+            "dtype": self._dtype,
+            "backend": "torch",
+            "max_tokens": str(self._preprocessing["max_tokens"]),
+            "tokenizer": hash_file(tokenizer)[:16] if tokenizer.is_file() else "",
+        }
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files of the checkpoint."""
+        return self._size_bytes

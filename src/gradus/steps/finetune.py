@@ -1,0 +1,180 @@
+"""Step `finetune`: adapt a model to labelled texts, in stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from gradus import registry
+from gradus.errors import GradusError
+from gradus.objectives.base import ObjectiveConfig
+from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.training.config import StageConfig, default_stages
+
+SHARED_OPTIONS = ("pooling", "normalise")
+
+
+class FinetuneConfig(StepConfig):
+    """What a plan says about a fine-tuning step.
+
+    Attributes:
+        model: name of a model of the plan, or id of an earlier step.
+        data: name of a data set of the plan.
+        objective: name of an objective, or a mapping with its ``name`` and options.
+        stages: phases in order; left out: a solved head, then all layers.
+        max_tokens: texts are cut there; 256, or what the checkpoint before was trained with,
+            and never more than the model has positions for.
+        pooling: short for the objective's option.
+        normalise: short for the objective's option.
+        batch_size: of every stage that doesn't say otherwise.
+        batch_tokens: the same, in tokens.
+        dtype: ``auto`` takes bfloat16 where the processor is fast at it.
+    """
+
+    model: str
+    data: str
+    objective: str | Mapping[str, Any] = "classify"
+    stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = default_stages()
+    max_tokens: Annotated[int, Field(ge=2)] | None = None
+    pooling: Literal["first", "mean", "last"] | None = None
+    normalise: bool | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _left_out(cls, value: Any) -> Any:
+        return default_stages() if value is None else value
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, value: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
+        try:
+            objective, options = _objective(value)
+        except GradusError as error:
+            raise ValueError(str(error)) from error
+        objective.Config.model_validate(options)
+        return value
+
+    def staged(self) -> tuple[StageConfig, ...]:
+        """The stages with the step's batch size filled in."""
+        shared = {"batch_size": self.batch_size, "batch_tokens": self.batch_tokens}
+        given = {name: value for name, value in shared.items() if value is not None}
+        return tuple(
+            stage
+            if stage.solved or stage.batch_size or stage.batch_tokens
+            else stage.model_copy(update=given)
+            for stage in self.stages
+        )
+
+    def objective_config(self) -> tuple[Any, ObjectiveConfig]:
+        """The objective's class and its validated config."""
+        objective, options = _objective(self.objective)
+        for name in SHARED_OPTIONS:
+            value = getattr(self, name)
+            if value is not None and name in objective.Config.model_fields:
+                options = {**options, name: value}
+        return objective, objective.Config.model_validate(options)
+
+
+def _objective(value: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    options = {"name": value} if isinstance(value, str) else {"name": "classify", **value}
+    return registry.load("objectives", str(options["name"])), options
+
+
+class Finetune(Step):
+    """Adapt a model in stages: each trains some of its layers, for some time, at some rate.
+
+    Stages work their way down: a head on frozen features first, so that the features aren't
+    damaged by a head that knows nothing yet (Kumar et al. 2022), then higher layers, then all
+    (gradual unfreezing, Howard & Ruder 2018). A head alone is solved exactly unless the stage
+    asks for gradient steps. What lies below the lowest layer that trains is computed once.
+    Killed anywhere, the step goes on to the same bits.
+    """
+
+    Config: ClassVar[type[StepConfig]] = FinetuneConfig
+    summary: ClassVar[str] = "adapt a model to labelled texts, in stages"
+    example: ClassVar[str] = """\
+id: tuned
+step: finetune
+model: encoder
+data: news
+objective: classify
+stages:
+  - {train: head}
+  - {train: top-2, epochs: 2, lr: 3.0e-4, patience: 1}
+  - {train: all, epochs: 2, lr: 1.0e-4, layer_lr_decay: 0.8}
+gates: ["accuracy >= 0.95"]
+"""
+
+    @classmethod
+    def needs(cls, config: FinetuneConfig) -> Needs:
+        """One model and one data set."""
+        return Needs(models={"model": config.model}, data={"data": config.data})
+
+    @classmethod
+    def produces(cls, config: FinetuneConfig) -> frozenset[str]:
+        """The objective's metrics."""
+        objective, _ = config.objective_config()
+        metrics: frozenset[str] = objective.metrics()
+        return metrics
+
+    def run(self, config: FinetuneConfig, context: StepContext) -> StepOutcome:
+        """Train, or go on with training, and save the checkpoint."""
+        import torch
+
+        from gradus.checkpoints import save_checkpoint
+        from gradus.checkpoints.hashing import hash_json
+        from gradus.training.loop import train
+
+        if context.data is None:
+            raise GradusError(f"step {context.id}: finetune needs data")
+        torch.set_num_threads(context.threads)
+        dtype = context.dtype if config.dtype == "auto" else config.dtype
+        objective, options = config.objective_config()
+        ref = context.models[config.model]
+        torch.manual_seed(context.seed % 2**63)
+        prepared = objective().prepare(
+            options,
+            ref=ref,
+            data=context.data,
+            monitor=context.monitor,
+            max_tokens=config.max_tokens,
+            seed=context.seed,
+        )
+        for note in prepared.notes:
+            context.monitor.note(note)
+        identity = {
+            "data": context.data.digest,
+            "model": ref.digest,
+            "objective": hash_json(options.model_dump(mode="json")),
+            "preprocessing": hash_json(prepared.preprocessing),
+        }
+        trained = train(
+            prepared.task,
+            config.staged(),
+            seed=context.seed,
+            work=context.work,
+            monitor=context.monitor,
+            dtype=dtype,
+            identity=identity,
+        )
+        facts = {**prepared.facts, "dtype": dtype, "stages": [dict(s) for s in trained.stages]}
+        saved = save_checkpoint(
+            context.out / "checkpoint",
+            kind=prepared.kind,
+            labels=prepared.labels,
+            preprocessing=prepared.preprocessing,
+            parents=(ref,),
+            facts=facts,
+            write=prepared.save,
+        )
+        return StepOutcome(
+            checkpoint=context.out / "checkpoint",
+            notes=prepared.notes,
+            facts={**facts, "digest": saved.digest},
+            cost=trained.cost,
+        )

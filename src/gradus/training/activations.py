@@ -1,0 +1,97 @@
+"""What is the same for a whole stage, computed once and kept on disk.
+
+Below the lowest layer that trains nothing changes during a stage, dropout included (frozen layers
+have none), so its hidden states are computed once; a stage that trains the head alone keeps the
+features themselves. Files are named by the digest of all that they depend on, so that a resumed
+run and a later stage find them again and nobody finds the wrong ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gradus.training.packing import Batch, Tokens, inference_batches
+from gradus.training.storage import Ragged, write_ragged
+from gradus.training.task import Task
+
+INFERENCE_TOKENS = 4096
+
+
+def weights_digest(task: Task, below: int) -> str:
+    """SHA-256 over the embeddings and the layers under `below` (all of the backbone for L)."""
+    digest = hashlib.sha256()
+    groups = task.backbone.groups
+    for name, parameter in sorted(task.backbone.model.named_parameters()):
+        if groups.depth(groups.group_of[name]) < below:
+            digest.update(name.encode())
+            digest.update(parameter.detach().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+class Activations:
+    """The cached lower part of a stage for train and dev.select.
+
+    Hidden states are kept in the dtype that training computes in, features in float32.
+    """
+
+    def __init__(
+        self, task: Task, work: Path, low: int, dtype: torch.dtype, check: Callable[[], None]
+    ) -> None:
+        """`low` is the lowest layer that trains; `check` is called between batches."""
+        self._task, self._work, self._low, self._check = task, work, low, check
+        self._dtype = dtype
+        self.features_only = low >= task.backbone.layers
+        self.cached = low >= 1
+        self.fresh_tokens = 0
+        self._stores: dict[int, Ragged] = {}
+        self._weights = weights_digest(task, low) if self.cached else ""
+
+    def get(self, tokens: Tokens, batch: Batch) -> torch.Tensor | None:
+        """Features or hidden state `low` of a batch; None where embeddings come first."""
+        if not self.cached:
+            return None
+        return self.store(tokens).get(batch.rows)
+
+    def store(self, tokens: Tokens) -> Ragged:
+        """The whole file of a split, computed on first use."""
+        if id(tokens) not in self._stores:
+            self._stores[id(tokens)] = self._open(tokens)
+        return self._stores[id(tokens)]
+
+    def _open(self, tokens: Tokens) -> Ragged:
+        task = self._task
+        if self.features_only:
+            lengths, dtype = task.feature_lengths(tokens), torch.float32
+        else:
+            lengths, dtype = tokens.lengths, self._dtype
+        width = task.feature_width if self.features_only else task.backbone.width
+        split = "train" if tokens is task.train else "select"
+        parts = (task.digest, split, str(self._low), str(self._dtype), self._weights)
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+        path = self._work / f"activations-{split}-{self._low}-{digest}.bin"
+        if not path.exists():
+            self.fresh_tokens += tokens.total
+            write_ragged(path, lengths, width, dtype, self._compute(tokens))
+        return Ragged(path, lengths, width, dtype)
+
+    def _compute(self, tokens: Tokens) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        task, high = self._task, min(self._low, self._task.backbone.layers)
+        task.backbone.model.eval()
+        for rows in inference_batches(tokens.lengths, INFERENCE_TOKENS):
+            self._check()
+            batch = tokens.batch(rows)
+            with torch.inference_mode(), autocast(self._dtype):
+                hidden = task.backbone.run(batch, high=high)
+                if self.features_only:
+                    hidden = task.features(hidden, batch.layout)
+            yield batch.rows, hidden
+
+
+def autocast(dtype: torch.dtype) -> torch.autocast:
+    """Matrix products in `dtype` where that isn't float32."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)

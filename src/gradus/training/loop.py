@@ -1,0 +1,212 @@
+"""The one training loop. What differs between objectives is a `Task`, handed to it.
+
+A stage is a pure function of the weights it begins with, its settings, the data and the seed:
+each begins by seeding torch's generator from the step's seed and its own index, so a stage that
+is resumed draws what it would have drawn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gradus.errors import TrainingError
+from gradus.steps.base import Monitor
+from gradus.training.activations import Activations
+from gradus.training.config import StageConfig
+from gradus.training.groups import select
+from gradus.training.interrupts import Interrupts
+from gradus.training.stage import GradientStage, Shared
+from gradus.training.state import Progress, load_state, save_state
+from gradus.training.storage import load_tensors
+from gradus.training.task import Task
+
+SAVE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What came of training; the weights are in the task.
+
+    `stages` holds each stage's facts (train, updates, epochs, the last evaluation, ...); `cost`
+    has ``train_tokens``, ``train_seconds``, ``tokens_per_second``, ``flops`` and
+    ``stage_seconds``.
+    """
+
+    stages: Sequence[Mapping[str, Any]]
+    cost: Mapping[str, Any]
+
+
+def train(
+    task: Task,
+    stages: Sequence[StageConfig],
+    *,
+    seed: int,
+    work: Path,
+    monitor: Monitor,
+    dtype: str = "float32",
+    identity: Mapping[str, str] | None = None,
+    save_seconds: float = SAVE_SECONDS,
+) -> Trained:
+    """Train `task` through all `stages`, from the state in `work` if one is there.
+
+    Args:
+        task: the model and its objective; its weights are changed in place.
+        stages: at least one.
+        seed: of batches and dropout.
+        work: folder for state and caches; must exist.
+        monitor: gets the curves.
+        dtype: ``float32`` or ``bfloat16`` (autocast; the weights stay float32).
+        identity: what a state must agree with to be gone on from (settings, digests);
+            ``data`` is the data's digest.
+        save_seconds: time between saves; 0 saves after every update.
+
+    Raises:
+        TrainingError: the loss isn't finite, nothing trains, there are no examples.
+        DataChanged: an unfinished training began on other data.
+        StorageError: the disk is full; the state saved last is intact.
+        Interrupted: Ctrl-C or SIGTERM; the state is saved.
+    """
+    if not len(task.train):
+        raise TrainingError("the train split has no examples")
+    with Interrupts() as interrupts:
+        run = _Run(task, stages, seed, work, monitor, getattr(torch, dtype), interrupts)
+        run.identity = {**(identity or {}), "stages": repr(tuple(stages)), "seed": str(seed)}
+        run.identity |= {"dtype": dtype, "threads": str(torch.get_num_threads())}
+        run.save_seconds = save_seconds
+        return run.run()
+
+
+class _Run:
+    """All stages of one training, with its state on disk."""
+
+    identity: dict[str, str]
+    save_seconds: float
+
+    def __init__(
+        self,
+        task: Task,
+        stages: Sequence[StageConfig],
+        seed: int,
+        work: Path,
+        monitor: Monitor,
+        dtype: torch.dtype,
+        interrupts: Interrupts,
+    ) -> None:
+        self.task, self.stages, self.seed, self.work = task, stages, seed, work
+        self.monitor, self.dtype, self.interrupts = monitor, dtype, interrupts
+        self.progress = Progress()
+        self._since = time.monotonic()
+        self._saved_at = self._since
+
+    def run(self) -> Trained:
+        own_aligned_memory(self.task)
+        saved = self._resume()
+        for index in range(self.progress.stage, len(self.stages)):
+            self._stage(index, saved)
+            saved = None
+        return Trained(stages=tuple(self.progress.stages), cost=self._cost())
+
+    def _resume(self) -> dict[str, torch.Tensor] | None:
+        found = load_state(self.work, self.identity)
+        if found is None:
+            self.monitor.rewind(0)
+            self.progress.begin_stage(0)
+            return None
+        self.progress, tensors = found
+        self.monitor.rewind(self.progress.rows)
+        put_weights(self.task, tensors)
+        return tensors
+
+    def _stage(self, index: int, saved: Mapping[str, torch.Tensor] | None) -> None:
+        stage, task, progress = self.stages[index], self.task, self.progress
+        self._since = time.monotonic()
+        chosen, low = select(stage, task.backbone.groups, [n for n, _ in task.head.named_parameters()])
+        progress.changed = sorted({*progress.changed, *chosen})
+        torch_seed = (self.seed * 1_000_003 + index) % 2**63
+        if progress.update == 0:
+            torch.manual_seed(torch_seed)
+        caches = Activations(task, self.work, low, self.dtype, self.interrupts.check)
+        shared = Shared(
+            task=task,
+            stage=stage,
+            index=index,
+            stages=len(self.stages),
+            seed=self.seed,
+            low=low,
+            dtype=self.dtype,
+            caches=caches,
+            monitor=self.monitor,
+            progress=progress,
+            work=self.work,
+        )
+        if stage.solved:
+            facts = shared.solve()
+        else:
+            facts = GradientStage(shared, chosen, saved).run(self._after_update, self._save)
+        progress.flops += shared.frozen_flops()
+        progress.stages.append({"stage": index, "train": stage.label, "low": low, **facts})
+        self._tick()
+        progress.begin_stage(index + 1)
+        self._save({})
+        self.interrupts.check()
+
+    def _after_update(self, extra: Callable[[], dict[str, torch.Tensor]]) -> None:
+        due = time.monotonic() - self._saved_at >= self.save_seconds
+        if due or self.interrupts.asked is not None:
+            self._save(extra())
+        self.interrupts.check()
+
+    def _save(self, extra: Mapping[str, torch.Tensor]) -> None:
+        self._tick()
+        parameters = self.task.parameters()
+        weights = {f"weight/{n}": parameters[n] for n in self.progress.changed}
+        save_state(self.work, self.identity, self.progress, {**weights, **extra})
+        self._saved_at = time.monotonic()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds[self.progress.stage] += now - self._since
+        self._since = now
+
+    def _cost(self) -> dict[str, Any]:
+        progress = self.progress
+        by_stage = progress.seconds[: len(self.stages)]
+        seconds = sum(by_stage)
+        return {
+            "train_tokens": progress.tokens,
+            "train_seconds": seconds,
+            "tokens_per_second": progress.tokens / seconds if seconds else 0.0,
+            "flops": progress.flops,
+            "stage_seconds": by_stage,
+        }
+
+
+def own_aligned_memory(task: Task) -> None:
+    """Give every weight memory of its own.
+
+    Weights mapped from a file lie at odd addresses, and sums over odd addresses may round
+    differently from those over aligned ones: a resumed process must compute the same bits.
+    """
+    for module in (task.backbone.model, task.head):
+        for tensor in (*module.parameters(), *module.buffers()):
+            tensor.data = tensor.data.clone()
+
+
+def put_weights(task: Task, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Copy ``weight/NAME`` tensors into the task's parameters."""
+    parameters = task.parameters()
+    with torch.no_grad():
+        for key, value in tensors.items():
+            if key.startswith("weight/"):
+                parameters[key.removeprefix("weight/")].copy_(value)
+
+
+def load_weights(task: Task, path: Path) -> None:
+    """Put back weights saved with `gradus.training.storage.save_tensors`."""
+    put_weights(task, load_tensors(path)[0])

@@ -1,0 +1,193 @@
+"""Loading and saving transformers and their tokenizers, from any source that has a reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gradus.errors import CheckpointError, MissingExtra
+from gradus.records import CheckpointRef
+from gradus.training.packing import Tokens
+
+DEFAULT_MAX_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a folder of weights says about turning hidden states into one vector a text."""
+
+    pooling: str
+    normalise: bool
+
+
+def load_model(ref: CheckpointRef) -> nn.Module:
+    """The transformer without a task head, in float32; GGUF weights are dequantised.
+
+    Raises:
+        CheckpointError: the folder can't be read as a transformer.
+        MissingExtra: a GGUF file and no gguf package.
+    """
+    from transformers import AutoModel
+
+    options: dict[str, Any] = {"dtype": torch.float32, "trust_remote_code": False}
+    with _quietly():
+        try:
+            model = _without_pooler(AutoModel, ref, options)
+        except ImportError as error:
+            raise MissingExtra("gguf", "gguf", f"reading {ref.path}") from error
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{ref.path}: can't be read as a transformer ({error}); "
+                "name a folder with config.json and *.safetensors, or a GGUF file"
+            ) from error
+    if hasattr(model.config, "quantization_config"):
+        # The weights are plain numbers now; the note would make others try to dequantise them.
+        del model.config.quantization_config
+    loaded: nn.Module = model.float()
+    return loaded
+
+
+def _without_pooler(auto: Any, ref: CheckpointRef, options: dict[str, Any]) -> Any:
+    """BERT and its kin carry a pooler that classification by other poolings never uses."""
+    from transformers import AutoConfig
+
+    if ref.file:
+        return auto.from_pretrained(ref.path, gguf_file=ref.file, **options)
+    config = AutoConfig.from_pretrained(ref.path, trust_remote_code=False)
+    try:
+        return auto.from_pretrained(
+            ref.path, config=config, add_pooling_layer=False, use_safetensors=True, **options
+        )
+    except TypeError:
+        return auto.from_pretrained(ref.path, config=config, use_safetensors=True, **options)
+
+
+class _quietly:  # noqa: N801 - reads as a verb: with _quietly()
+    """Load reports (a pooler left out, a head not there) are expected and say nothing new."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._level, self._bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._level)
+        if self._bars:
+            logging.enable_progress_bar()
+
+
+def load_tokenizer(ref: CheckpointRef) -> Any:
+    """The fast tokenizer that belongs to the weights.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    from transformers import AutoTokenizer
+
+    options: dict[str, Any] = {"gguf_file": ref.file} if ref.file else {}
+    with _quietly():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                ref.path, use_fast=True, trust_remote_code=False, **options
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{ref.path}: no tokenizer can be read ({error})") from error
+    if not tokenizer.is_fast:
+        raise CheckpointError(f"{ref.path}: only a slow tokenizer; save its fast form beside it")
+    return tokenizer
+
+
+def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
+    """Backbone and tokenizer in Hugging Face layout (safetensors, float32)."""
+    with _quietly():
+        model.save_pretrained(folder)  # type: ignore[operator]  # nn.Module types attributes as tensors
+        tokenizer.save_pretrained(folder)
+
+
+def max_positions(model: nn.Module) -> int | None:
+    """How many tokens a text may have, or None where positions have no table."""
+    config: Any = model.config
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is None:
+        return None
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            return module.num_embeddings - (
+                0 if module.padding_idx is None else module.padding_idx + 1
+            )
+    return int(limit)
+
+
+def encode(
+    tokenizer: Any, texts: Sequence[str], max_tokens: int, keys: Sequence[str] = ()
+) -> Tokens:
+    """Tokenise, cutting texts at `max_tokens` tokens, special ones included.
+
+    A text that gives no token at all (empty, under a tokenizer without special tokens) becomes
+    one end-of-text, padding or unknown token, so that every text has a hidden state.
+    """
+    if not texts:
+        return Tokens([], keys)
+    coded = tokenizer(
+        list(texts),
+        truncation=True,
+        max_length=max_tokens,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+    )
+    nothing = next(
+        (
+            number
+            for name in ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id")
+            if (number := getattr(tokenizer, name, None)) is not None
+        ),
+        0,
+    )
+    ids = [row or [nothing] for row in coded["input_ids"]]
+    return Tokens(ids, keys, truncated=sum(bool(e.overflowing) for e in coded.encodings))
+
+
+def pooling_defaults(model: nn.Module, folder: Path) -> Defaults:
+    """Pooling and normalisation by architecture.
+
+    A sentence-transformers folder says both itself (``1_Pooling/config.json``, ``modules.json``);
+    causal models read left to right, so their last token has seen the text; others are averaged.
+    """
+    said = _sentence_transformers(folder)
+    if said is not None:
+        return said
+    return Defaults("last" if is_causal(model) else "mean", normalise=False)
+
+
+def is_causal(model: nn.Module) -> bool:
+    """Whether tokens see only what stands before them."""
+    if getattr(model.config, "is_decoder", False):
+        return True
+    flags = [m.is_causal for m in model.modules() if hasattr(m, "is_causal")]
+    return bool(flags) and bool(flags[0])
+
+
+def _sentence_transformers(folder: Path) -> Defaults | None:
+    pooling, modules = folder / "1_Pooling" / "config.json", folder / "modules.json"
+    if not pooling.is_file():
+        return None
+    try:
+        says: dict[str, Any] = json.loads(pooling.read_text(encoding="utf-8"))
+        parts = json.loads(modules.read_text(encoding="utf-8")) if modules.is_file() else []
+        names = [str(part["type"]) for part in parts]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder}: its pooling can't be read ({error})") from error
+    chosen = {"pooling_mode_cls_token": "first", "pooling_mode_lasttoken": "last"}
+    how = next((p for key, p in chosen.items() if says.get(key)), "mean")
+    return Defaults(how, normalise=any(name.endswith("Normalize") for name in names))

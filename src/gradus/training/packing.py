@@ -1,0 +1,220 @@
+"""Batches without padding: texts laid end to end, attention inside runs of equal length.
+
+Legend: B texts in a batch, T tokens in it (the sum of their lengths), d hidden size, h heads,
+k size of a head, G runs of texts of equal length; a run has n texts of L tokens.
+
+A batch is one row of T tokens. Everything that works token by token (linear layers, norms) sees
+that row; attention takes the row apart into its runs, and no token of padding is ever computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from gradus.training.storage import stretches
+
+ATTENTION = "gradus_packed"
+
+# The layout of the batch that is under way. Attention is called deep inside the model, which
+# hands nothing of ours through.
+_current: list[Layout] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Runs ``(n, L)`` of a packed row, in order."""
+
+    runs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, lengths: Sequence[int]) -> Layout:
+        """The runs of texts with these lengths, which lie in that order."""
+        runs: list[list[int]] = []
+        for length in lengths:
+            if runs and runs[-1][1] == length:
+                runs[-1][0] += 1
+            else:
+                runs.append([1, int(length)])
+        return cls(tuple((n, length) for n, length in runs))
+
+    @property
+    def texts(self) -> int:
+        """B."""
+        return sum(n for n, _ in self.runs)
+
+    @property
+    def tokens(self) -> int:
+        """T."""
+        return sum(n * length for n, length in self.runs)
+
+    def positions(self) -> torch.Tensor:
+        """int64 [T], each token's place in its text from 0."""
+        return torch.cat([torch.arange(length).repeat(n) for n, length in self.runs])
+
+    def slices(self) -> Iterator[tuple[slice, int, int]]:
+        """Each run's slice of the row with its n and L."""
+        start = 0
+        for n, length in self.runs:
+            yield slice(start, start + n * length), n, length
+            start += n * length
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A packed batch.
+
+    Attributes:
+        rows: int64 [B], which examples it holds, ordered by length.
+        layout: where they lie.
+        ids: int64 [T], token ids.
+    """
+
+    rows: np.ndarray
+    layout: Layout
+    ids: torch.Tensor
+
+
+@contextmanager
+def laid_out(layout: Layout) -> Iterator[None]:
+    """Attention inside the block follows `layout`."""
+    _current.append(layout)
+    try:
+        yield
+    finally:
+        _current.pop()
+
+
+def packed_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    is_causal: bool | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention over a packed row, with the signature that transformers calls.
+
+    query is [1, h, T, k], key and value [1, h or fewer, T, k]; returns [1, T, h, k].
+    """
+    if attention_mask is not None or softcap is not None:
+        raise ValueError("packed attention takes neither masks nor soft caps")
+    causal = bool(getattr(module, "is_causal", False)) if is_causal is None else is_causal
+    heads, size = query.shape[1], query.shape[3]
+    out = []
+    for part, n, length in _current[-1].slices():
+        q, k, v = (
+            x[0, :, part].unflatten(1, (n, length)).transpose(0, 1) for x in (query, key, value)
+        )
+        windowed = sliding_window is not None and length > sliding_window
+        mask = _window(length, int(sliding_window or 0), causal) if windowed else None
+        y = scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=mask,
+            dropout_p=dropout,
+            is_causal=causal and mask is None,
+            scale=scaling,
+            enable_gqa=k.shape[1] != heads,
+        )
+        out.append(y.transpose(1, 2).reshape(n * length, heads, size))
+    return (out[0] if len(out) == 1 else torch.cat(out))[None], None
+
+
+def _window(length: int, window: int, causal: bool) -> torch.Tensor:
+    """bool [L, L], True where a query (row) sees a key (column)."""
+    distance = torch.arange(length)[:, None] - torch.arange(length)[None]
+    return (distance < window) & (distance >= 0) if causal else distance.abs() < window
+
+
+def register() -> None:
+    """Make the attention known to transformers under the name `ATTENTION`."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(ATTENTION, packed_attention)
+
+
+class Tokens:
+    """N tokenised texts, laid end to end.
+
+    Attributes:
+        ids: int32 [sum of lengths].
+        lengths: int64 [N].
+        offsets: int64 [N + 1], where each text begins.
+        keys: N content hashes, for messages.
+        truncated: number of texts that were longer than allowed.
+    """
+
+    def __init__(
+        self, texts: Sequence[Sequence[int]], keys: Sequence[str] = (), truncated: int = 0
+    ) -> None:
+        self.lengths = np.array([len(t) for t in texts], dtype=np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        self.ids = np.fromiter((i for t in texts for i in t), dtype=np.int32)
+        self.keys, self.truncated = tuple(keys), truncated
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def total(self) -> int:
+        """Number of tokens."""
+        return int(self.offsets[-1])
+
+    def where(self, rows: np.ndarray) -> np.ndarray:
+        """int64 [T], the places in `ids` of the texts `rows`, one text after the other."""
+        return stretches(self.offsets, self.lengths, rows)
+
+    def batch(self, rows: Sequence[int] | np.ndarray) -> Batch:
+        """The texts `rows` as a batch, ordered by length (ties keep their order)."""
+        given = np.asarray(rows, dtype=np.int64)
+        ordered = given[np.argsort(self.lengths[given], kind="stable")]
+        return Batch(
+            rows=ordered,
+            layout=Layout.of(self.lengths[ordered].tolist()),
+            ids=torch.from_numpy(self.ids[self.where(ordered)].astype(np.int64)),
+        )
+
+
+def inference_batches(lengths: np.ndarray, max_tokens: int) -> list[np.ndarray]:
+    """Rows in batches of at most `max_tokens` tokens (at least one text), shortest first."""
+    return _cut(np.argsort(lengths, kind="stable"), lengths, max_tokens)
+
+
+def epoch_batches(
+    lengths: np.ndarray, seed: Sequence[int], *, size: int | None, tokens: int | None
+) -> list[np.ndarray]:
+    """One epoch's batches: a fresh shuffle cut into `size` texts or at most `tokens` tokens.
+
+    `seed` is a sequence of whole numbers (the step's seed, the stage, the epoch); the same seed
+    gives the same batches on every machine.
+    """
+    order = np.random.Generator(np.random.PCG64(list(seed))).permutation(len(lengths))
+    if tokens is not None:
+        return _cut(order, lengths, tokens)
+    count = size or len(order)
+    return [order[i : i + count] for i in range(0, len(order), count)]
+
+
+def _cut(order: np.ndarray, lengths: np.ndarray, max_tokens: int) -> list[np.ndarray]:
+    batches, start, held = [], 0, 0
+    for place, length in enumerate(lengths[order].tolist()):
+        if place > start and held + length > max_tokens:
+            batches.append(order[start:place])
+            start, held = place, 0
+        held += length
+    if start < len(order):
+        batches.append(order[start:])
+    return batches

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from gradus import registry
 from gradus.cli.main import main
-from gradus.plan import check_plan
+from gradus.gates.grammar import parse
+from gradus.plan import check_plan, dump, load_plan, plan_from_dict
 
 GOOD = """\
 name: floor
@@ -84,6 +87,35 @@ def test_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
     made = json.loads(capsys.readouterr().out)
     titles = [kind["title"] for kind in made["properties"]["steps"]["items"]["oneOf"]]
     assert "finetune.v1" in titles
+
+
+@pytest.mark.parametrize("kind", registry.names("steps"))
+def test_every_step_kinds_example_checks(kind: str) -> None:
+    step = registry.load("steps", kind)
+    raw = yaml.safe_load(step.example.replace(" on:", " 'on':").replace("\non:", "\n'on':"))
+    raw = raw[0] if isinstance(raw, list) else raw
+    own = ("id", "step", "gates", "on_undecided")
+    needs = step.needs(step.Config(**{k: v for k, v in raw.items() if k not in own}))
+    # Gates may compare with models too, whatever they are called.
+    compared = {str(parse(gate).reference) for gate in raw.get("gates", ())} - {"None", "parent"}
+    models = {name.partition(".")[0] for name in {*needs.models.values(), *compared}}
+    models.discard(raw["id"])  # a step's gate may compare with the step's own further checkpoint
+    data = set(needs.data.values()) or {"news"}
+    floors = [{"id": name, "step": "baseline", "data": min(data)} for name in sorted(models)]
+    plan = plan_from_dict(
+        {
+            "name": "example",
+            "data": {name: {"source": {"folder": "corpora"}} for name in data},
+            "steps": [*floors, raw],
+        }
+    )
+    assert plan.steps[-1].kind == kind
+    assert load_plan(dump(plan)) == plan
+
+
+def test_every_plan_that_ships_checks(root: Path) -> None:
+    for path in sorted((root / "plans").glob("*.yaml")):
+        assert check_plan(path) == [], path
 
 
 def test_no_plan_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

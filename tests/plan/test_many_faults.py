@@ -79,6 +79,7 @@ def test_further_checkpoints_of_a_step_can_be_named(good: str) -> None:
     text = good.replace("accuracy > floor", "accuracy > floor.majority")
     text = text.replace("[floor, tuned, small]", "[floor.majority, tuned]")
     assert messages(text) == []
+    assert messages(good.replace("accuracy > floor", "accuracy > tuned.head")) == []
     assert messages(good.replace("accuracy > floor", "accuracy > final.x")) == [
         "line 25: steps.tuned.gates[1]: cyclic reference: tuned -> final -> tuned"
     ]

@@ -29,6 +29,11 @@ def test_every_step_kind_has_its_keys() -> None:
     assert fit["additionalProperties"] is False
     assert {"gates", "on_undecided", "stages", "objective"} <= set(fit["properties"])
     assert fit["properties"]["objective"]["enum"] == ["classify", "tag"]
+    assert fit["properties"]["shuffle"] == {
+        "anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"^\$\{[^{}]+\}$"}],
+        "title": "Shuffle",
+        "default": True,
+    }
 
 
 def test_every_reference_has_its_definition() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -99,3 +100,15 @@ class Faults:
                 fault = Fault(path=self.tree.text(path), line=where, message=message)
             faults[fault.path, fault.line, fault.message] = fault
         return sorted(faults.values(), key=lambda fault: fault.line)
+
+
+def walk(value: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
+    """Every scalar of a tree with its path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from walk(item, (*path, key))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from walk(item, (*path, i))
+    else:
+        yield path, value

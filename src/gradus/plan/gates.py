@@ -9,7 +9,7 @@ from gradus import registry
 from gradus.data.dataset import SPLITS
 from gradus.errors import unknown
 from gradus.plan.faults import Faults, TreePath
-from gradus.plan.references import check_model
+from gradus.plan.references import check_model, own_extra
 
 if TYPE_CHECKING:
     from gradus.gates.grammar import GateSpec
@@ -117,7 +117,7 @@ def _check_reference(
         name = parents[0] if parents else None
         index = draft.index(name) if name is not None else None
         other = draft.steps[index] if index is not None and index < step.index else None
-    elif name is not None:
+    elif name is not None and not own_extra(step, name):
         other = check_model(draft, step, name, path, faults)
     else:
         other = None

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gradus.errors import unknown
-from gradus.plan.faults import Faults, Mark, Tree, TreePath
-from gradus.plan.tree import read_value, walk
+from gradus.plan.faults import Faults, Mark, Tree, TreePath, walk
+from gradus.plan.tree import read_value
 from gradus.plan.variables import mentioned
 
 TOP_LEVEL: Final = ("name", "seed", "vars", "data", "models", "steps", "measure")

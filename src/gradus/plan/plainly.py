@@ -6,7 +6,7 @@ import copy
 import re
 import types
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Generic, TypeVar, Union, get_args, get_origin
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gradus.errors import GradusError, unknown
-from gradus.plan.faults import Faults, TreePath
+from gradus.plan.faults import Faults, TreePath, walk
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -92,10 +92,22 @@ def validate(model: type[M], raw: Any, path: TreePath, faults: Faults) -> Valida
         faults.add(path, str(error))
         return Validated(None, None)
     else:
-        return Validated(config, config)
+        booleans = list(_booleans_as_numbers(raw, config.model_dump(by_alias=True)))
+        for place, value in booleans:
+            faults.add((*path, *place), f"should be a number, is {describe(value)}")
+        return Validated(None if booleans else config, config)
     for place, message in _told(model, raw, details):
         faults.add((*path, *place), message)
     return Validated(None, _what_remains(model, raw, details))
+
+
+def _booleans_as_numbers(raw: Any, read: Any) -> Iterator[tuple[TreePath, bool]]:
+    """Where pydantic took true for 1 or false for 0, which nobody means who writes a plan."""
+    for place, value in walk(raw):
+        if isinstance(value, bool):
+            taken = _at(read, place)
+            if isinstance(taken, int | float) and not isinstance(taken, bool):
+                yield place, value
 
 
 def _what_remains(model: type[M], raw: Any, details: Iterable[ErrorDetails]) -> M | None:
@@ -163,10 +175,14 @@ def _is_index(value: Any, key: str | int) -> bool:
 
 
 def _at(raw: Any, place: TreePath) -> Any:
+    """The value at a place; None where there is nothing."""
     for key in place:
-        if isinstance(raw, dict) and key not in raw:
+        if isinstance(raw, dict):
+            raw = raw.get(key)
+        elif isinstance(raw, list | tuple) and isinstance(key, int):
+            raw = raw[key]
+        else:
             return None
-        raw = raw[key]
     return raw
 
 

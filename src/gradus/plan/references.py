@@ -52,6 +52,12 @@ def check_model(
     return None
 
 
+def own_extra(step: StepDraft, name: str) -> bool:
+    """Whether a gate's reference is a further checkpoint of the gate's own step."""
+    head, dot, _ = name.partition(".")
+    return bool(dot) and head == step.id
+
+
 def _way_back(draft: Draft, start: str, goal: str | None) -> list[str]:
     """The shortest chain of references from `start` to `goal`, both included; empty if none."""
     chains = [[start]]
@@ -74,7 +80,7 @@ def _refers_to(draft: Draft, step_id: str) -> list[str]:
         return []
     step = draft.steps[index]
     named = list(step.needs.models.values()) if step.needs else []
-    named += references(step.gates)
+    named += [name for name in references(step.gates) if not own_extra(step, name)]
     return [name for name in named if draft.index(name) is not None]
 
 

@@ -12,6 +12,7 @@ from gradus.plan.check import StepKeys
 from gradus.plan.measure import MeasureConfig
 
 NAME_PATTERN: Final = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+_LITERAL: Final = ("default", "enum", "const", "examples")
 _SCALAR: Final = {"type": ["string", "number", "boolean", "null"]}
 
 
@@ -79,5 +80,19 @@ def _embedded(name: str, model: type[BaseModel], shared: dict[str, Any]) -> dict
     """The schema of one config; its definitions move to `shared`, their names made unique."""
     made = model.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
     for inner, definition in made.pop("$defs", {}).items():
-        shared[f"{name}.{inner}"] = definition
-    return made
+        shared[f"{name}.{inner}"] = _with_variables(definition)
+    closed: dict[str, Any] = _with_variables(made)
+    return closed
+
+
+def _with_variables(node: Any) -> Any:
+    """Numbers and booleans may also be written as a plan variable."""
+    if isinstance(node, list):
+        return [_with_variables(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: item if key in _LITERAL else _with_variables(item) for key, item in node.items()}
+    if node.get("type") not in ("integer", "number", "boolean"):
+        return node
+    said = {key: node.pop(key) for key in ("title", "description", "default") if key in node}
+    return said | {"anyOf": [node, {"type": "string", "pattern": r"^\$\{[^{}]+\}$"}]}

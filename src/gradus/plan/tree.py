@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
@@ -231,15 +231,3 @@ def _plain(value: Any, path: TreePath, faults: Faults) -> Any:
     faults.add(path, f"is a Python {type(value).__name__}, which a plan has no form for")
     faults.poison(path)
     return None
-
-
-def walk(value: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
-    """Every scalar of a tree with its path."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from walk(item, (*path, key))
-    elif isinstance(value, list):
-        for i, item in enumerate(value):
-            yield from walk(item, (*path, i))
-    else:
-        yield path, value

@@ -1,0 +1,260 @@
+"""Reading texts to classify: JSON lines, CSV, TSV or one text a line.
+
+Unlike training data they carry no labels, and a bad line stops nothing: it becomes a `BadLine`
+where it stood. Memory is bounded by the longest line that is let through.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NoReturn
+
+from gradus.errors import DataError, UsageError, unknown
+
+LONGEST_LINE: Final = 1 << 24
+_SUFFIXES: Final[Mapping[str, str]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".txt": "lines",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TextItem:
+    """One text, the line (from 1) it begins on, and the record's own id, None without one."""
+
+    line: int
+    text: str
+    id: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A record that can't be classified, and why."""
+
+    line: int
+    error: str
+    id: Any = None
+
+
+Entry = TextItem | BadLine
+Line = tuple[int, "bytes | None"]
+
+
+def read_texts(
+    stream: BinaryIO, *, format: str = "auto", name: str | Path = "-", text_field: str = "text"
+) -> Iterator[Entry]:
+    """The texts of a stream, in order, each as soon as its line is there.
+
+    Args:
+        stream: bytes, UTF-8 (a byte order mark is passed over).
+        format: ``jsonl``, ``csv``, ``tsv``, ``lines``, or ``auto``: by the ending of `name`, else
+            JSON lines when the first line that isn't blank begins with ``{``, else lines.
+        name: the file's name, for ``auto`` and for messages.
+        text_field: field or column that holds the text; lines have none.
+
+    Raises:
+        UsageError: the format is unknown.
+        DataError: a CSV or TSV header lacks the column.
+    """
+    if format not in (*FORMATS, "auto"):
+        raise UsageError(unknown("format", format, (*FORMATS, "auto")))
+    lines = _lines(stream)
+    if format == "auto":
+        format, lines = _guess(lines, Path(name).suffix.lower())
+    return FORMATS[format](lines, text_field, name)
+
+
+def _lines(stream: BinaryIO) -> Iterator[Line]:
+    """Numbered lines without their ends; None for one that is longer than `LONGEST_LINE`."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if len(line) > LONGEST_LINE:
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(LONGEST_LINE)
+            yield number, None
+            continue
+        yield number, line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _guess(lines: Iterator[Line], suffix: str) -> tuple[str, Iterator[Line]]:
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix], lines
+    first = next(lines, None)
+    if first is None:
+        return "lines", lines
+    looks_like_json = first[1] is not None and first[1].lstrip().startswith(b"{")
+    return "jsonl" if looks_like_json else "lines", _chain(first, lines)
+
+
+def _chain(first: Line, rest: Iterator[Line]) -> Iterator[Line]:
+    yield first
+    yield from rest
+
+
+class _Unusable(Exception):
+    """Why a record can't be classified."""
+
+
+def _decoded(line: bytes | None) -> str:
+    if line is None:
+        raise _Unusable(f"longer than {LONGEST_LINE:,} bytes")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _Unusable(f"not valid UTF-8 at byte {error.start + 1} of the line") from error
+
+
+def _checked(text: Any, field: str | None = None) -> str:
+    """The text, if it is one that a tokenizer can take."""
+    where = f"field '{field}' " if field else "the text "
+    if not isinstance(text, str):
+        raise _Unusable(f"{where}must be a string, is {type(text).__name__}")
+    if not text.strip():
+        raise _Unusable(f"{where}is empty")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise _Unusable(
+            f"{where}holds half a surrogate pair at character {error.start + 1}"
+        ) from error
+    return text
+
+
+def _read_lines(lines: Iterator[Line], text_field: str, name: str | Path) -> Iterator[Entry]:
+    for number, line in lines:
+        try:
+            yield TextItem(number, _checked(_decoded(line)))
+        except _Unusable as error:
+            yield BadLine(number, str(error))
+
+
+def _read_jsonl(lines: Iterator[Line], text_field: str, name: str | Path) -> Iterator[Entry]:
+    for number, line in lines:
+        if line is not None and not line.strip():
+            continue
+        own_id = None
+        try:
+            record = _parsed(_decoded(line))
+            own_id = record.get("id")
+            if text_field not in record:
+                fields = ", ".join(list(record)[:10]) or "no fields"
+                raise _Unusable(f"field '{text_field}' is missing; the record has {fields}")
+            yield TextItem(number, _checked(record[text_field], text_field), own_id)
+        except _Unusable as error:
+            yield BadLine(number, str(error), own_id)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise _Unusable(f"not valid JSON: {error.msg} at column {error.colno}") from error
+    except (ValueError, RecursionError) as error:  # a number too long, nesting too deep
+        raise _Unusable(f"not readable JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise _Unusable("not a JSON object; one object a line is expected")
+    return record
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} isn't a JSON number")
+
+
+class _CsvLines:
+    """What `csv.reader` reads from: text lines, faults noted on the way.
+
+    A line that can't be decoded is handed on with its bad bytes marked, since a record may go on
+    over several lines; the record is refused as a whole.
+    """
+
+    def __init__(self, lines: Iterator[Line]) -> None:
+        self._lines = lines
+        self.number = 0
+        self.fault: str | None = None
+
+    def __iter__(self) -> _CsvLines:
+        return self
+
+    def __next__(self) -> str:
+        self.number, line = next(self._lines)
+        try:
+            return _decoded(line) + "\n"
+        except _Unusable as error:
+            self.fault = self.fault or str(error)
+            return (line or b"").decode("utf-8", "replace") + "\n"
+
+
+def _read_csv(
+    lines: Iterator[Line], text_field: str, name: str | Path, delimiter: str = ","
+) -> Iterator[Entry]:
+    csv.field_size_limit(LONGEST_LINE)
+    source = _CsvLines(lines)
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
+    header = _header(reader, source, text_field, name)
+    while True:
+        begins, source.fault, own_id = source.number + 1, None, None
+        try:
+            fields = next(reader, None)
+            if fields is None:
+                return
+            if source.fault:
+                raise _Unusable(source.fault)
+            if not fields:
+                continue
+            if len(fields) != len(header):
+                raise _Unusable(
+                    f"{len(fields)} columns, the header has {len(header)}; a text that holds the "
+                    "delimiter, a quote or a line end must be quoted"
+                )
+            own_id = fields[header["id"]] if "id" in header else None
+            yield TextItem(begins, _checked(fields[header[text_field]], text_field), own_id)
+        except _Unusable as error:
+            yield BadLine(begins, str(error), own_id)
+        except csv.Error as error:
+            yield BadLine(begins, f"broken quotes ({error})")
+
+
+def _header(
+    reader: Iterator[list[str]], source: _CsvLines, text_field: str, name: str | Path
+) -> dict[str, int]:
+    try:
+        names = next(reader, None)
+    except csv.Error as error:
+        raise DataError(f"broken header ({error})", file=name, line=1) from error
+    if source.fault:
+        raise DataError(f"broken header: {source.fault}", file=name, line=1)
+    header = {column: i for i, column in enumerate(names or [])}
+    if names is not None and len(header) != len(names):
+        raise DataError("two columns of the header have the same name", file=name, line=1)
+    if names is not None and text_field not in header:
+        raise DataError(
+            f"no such column; the header has {', '.join(names[:10]) or 'none'}: "
+            "choose the column with --text-field",
+            file=name,
+            line=1,
+            field=text_field,
+        )
+    return header
+
+
+def _read_tsv(lines: Iterator[Line], text_field: str, name: str | Path) -> Iterator[Entry]:
+    return _read_csv(lines, text_field, name, delimiter="\t")
+
+
+FORMATS: Final[Mapping[str, Callable[[Iterator[Line], str, str | Path], Iterator[Entry]]]] = {
+    "jsonl": _read_jsonl,
+    "csv": _read_csv,
+    "tsv": _read_tsv,
+    "lines": _read_lines,
+}

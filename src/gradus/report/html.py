@@ -34,7 +34,7 @@ def html(known: Fact) -> str:
             "plain": write.plain,
         }
     )
-    environment.globals.update({"count": write.count, "excerpt": EXCERPT})
+    environment.globals.update({"count": write.count, "excerpt": _excerpt})
     return environment.get_template("report.html.j2").render(_context(known))
 
 
@@ -131,7 +131,7 @@ def _curves(step: Fact) -> dict[str, Any]:
     charts = [
         (
             title,
-            lines.legend(series),
+            lines.legend(series) if title != "Learning rate" else "",
             lines.line_chart(
                 f"{step['id']}, {title}", series, sections.bands(curves), curves["axis"]
             ),
@@ -164,3 +164,12 @@ def _level(known: Fact) -> float:
     """The level of the intervals: that of the first measurement (a plan has one)."""
     levels = [m["level"] for s in known["steps"] for m in s["measurements"]]
     return float(levels[0]) if levels else 0.95
+
+
+def _excerpt(text: str) -> str | None:
+    """The beginning of a long text, cut between words where it has any; None for a short one."""
+    if len(text) <= EXCERPT:
+        return None
+    start = text[:EXCERPT]
+    words, _, _ = start.rpartition(" ")
+    return words if len(words) > EXCERPT // 2 else start

@@ -20,7 +20,8 @@ def markdown(known: Fact) -> str:
     parts += _section("Gates", table(tables.gates(known)))
     for p in known["predictions"]:
         title = f"Predictions of {p['checkpoint']} on {p['data']}.{p['split']}"
-        parts += _section(title, _prediction(p))
+        first = p is known["predictions"][0]
+        parts += _section(title, _prediction(p, first))
     parts += _section("Cost of each step", table(costs.of_steps(known)))
     parts += _section("Cost of each checkpoint", table(costs.of_checkpoints(known)))
     for name, made, about in costs.data(known):
@@ -43,7 +44,7 @@ def text(value: str) -> str:
     >>> text("a|b <img>")
     'a\\\\|b &lt;img&gt;'
     """
-    flat = " ".join(value.split())
+    flat = re.sub(r"[ \t\r\n\f\v]+", " ", value).strip()
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*\[\]|#]|(?<!\w)_|_(?!\w))", r"\\\1", flat)
 
@@ -100,9 +101,9 @@ def _readings(group: Fact) -> str:
     )
 
 
-def _prediction(p: Fact) -> str:
+def _prediction(p: Fact, full: bool) -> str:
     parts = [f"{write.number(p['wrong'])} of {write.count(p['n'], 'item')} wrong."]
-    parts += [table(tables.pairs(p)), table(tables.classes(p))]
+    parts += [table(tables.pairs(p)), table(tables.classes(p)) if full else ""]
     if p["worst"]:
         ranked = "highest probability first" if p["ranked"] else "in the file's order"
         parts.append(f"Worst errors, {ranked}:")

@@ -61,7 +61,7 @@ def _read(run_folder: Path, m: Fact, steps: list[Fact], full: bool) -> Fact:
     counts = Counter(pairs)
     gold, predicted = Counter(g for g, _ in pairs), Counter(p for _, p in pairs)
     wrong = [i for i, (g, p) in enumerate(pairs) if g != p]
-    confused = sorted(((c, g, p) for (g, p), c in counts.items() if g != p), reverse=True)
+    confused = sorted((-c, g, p) for (g, p), c in counts.items() if g != p)
     return {
         "checkpoint": m["checkpoint"],
         "data": m["data"],
@@ -72,7 +72,7 @@ def _read(run_folder: Path, m: Fact, steps: list[Fact], full: bool) -> Fact:
         "labels": labels,
         "counts": sorted([g, p, c] for (g, p), c in counts.items()),
         "pairs": [
-            {"gold": labels[g], "predicted": labels[p], "count": c, "of": gold[g]}
+            {"gold": labels[g], "predicted": labels[p], "count": -c, "of": gold[g]}
             for c, g, p in confused[:PAIRS]
         ],
         "classes": [

@@ -58,13 +58,16 @@ def curve_charts(curves: dict[str, Any]) -> list[tuple[str, list[Series]]]:
 
 
 def _series(rows: list[dict[str, Any]], key: str, style: int) -> Series:
-    points = [
-        (float(row["x"]), float(row[key]))
-        for row in rows
-        if isinstance(row.get(key), int | float) and not isinstance(row[key], bool)
-    ]
-    name = {"lr": "learning rate"}.get(key, key.replace("_", " "))
-    return Series(name=name, style=(style - 1) % 4 + 1, points=tuple(points))
+    """One column of the curves; a learning rate is drawn stage by stage, since it jumps between."""
+    kept = [row for row in rows if isinstance(row.get(key), int | float)]
+    stages = [row.get("stage", 0) for row in kept]
+    jumps = tuple(i for i in range(1, len(stages)) if stages[i] != stages[i - 1])
+    return Series(
+        name={"lr": "learning rate"}.get(key, key.replace("_", " ")),
+        style=(style - 1) % 4 + 1,
+        points=tuple((float(row["x"]), float(row[key])) for row in kept),
+        breaks=jumps if key == "lr" else (),
+    )
 
 
 def bands(curves: dict[str, Any]) -> list[Band]:

@@ -31,6 +31,8 @@ from gradus.report.reading import (
 
 Tone = Literal["", "good", "bad", "warn", "muted"]
 
+SENTENCE = 28  # characters
+
 STATES: dict[str, tuple[str, Tone]] = {
     "pending": ("○", "muted"),
     "running": ("◔", "warn"),
@@ -76,6 +78,10 @@ class Table:
     titles: tuple[str, ...]
     numeric: tuple[bool, ...]
     rows: tuple[tuple[Cell, ...], ...]
+
+    def long(self, column: int) -> bool:
+        """Whether a column holds sentences, so that it needs room on a narrow page."""
+        return any(len(row[column].text) > SENTENCE for row in self.rows)
 
     def __bool__(self) -> bool:
         return bool(self.rows)
@@ -185,14 +191,16 @@ def qualities(known: Fact) -> Table:
 
 
 def grid(measurements: Sequence[Fact]) -> Table:
-    """Rows checkpoints, columns metrics, cells values with intervals."""
+    """Rows checkpoints, columns metrics (↓ where less is better), cells values with intervals."""
     heads = columns(measurements)
+    less = {key_of(m) for m in measurements if m["direction"] == "lower"}
+    titles = [f"{title} ↓" if key in less else title for title, key in heads]
     found = {(m["checkpoint"], key_of(m)): m for m in reversed(measurements)}
     rows = [
         [Cell(name), _n(measurements, name)] + [measured(found.get((name, k))) for _, k in heads]
         for name in checkpoints(measurements)
     ]
-    return make([("checkpoint", False), ("n", True), *((t, True) for t, _ in heads)], rows)
+    return make([("checkpoint", False), ("n", True), *((t, True) for t in titles)], rows)
 
 
 def _n(measurements: Sequence[Fact], checkpoint: str) -> Cell:
@@ -213,7 +221,8 @@ def gates(known: Fact) -> Table:
     rows = []
     for step in known["steps"]:
         for g in step["gates"]:
-            unit = next((u for m, u in kinds.items() if m in g["gate"].split()), "")
+            named = [word.rpartition(".")[2] for word in g["gate"].split()]
+            unit = next((kinds[word] for word in named if word in kinds), "")
             told = verdict(g["verdict"])
             if not g["claim"]:
                 told = Cell(told.text, "no claim", told.sign, told.tone)

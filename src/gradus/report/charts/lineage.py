@@ -11,7 +11,8 @@ from gradus.report.charts.svg import shorten, tag
 from gradus.report.format import count, interval, number
 from gradus.report.tables import STATES, VERDICTS
 
-WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 172, 74, 46, 16, 4
+WIDTH, HEIGHT, GAP_Y, MARGIN = 172, 74, 16, 4
+WHOLE, NARROWEST, WIDEST = 968, 46, 110  # pixels: of the graph on a wide page, between layers
 LANE = 18
 
 Node = dict[str, Any]
@@ -116,14 +117,16 @@ def _places(
         for layer in layers
     ]
     tallest = max(heights, default=HEIGHT)
+    room = (WHOLE - 2 * MARGIN - len(layers) * WIDTH) // max(1, len(layers) - 1)
+    gap = min(WIDEST, max(NARROWEST, room))
     spots: dict[str, tuple[float, float]] = {}
     for i, layer in enumerate(layers):
         y = MARGIN + (tallest - heights[i]) / 2
         for name in layer:
             size = HEIGHT if name in nodes else LANE
-            spots[name] = (MARGIN + i * (WIDTH + GAP_X), y + size / 2)
+            spots[name] = (MARGIN + i * (WIDTH + gap), y + size / 2)
             y += size + GAP_Y
-    width = 2 * MARGIN + max(1, len(layers)) * (WIDTH + GAP_X) - GAP_X
+    width = 2 * MARGIN + max(1, len(layers)) * (WIDTH + gap) - gap
     return spots, width, tallest + 2 * MARGIN
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -17,11 +18,15 @@ MANY = 60
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: its name, its style (1 to 4) and its points (x, y), x ascending."""
+    """One line: its name, its style (1 to 4), its points (x, y), x ascending, and its breaks.
+
+    A break is the index of a point that isn't joined to the one before it.
+    """
 
     name: str
     style: int
     points: tuple[tuple[float, float], ...]
+    breaks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +130,13 @@ def _grid(across: Scale, up: Scale, axis: str) -> list[Markup]:
 def _line(s: Series, across: Scale, up: Scale, axis: str) -> list[Markup]:
     """The line in a stretched box of its own, and its points at their true shape."""
     placed = [(across.share(x), 1 - up.share(y)) for x, y in s.points]
-    path = " ".join(f"{100 * x:.2f},{100 * y:.2f}" for x, y in placed)
+    cuts = [0, *s.breaks, len(placed)]
+    pieces = [placed[a:b] for a, b in pairwise(cuts)]
+    paths = [" ".join(f"{100 * x:.2f},{100 * y:.2f}" for x, y in piece) for piece in pieces]
     parts = [
         tag(
             "svg",
-            tag("polyline", points=path, class_=f"line s{s.style}"),
+            *(tag("polyline", points=path, class_=f"line s{s.style}") for path in paths),
             viewBox="0 0 100 100",
             preserveAspectRatio="none",
             width="100%",

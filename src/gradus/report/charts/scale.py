@@ -21,8 +21,11 @@ class Scale:
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
     def label(self, tick: float) -> str:
-        """A tick as text, all ticks with the same number of decimals."""
-        text = f"{abs(tick):,.{self.decimals}f}"
+        """A tick as text, with equal decimals, or with a power of ten below a thousandth."""
+        if tick and self.decimals > 3:
+            mantissa, _, exponent = f"{tick:.2e}".partition("e")
+            return f"{float(mantissa):g}e{int(exponent)}".replace("-", "\u2212")
+        text = f"{abs(tick):,.{0 if self.decimals > 3 else self.decimals}f}"
         return f"\u2212{text}" if tick < 0 and float(text.replace(",", "")) else text
 
 

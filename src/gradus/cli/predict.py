@@ -174,20 +174,25 @@ def _opened(source: str) -> Iterator[BinaryIO]:
 def _written(target: Path | None) -> Iterator[BinaryIO]:
     """Where records go. A file is written beside itself and renamed once it is whole.
 
+    A device or a named pipe is written to as it stands: a rename would put a file in its place.
+
     Raises:
         StorageError: the file can't be written, or the disk is full.
     """
-    partial = None if target is None else target.with_name(f"{target.name}.partial")
+    partial = _partial(target)
     try:
-        if target is None or partial is None:
+        if target is None:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-            return
-        with _created(partial) as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(target)
+        elif partial is None:
+            with _created(target) as out:
+                yield out
+        else:
+            with _created(partial) as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            partial.replace(target.resolve())
     except KeyboardInterrupt:
         kept = f"; what was done is in {partial}" if partial else ""
         print(f"interrupted{kept}", file=sys.stderr)
@@ -200,6 +205,14 @@ def _written(target: Path | None) -> Iterator[BinaryIO]:
             f"--output {target or '-'}: can't be written ({error.strerror}){kept}; "
             "make room and try again"
         ) from error
+
+
+def _partial(target: Path | None) -> Path | None:
+    """The file beside `target` that takes its place in the end; None where nothing may."""
+    if target is None or (target.exists() and not target.is_file()):
+        return None
+    real = target.resolve()  # behind a link stands the file that is meant
+    return real.with_name(f"{real.name}.partial")
 
 
 def _created(path: Path) -> BinaryIO:

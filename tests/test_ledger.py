@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,19 @@ def test_a_full_disk_leaves_no_half_line(state: Path, monkeypatch: pytest.Monkey
             look(A, "r2")
     assert state.read_bytes() == before
     assert look(A, "r2") == 2
+
+
+def test_readers_wait_for_one_another(state: Path) -> None:
+    look(A, "r1")
+    done: list[int] = []
+    other = threading.Thread(target=lambda: done.append(look(A, "r2")))
+    with state.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        other.start()
+        other.join(timeout=0.3)
+        assert done == []
+    other.join(timeout=10)
+    assert done == [2]
 
 
 def test_processes_at_once_lose_nothing(state: Path) -> None:

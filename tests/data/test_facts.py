@@ -5,21 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from gradus.data.facts import MEASUREMENTS, measurements, wilson
+from gradus.data.facts import MEASUREMENTS, measurements
 from gradus.data.load import load_dataset
 
 from .conftest import WriteJsonl, texts
-
-
-@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_agrees_with_statsmodels(case: tuple[int, int]) -> None:
-    count, n = case
-    expected = proportion_confint(count, n, alpha=0.05, method="wilson")
-    assert wilson(count, n) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("dev", ["halves", "joined"])

@@ -38,6 +38,10 @@ def rows(data: Dataset) -> dict[str, set[tuple[str, str]]]:
     }
 
 
+def sizes(data: Dataset) -> dict[str, int]:
+    return {name: split["rows"] for name, split in data.facts["splits"].items()}
+
+
 def test_one_source_is_split_by_hash(tmp_path: Path, write_jsonl: WriteJsonl) -> None:
     write_jsonl("a.jsonl", texts(400, labels=3))
     data = load(tmp_path, {"file": "a.jsonl"})
@@ -133,9 +137,7 @@ def test_dev_is_cut_out_of_train_where_only_test_is_given(
     write_jsonl("test.jsonl", texts(20, start=600))
     source = {"train": {"file": "train.jsonl"}, "test": {"file": "test.jsonl"}}
     data = load(tmp_path, source, split={"dev": 0.2, "stratify": True})
-    assert data.facts["splits"] == {
-        "train": 400, "dev.select": 50, "dev.gate": 50, "test": 20,
-    }  # fmt: skip
+    assert sizes(data) == {"train": 400, "dev.select": 50, "dev.gate": 50, "test": 20}
     without = load(tmp_path, {"train": {"file": "train.jsonl"}}, dev="joined")
     assert set(without.splits) == {"train", "dev.select", "dev.gate"}
 
@@ -175,7 +177,7 @@ def test_labels_in_a_given_order(tmp_path: Path, write_jsonl: WriteJsonl) -> Non
     write_jsonl("a.jsonl", texts(100))
     data = load(tmp_path, {"file": "a.jsonl"}, labels=["b", "a", "never"])
     assert data.labels == ("b", "a", "never")
-    assert data.facts["labels"]["train"]["never"] == 0
+    assert data.facts["splits"]["train"]["labels"]["never"] == 0
     assert set().union(*rows(data).values()) == {(r["text"], r["label"]) for r in texts(100)}
     with pytest.raises(DataError, match="the label 'b' is not among the plan's 'labels'"):
         load(tmp_path, {"file": "a.jsonl"}, labels=["a", "c"])
@@ -205,7 +207,7 @@ def test_a_rare_label_that_the_hash_keeps_from_train(
         load(tmp_path, {"file": "a.jsonl"})
     assert f"{tmp_path}/a.jsonl, line 201: the label 'rare' has so few rows" in str(caught.value)
     data = load(tmp_path, {"file": "a.jsonl"}, split={"stratify": True})
-    assert data.facts["labels"]["train"]["rare"] == 1
+    assert data.facts["splits"]["train"]["labels"]["rare"] == 1
 
 
 def _split_of(folder: Path, write_jsonl: WriteJsonl, text: str) -> str:
@@ -239,9 +241,9 @@ def test_a_stratified_split_is_stored_and_kept(tmp_path: Path, write_jsonl: Writ
     write_jsonl("a.jsonl", texts(237))
     grown = rows(load(tmp_path, {"file": "a.jsonl"}, **options))
     assert all(before[name] <= grown[name] for name in SPLITS)
-    write_jsonl("a.jsonl", texts(100, start=50))  # some rows go ...
+    write_jsonl("a.jsonl", texts(250, start=50))  # some rows go, new ones come ...
     load(tmp_path, {"file": "a.jsonl"}, **options)
-    write_jsonl("a.jsonl", texts(237))  # ... and come back where they were
+    write_jsonl("a.jsonl", texts(237))  # ... and the old come back where they were
     assert rows(load(tmp_path, {"file": "a.jsonl"}, **options)) == grown
     (tmp_path / "blocked").write_text("")
     with pytest.raises(StorageError):
@@ -256,8 +258,8 @@ def test_formats_are_found_by_suffix(tmp_path: Path) -> None:
     tsv, by_suffix = (load(tmp_path, {"file": name}) for name in ("a.tsv", "a.CSV"))
     named = load(tmp_path, {"file": "a.dat"}, format="csv")
     assert tsv.digest == by_suffix.digest == named.digest
-    assert tsv.facts["formats"] == {"train": "tsv"}
-    assert named.facts["formats"] == {"train": "csv"}
+    assert tsv.facts["format"] == {"all": "tsv"}
+    assert named.facts["format"] == {"all": "csv"}
     with pytest.raises(DataError) as caught:
         load(tmp_path, {"file": "a.dat"})
     assert str(caught.value) == (
@@ -320,7 +322,7 @@ def test_banking77(shared_data: Path) -> None:
     data = load(shared_data, source)
     assert time.perf_counter() - started < 5  # about 0.1 s where nothing else runs
     assert len(data.labels) == BANKING_LABELS
-    assert data.facts["splits"]["test"] == 3080
-    assert sum(data.facts["splits"].values()) == 13_083
+    assert sizes(data)["test"] == 3080
+    assert sum(sizes(data).values()) == 13_083
     assert Counter(data.splits["test"].labels.tolist()) == dict.fromkeys(range(77), 40)
     assert data.facts["moved_out"] == {}

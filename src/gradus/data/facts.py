@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import Any, Final
 
 from gradus.data.config import DataConfig, by_split
@@ -32,32 +30,37 @@ def describe(
 ) -> dict[str, Any]:
     """The facts of a data set, JSON only.
 
-    ``rows`` counts rows as read and ``kept`` the texts in the splits; ``moved_out`` the texts left
-    out of a given split because they stand in test or dev; ``strays`` the files, relative to
-    their source, that weren't in the first encoding.
+    ``rows`` counts rows as read and ``kept`` the texts in the splits; ``splits`` has rows and label
+    counts of each; ``path``, ``origin`` and ``format`` are by given split, or under ``all``;
+    ``moved_out`` counts the texts left out of a given split because they stand in test or dev;
+    ``strays`` are the files, relative to their source, that weren't in the first encoding.
     """
     strays = [
         os.path.relpath(file, pool.located.path)
         for pool in pools.values()
         for file in pool.tally.strays
     ]
+    given = [name for name in by_split(config.source) if name]
+    named = pools if given else {"all": pools["train"]}
     facts: dict[str, Any] = {
         "rows": sum(pool.rows for pool in pools.values()),
         "kept": sum(len(split) for split in _distinct(splits)),
-        "splits": {name: len(split) for name, split in splits.items()},
-        "labels": {name: count_labels(split, labels) for name, split in splits.items()},
+        "splits": {
+            name: {"rows": len(split), "labels": count_labels(split, labels)}
+            for name, split in splits.items()
+        },
         "duplicates_dropped": sum(pool.duplicates for pool in pools.values()),
         "conflicting_duplicates": sum(pool.conflicts for pool in pools.values()),
         "moved_out": {name: pool.elsewhere for name, pool in pools.items() if pool.elsewhere},
         "files": sum(pool.tally.files for pool in pools.values()),
-        "paths": {name: str(pool.located.path) for name, pool in pools.items()},
-        "origins": {name: dict(pool.located.origin) for name, pool in pools.items()},
-        "formats": {name: pool.format for name, pool in pools.items()},
+        "path": {name: str(pool.located.path) for name, pool in named.items()},
+        "origin": {name: dict(pool.located.origin) for name, pool in named.items()},
+        "format": {name: pool.format for name, pool in named.items()},
         "encodings": dict(sum((pool.tally.encodings for pool in pools.values()), Counter())),
         "strays": strays[:_MOST_STRAYS],
         "split": {
             "how": "stratified" if config.split.stratify else "content hash",
-            "given": [name for name in by_split(config.source) if name],
+            "given": given,
             "shares": config.shares(),
             "seed": seed,
             "stored": config.split.stratify and stored,
@@ -152,7 +155,9 @@ def measurements(dataset: Dataset) -> list[Measurement]:
 
 
 def _rate(data: str, metric: str, count: int, n: int, direction: str) -> Measurement:
-    low, high = wilson(count, n)
+    from gradus.stats.intervals import wilson
+
+    low, high = wilson(count, n, _LEVEL)
     return Measurement(
         metric=metric,
         value=count / n,
@@ -166,19 +171,3 @@ def _rate(data: str, metric: str, count: int, n: int, direction: str) -> Measure
         data=data,
         split="all",
     )
-
-
-def wilson(count: int, n: int, level: float = _LEVEL) -> tuple[float, float]:
-    """The score interval of a proportion, `count` of `n` (Wilson 1927).
-
-    In closed form with the standard library, so that loading data needs no statistics package.
-    """
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share = count / n
-    centre = share + z * z / (2 * n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    # At 0 and n the bound is exactly the end of the range; rounding must not move it.
-    low = 0.0 if count == 0 else (centre - half) / scale
-    high = 1.0 if count == n else (centre + half) / scale
-    return low, high

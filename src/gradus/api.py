@@ -232,14 +232,15 @@ def metric(
     made = registry.load("metrics", plain_name)(None if label is None else index[label])
     value = made(seen)
     bounds = interval(made, seen, level=level, draws=2000, seed=0)
+    low, high = bounds.ends()
     return Measurement(
         metric=name,
         value=float(value),
         unit=made.unit,
         direction=made.direction,
         n=len(seen),
-        ci_low=bounds.low,
-        ci_high=bounds.high,
+        ci_low=low,
+        ci_high=high,
         ci_method=bounds.method,
         level=level,
     )
@@ -248,15 +249,14 @@ def metric(
 def gate(text: str, measurements: Sequence[Measurement], *, name: str = "checkpoint") -> Verdict:
     """Judge a gate against a constant, e.g. ``gate("surely accuracy >= 0.9", [measurement])``.
 
-    For a gate between checkpoints use `gradus.gates.verdicts.judge` with the items of both.
+    For a gate between checkpoints use `gradus.gates.judge` with the items of both.
     """
-    from gradus.gates import parse
-    from gradus.gates.verdicts import Side, judge
+    from gradus.gates import Side, judge, parse
 
     parsed = parse(text)
     if parsed.reference is not None:
         raise UsageError(
-            f"'{text}' compares two checkpoints: use gradus.gates.verdicts.judge, which takes the "
+            f"'{text}' compares two checkpoints: use gradus.gates.judge, which takes the "
             "items of both"
         )
     side = Side(name=name, measurements=tuple(measurements), predictions=None, observed=None)

@@ -114,7 +114,7 @@ def number(measurement: Measurement) -> str:
         return "undefined"
     digits = 1 if measurement.unit in ("ms", "MB", "texts/s") else 3
     text = f"{measurement.value:.{digits}f}"
-    if measurement.ci_low is None or measurement.ci_high is None:
+    if measurement.ci_low is None or measurement.ci_high is None or measurement.n == 1:
         return text
     return f"{text} [{measurement.ci_low:.{digits}f}, {measurement.ci_high:.{digits}f}]"
 

@@ -18,9 +18,10 @@ from gradus.errors import CheckpointError
 from gradus.metrics.base import Metric, Observed
 from gradus.predict.base import Predictor
 from gradus.records import Measurement
-from gradus.stats.intervals import timing_interval
+from gradus.stats.intervals import interval
 
-LEAST_ROUNDS = 5
+LEAST_ROUNDS = 6
+"""Fewer rounds than six bound no median at 95 %."""
 
 
 def observe(
@@ -35,7 +36,7 @@ def observe(
 
     Latency: one text at a time, every predictor on it before the next text. Throughput: all texts
     at once, `repeats` rounds. Each half stops early when half of `budget_seconds` is used up, but
-    not before `LEAST_ROUNDS` texts, or two rounds.
+    not before `LEAST_ROUNDS` texts or rounds.
 
     Returns:
         Observed for each name; position i of the timings is the same round for all of them.
@@ -48,8 +49,8 @@ def observe(
     )
     whole = _take_turns(
         {name: (lambda batch, p=p: p.log_probs(batch)) for name, p in predictors.items()},
-        [list(texts)] * repeats,
-        least=2,
+        [list(texts)] * max(repeats, LEAST_ROUNDS),
+        least=LEAST_ROUNDS,
         budget=budget_seconds / 2,
     )
     known = memory_mb or {}
@@ -113,7 +114,8 @@ def measurements(
         rows = _rows(metric, observed)
         if rows is None:
             continue
-        bounds = timing_interval(metric, observed, level=level, seed=seed)
+        bounds = interval(metric, observed, level=level, seed=seed)
+        low, high = bounds.ends()
         found.append(
             Measurement(
                 metric=name,
@@ -121,8 +123,8 @@ def measurements(
                 unit=metric.unit,
                 direction=metric.direction,
                 n=rows,
-                ci_low=bounds.low,
-                ci_high=bounds.high,
+                ci_low=low,
+                ci_high=high,
                 ci_method=bounds.method,
                 level=level,
                 benchmark=CostBenchmark.name,

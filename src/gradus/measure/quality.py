@@ -120,14 +120,15 @@ def _measured(
             **common,  # type: ignore[arg-type]  # fields of the record, by name
         )
     bounds = interval(metric, observed, level=level, draws=draws, seed=seed)
+    low, high = bounds.ends()
     return Measurement(
         metric=text,
         value=value,
         unit=metric.unit,
         direction=metric.direction,
         n=len(observed),
-        ci_low=bounds.low,
-        ci_high=bounds.high,
+        ci_low=low,
+        ci_high=high,
         ci_method=bounds.method,
         level=level,
         benchmark=benchmark,

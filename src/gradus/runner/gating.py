@@ -8,13 +8,12 @@ from typing import Any
 
 from gradus import gates
 from gradus.benchmarks.cost import CostBenchmark
-from gradus.gates.sequence import Sequence as FixedSequence
-from gradus.gates.verdicts import Side, judge
+from gradus.gates import Sequence as FixedSequence
+from gradus.gates import Side, judge
+from gradus.measure.changes import changes
 from gradus.records import Answer, Measurement, StepSpec, Verdict
 from gradus.runner.inputs import Inputs
 from gradus.runner.measuring import Measured, predictions_of
-
-COMPARED = ("accuracy", "f1_macro", "log_loss")
 
 
 @dataclass
@@ -46,7 +45,7 @@ class Gating:
                 seed=self.inputs.plan.seed,
                 claims=self.sequence.claims,
             )
-            found.append(self.sequence.take(gate, verdict))
+            found.append(self.sequence.record(verdict))
         return found
 
     def _side(
@@ -89,8 +88,6 @@ class Gating:
         return []
 
     def _compare(self, own: Measured, name: str) -> list[dict[str, Any]]:
-        from gradus.stats.paired import compare
-
         mine = [m for m in own.of(own.main) if m.items is not None]
         places = {(m.data, m.split) for m in mine}
         theirs = [
@@ -102,20 +99,14 @@ class Gating:
         if left is None or right is None:
             return []
         settings = self.inputs.plan.measure
-        return [
-            {"metric": metric, "against": name, **row}
-            for metric in COMPARED
-            if (
-                row := compare(
-                    metric,
-                    left,
-                    right,
-                    level=float(settings["level"]),
-                    draws=int(settings["bootstrap"]),
-                    seed=self.inputs.plan.seed,
-                )
-            )
-        ]
+        return changes(
+            left,
+            right,
+            against=name,
+            level=float(settings["level"]),
+            draws=int(settings["bootstrap"]),
+            seed=self.inputs.plan.seed,
+        )
 
 
 def stops(spec: StepSpec, verdicts: Sequence[Verdict]) -> bool:

@@ -1,0 +1,84 @@
+"""A step's main metrics beside those of the step before it, as paired two-sided differences.
+
+Gates test in one direction; what is shown beside a step is two-sided at the same level, since
+nobody said beforehand which way it would go.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradus import registry
+from gradus.metrics.base import Metric, Predictions
+from gradus.stats import paired
+
+COMPARED = ("accuracy", "f1_macro", "log_loss")
+
+
+def shared(own: Predictions, other: Predictions) -> tuple[Predictions, Predictions]:
+    """The items that both sides hold, in the order of `own`."""
+    row = {item: i for i, item in enumerate(other.ids)}
+    mine = np.array([i for i, item in enumerate(own.ids) if item in row], dtype=np.int64)
+    theirs = np.array([row[own.ids[i]] for i in mine], dtype=np.int64)
+    return own.take(mine), other.take(theirs)
+
+
+def changes(
+    own: Predictions,
+    other: Predictions,
+    *,
+    against: str,
+    level: float,
+    draws: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """One row a metric of `COMPARED`: difference, two-sided interval, whether it excludes zero.
+
+    `p_value` is that of the exact two-sided McNemar test for accuracy, None for the others.
+    An empty list where no item is shared or the labels differ.
+    """
+    if own.labels != other.labels:
+        return []
+    left, right = shared(own, other)
+    if len(left) == 0:
+        return []
+    return [
+        {"metric": name, "against": against, **row}
+        for name in COMPARED
+        if (row := _row(registry.load("metrics", name)(), left, right, level, draws, seed))
+    ]
+
+
+def _row(
+    metric: Metric, left: Predictions, right: Predictions, level: float, draws: int, seed: int
+) -> dict[str, Any] | None:
+    each = (1 + level) / 2  # two one-sided bounds at this level are the two-sided interval
+    one, two = metric.successes(left), metric.successes(right)
+    p_value = None
+    if one is not None and two is not None:
+        found = paired.proportions(one, two, each)
+        b, c = int((one & ~two).sum()), int((~one & two).sum())
+        p_value = min(1.0, 2 * min(paired.mcnemar(b, c), paired.mcnemar(c, b)))
+    else:
+        found = paired.bootstrap(metric, left, right, level=each, draws=draws, seed=seed)
+    if not math.isfinite(found.value):
+        return None
+    bounded = math.isfinite(found.low) and math.isfinite(found.high)
+    significant = None
+    if p_value is not None:
+        significant = p_value < 1 - level
+    elif bounded:
+        significant = found.low > 0 or found.high < 0
+    return {
+        "difference": found.value,
+        "ci_low": found.low if math.isfinite(found.low) else None,
+        "ci_high": found.high if math.isfinite(found.high) else None,
+        "ci_method": found.method,
+        "p_value": p_value,
+        "n": len(left),
+        "shared": len(left),
+        "significant": significant,
+    }

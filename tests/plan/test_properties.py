@@ -25,7 +25,22 @@ TREE = yaml.safe_load(GOOD.replace("    on:", "    'on':").replace("1e-3", "1.0e
 TREE["data"]["news"]["source"] = {"folder": "corpora/news"}
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
-    ["on", "no", "1e-3", "~", "null", "1_0", ".5", "${", "$${x}", "=", "<<", "0x1"]
+    [
+        "on",
+        "no",
+        "1e-3",
+        "~",
+        "null",
+        "1_0",
+        ".5",
+        "${",
+        "$${x}",
+        "=",
+        "<<",
+        "0x1",
+        "\x85",
+        "\u2028 x",
+    ]
 )
 scalars = (
     st.none()

@@ -22,6 +22,15 @@ for _pattern in (INT, FLOAT):
     _Dumper.add_implicit_resolver("!number", _anchored, [*"-+0123456789."])
 
 
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    # Between single quotes PyYAML would write these line breaks bare, and read them as spaces.
+    style = '"' if any(mark in value for mark in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def dump(plan: Plan) -> str:
     """The resolved plan as YAML; `load_plan` reads an equal plan from it.
 

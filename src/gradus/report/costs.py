@@ -20,7 +20,7 @@ def of_steps(known: Fact) -> Table:
     rows = []
     for step in known["steps"]:
         cost = step["cost"]
-        rest = {k: v for k, v in cost.items() if k not in _TOLD and v is not None}
+        rest = {k: v for k, v in cost.items() if k not in _TOLD and v not in (None, False)}
         rows.append(
             (
                 Cell(step["id"], step["step"]),
@@ -85,12 +85,25 @@ def _splits(facts: Fact) -> Table:
 
 
 def _about(name: str, facts: Fact, known: Fact) -> list[tuple[str, str]]:
+    """Named values of a data set; what stands elsewhere in the report or is empty is left out."""
     told = [
-        (_ABOUT.get(key, key.replace("_", " ")), plain(value[:16] if key == "digest" else value))
+        (_ABOUT.get(key, key.replace("_", " ")), _flat(value, 16 if key == "digest" else None))
         for key, value in facts.items()
-        if key not in ("splits", "path")
+        if key not in ("splits", "notes", "gates", "measurements")
+        and value not in (None, [], {}, "")
+    ]
+    told += [
+        (m["metric"].replace("_", " "), str(measured(m))) for m in facts.get("measurements", ())
     ]
     return [*told, ("readings of test", plain(known["readings"].get(name, 0)))]
+
+
+def _flat(value: Any, length: int | None) -> str:
+    """A value as text; of mappings only what they hold, without a lone ``all``."""
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if v not in (None, [], {}, "")}
+        value = kept["all"] if list(kept) == ["all"] else kept
+    return plain(value)[:length]
 
 
 def environment(known: Fact) -> list[tuple[str, str]]:

@@ -16,7 +16,8 @@ def read_curves(run_folder: Path, record: StepRecord) -> dict[str, Any] | None:
     """``{"rows": [...], "stages": [{"stage", "train", "start", "end"}], "axis"}``, or None.
 
     Each row gains ``x``: epochs (steps, where a row has no epoch) since the first stage began;
-    `axis` says which. A step that didn't finish may lack the file or its last line.
+    `axis` says which. Rows that have neither, as from a search, get no x, no stages and no axis.
+    A step that didn't finish may lack the file or its last line.
 
     Raises:
         DataError: the file of a finished step is missing, or a line is no JSON object.
@@ -32,7 +33,9 @@ def read_curves(run_folder: Path, record: StepRecord) -> dict[str, Any] | None:
     rows = _rows(path, unfinished)
     if not rows:
         return None
-    axis = "epoch" if all(_is_number(r.get("epoch")) for r in rows) else "step"
+    axis = next((a for a in ("epoch", "step") if all(_is_number(r.get(a)) for r in rows)), None)
+    if axis is None:
+        return {"rows": rows, "stages": [], "axis": None}
     return {"rows": rows, "stages": _place(rows, axis), "axis": axis}
 
 
@@ -59,18 +62,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _place(rows: list[dict[str, Any]], axis: str) -> list[dict[str, Any]]:
-    """Give each row its x and return the stages; counts that restart with a stage are joined."""
+    """Give each row its x and return the stages; each stage counts from its own beginning."""
     stages: list[dict[str, Any]] = []
     offset = last = 0.0
-    raw_last = 0.0
-    for i, row in enumerate(rows):
-        raw = float(row[axis]) if _is_number(row.get(axis)) else float(i + 1)
+    for row in rows:
         stage = row.get("stage", 0)
         if not stages or stages[-1]["stage"] != stage:
-            if stages and raw <= raw_last:
-                offset = last
+            offset = last
             stages.append({"stage": stage, "train": str(row.get("train", "")), "start": last})
-        row["x"] = last = offset + raw
-        raw_last = raw
+        row["x"] = last = offset + float(row[axis])
         stages[-1]["end"] = last
     return stages

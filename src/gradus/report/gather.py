@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def facts(run_folder: Path) -> dict[str, Any]:
     gathered: dict[str, Any] = {
         "format": FORMAT,
         "run": {
-            "name": record.run,
+            "name": Path(record.run).name,
             "plan": record.plan,
             "state": str(record.state),
             "seed": record.seed,
@@ -46,7 +47,7 @@ def facts(run_folder: Path) -> dict[str, Any]:
             "seconds": record.seconds,
         },
         "steps": steps,
-        "data": {name: dict(known) for name, known in record.data.items()},
+        "data": {name: _data(known) for name, known in record.data.items()},
         "readings": dict(record.readings),
         "models": _models(record),
         "notes": _notes(record),
@@ -142,10 +143,16 @@ def _models(record: RunRecord) -> list[dict[str, Any]]:
     ]
 
 
+def _data(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a data set, without the path on the machine that ran it."""
+    return {key: value for key, value in known.items() if key != "path"}
+
+
 def _notes(record: RunRecord) -> list[dict[str, Any]]:
     notes: list[dict[str, Any]] = [{"about": None, "text": text} for text in record.notes]
     for name, known in record.data.items():
-        if known.get("optimistic"):
+        notes += [{"about": name, "text": text} for text in known.get("notes", ())]
+        if known.get("optimistic") and not known.get("notes"):
             notes.append(
                 {
                     "about": name,

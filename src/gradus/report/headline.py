@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gradus.report.format import count, duration, interval, number, p_value, quantity, signed
-from gradus.report.reading import Fact, by_step, directions, find, significance, units
+from gradus.report.reading import Fact, all_gates, by_step, directions, find, significance, units
 
+LONGEST = 160  # characters
 _DONE = ("done", "reused")
 
 
@@ -72,12 +73,16 @@ def _state(known: Fact) -> str:
 
 def _where(known: Fact) -> list[str]:
     """Which steps stand in the way, and why."""
-    said = []
+    said = [
+        f"{name} is closed by \u201c{g['gate']}\u201d."
+        for name, g in all_gates(known)
+        if name.startswith("data.") and g["verdict"] == "closed"
+    ]
     for step in known["steps"]:
         closed = [g["gate"] for g in step["gates"] if g["verdict"] == "closed"]
         if step["state"] == "failed":
             reason = (step["error"] or "no message was kept").strip().splitlines()[0]
-            said.append(f"{step['id']} failed: {reason.rstrip('.')}.")
+            said.append(f"{step['id']} failed: {_cut(reason)}.")
         elif closed:
             quoted = ", ".join(f"\u201c{g}\u201d" for g in closed)
             said.append(f"{step['id']} is closed by {quoted}.")
@@ -87,6 +92,11 @@ def _where(known: Fact) -> list[str]:
     if skipped:
         said.append(f"Skipped behind that: {', '.join(skipped)}.")
     return said
+
+
+def _cut(reason: str) -> str:
+    """The first line of an error, not longer than a headline; the whole stands below it."""
+    return reason.rstrip(".") if len(reason) <= LONGEST else f"{reason[:LONGEST]}\u2026"
 
 
 def _best_sentence(known: Fact) -> str | None:

@@ -10,7 +10,8 @@ from gradus.report import costs, sections, tables
 from gradus.report import format as write
 from gradus.report.charts import forest, lines
 from gradus.report.charts.lineage import lineage_svg
-from gradus.report.reading import Fact
+from gradus.report.reading import Fact, all_gates
+from gradus.report.recorded import recorded
 
 SMALL_MATRIX = 20
 EXCERPT = 320
@@ -44,6 +45,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "run": known["run"],
         "state": tables.state(known["run"]["state"]),
         "tiles": _tiles(known),
+        "title": _title(known),
         "lineage": lineage_svg(known["lineage"]) if known["lineage"]["nodes"] else None,
         "steps": tables.steps(known),
         "qualities": tables.qualities(known),
@@ -51,11 +53,12 @@ def _context(known: Fact) -> dict[str, Any]:
         "forests": _forests(known),
         "finals": [(group, tables.final(group)) for group in known["final"]],
         "gates": tables.gates(known),
-        "curves": [_curves(s) for s in known["steps"] if s["curves"]],
+        "curves": [_curves(s) for s in known["steps"] if s["curves"] and s["curves"]["axis"]],
         "predictions": [_prediction(p) for p in known["predictions"]],
         "step_costs": costs.of_steps(known),
         "checkpoint_costs": costs.of_checkpoints(known),
         "data": costs.data(known),
+        "recorded": recorded(known),
         "models": costs.models(known),
         "published": costs.published(known),
         "everything": tables.everything(known),
@@ -64,6 +67,14 @@ def _context(known: Fact) -> dict[str, Any]:
         "failures": [s for s in known["steps"] if s["error"]],
     }
     return {**shown, "nav": _nav(shown)}
+
+
+def _title(known: Fact) -> tuple[str, str | None]:
+    """The headline and the line under it: what is best, unless something stopped the run."""
+    state, best = known["headline"]["state"], known["headline"]["best"]
+    if best is not None and known["run"]["state"] in ("done", "reused"):
+        return best, state
+    return state, best
 
 
 def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
@@ -96,7 +107,7 @@ def _tiles(known: Fact) -> list[tuple[str, str, str, str]]:
         m = chosen["test"] or chosen["measurement"]
         told = tables.measured(m)
         tiles.append((f"{main['metric']} on {m['split']}", told.text, told.small, ""))
-    verdicts = [g["verdict"] for s in known["steps"] for g in s["gates"]]
+    verdicts = [g["verdict"] for _, g in all_gates(known)]
     if verdicts:
         rest = [f"{verdicts.count(v)} {v}" for v in ("undecided", "closed") if v in verdicts]
         tone = "bad" if "closed" in verdicts else "warn" if "undecided" in verdicts else "good"

@@ -7,6 +7,7 @@ import re
 from gradus.report import costs, tables
 from gradus.report import format as write
 from gradus.report.reading import Fact
+from gradus.report.recorded import recorded
 
 
 def markdown(known: Fact) -> str:
@@ -31,6 +32,9 @@ def markdown(known: Fact) -> str:
     parts += _section("Published figures, not measured here", table(costs.published(known)))
     parts += _section("Every measurement", table(tables.everything(known)))
     parts += _section("Environment", _pairs(costs.environment(known)))
+    for step, pairs, grids in recorded(known):
+        bodies = [body for name, made in grids for body in (f"{text(name)}:", table(made))]
+        parts += _section(f"What {step} recorded", _pairs(pairs), *bodies)
     plan = known["plan"]
     parts += _section(
         "Plan", fence(plan) if plan else "plan.resolved.yaml is not in the run folder."

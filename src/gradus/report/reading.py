@@ -42,6 +42,19 @@ def units(steps: Iterable[Fact]) -> dict[str, str]:
     return {m["metric"]: m["unit"] for step in steps for m in step["measurements"]}
 
 
+def all_gates(known: Fact) -> list[tuple[str, Fact]]:
+    """Every verdict of the run with whose it is: those of data sets first, as ``data.NAME``."""
+    of_data = [(f"data.{name}", g) for name, d in known["data"].items() for g in d.get("gates", ())]
+    return of_data + [(step["id"], g) for step in known["steps"] for g in step["gates"]]
+
+
+def data_units(known: Fact) -> dict[str, str]:
+    """Metric name -> unit of what was measured on the data sets themselves."""
+    return {
+        m["metric"]: m["unit"] for d in known["data"].values() for m in d.get("measurements", ())
+    }
+
+
 def find(
     measurements: Iterable[Fact], metric: str, checkpoint: str, split: str | None = None
 ) -> Fact | None:

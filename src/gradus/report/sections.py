@@ -47,6 +47,8 @@ def curve_charts(curves: dict[str, Any]) -> list[tuple[str, list[Series]]]:
     names = list(dict.fromkeys(key for row in rows for key in row))
     scores = [n for n in names if n.startswith("select_") and not n.endswith("loss")]
     losses = [n for n in names if n.endswith("loss")]
+    if "select_loss" in losses:  # the same number under the metric's name
+        losses = [n for n in losses if n != "select_log_loss"]
     groups = [("On dev.select", scores), ("Loss", losses), ("Learning rate", ["lr"])]
     charts = []
     for title, keys in groups:

@@ -18,9 +18,11 @@ from gradus.report.format import (
 )
 from gradus.report.reading import (
     Fact,
+    all_gates,
     by_step,
     checkpoints,
     columns,
+    data_units,
     directions,
     find,
     is_quality,
@@ -217,30 +219,29 @@ def gates(known: Fact) -> Table:
     """Every gate with its verdict and why."""
     spec = [("step", False), ("gate", False), ("verdict", False), ("why", False)]
     spec += [("difference", True), ("test", False), ("n", True), ("n needed", True)]
-    kinds = units(known["steps"])
+    kinds = {**data_units(known), **units(known["steps"])}
     rows = []
-    for step in known["steps"]:
-        for g in step["gates"]:
-            named = [word.rpartition(".")[2] for word in g["gate"].split()]
-            unit = next((kinds[word] for word in named if word in kinds), "")
-            told = verdict(g["verdict"])
-            if not g["claim"]:
-                told = Cell(told.text, "no claim", told.sign, told.tone)
-            rows.append(
-                (
-                    Cell(step["id"]),
-                    Cell(g["gate"]),
-                    told,
-                    Cell(g["why"]),
-                    Cell(
-                        signed(g["difference"], unit) if g["difference"] is not None else NONE,
-                        interval(g["ci_low"], g["ci_high"], unit),
-                    ),
-                    Cell(g["test"], p_value(g["p_value"])),
-                    Cell(number(g["n"]) if g["n"] else NONE),
-                    Cell(number(g["n_needed"])),
-                )
+    for owner, g in all_gates(known):
+        named = [word.rpartition(".")[2] for word in g["gate"].split()]
+        unit = next((kinds[word] for word in named if word in kinds), "")
+        told = verdict(g["verdict"])
+        if not g["claim"]:
+            told = Cell(told.text, "no claim", told.sign, told.tone)
+        rows.append(
+            (
+                Cell(owner),
+                Cell(g["gate"]),
+                told,
+                Cell(g["why"]),
+                Cell(
+                    signed(g["difference"], unit) if g["difference"] is not None else NONE,
+                    interval(g["ci_low"], g["ci_high"], unit),
+                ),
+                Cell(g["test"], p_value(g["p_value"])),
+                Cell(number(g["n"]) if g["n"] else NONE),
+                Cell(number(g["n_needed"])),
             )
+        )
     return make(spec, rows)
 
 

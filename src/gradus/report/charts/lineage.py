@@ -172,7 +172,13 @@ def _box(node: Node, x: float, middle: float) -> Markup:
         tag("title", f"{node['id']}: {node['kind']}, {node['state']}"),
         tag("rect", x=x, y=y, width=WIDTH, height=HEIGHT, rx=8, class_=f"node {tone}"),
         tag("rect", x=x, y=y + 10, width=4, height=HEIGHT - 20, rx=2, class_=f"edge {tone}"),
-        tag("text", shorten(node["id"], 20), x=x + 14, y=y + 22, class_="name"),
+        tag(
+            "text",
+            shorten(node["id"], 20 - 3 * min(5, len(node["gates"]))),
+            x=x + 14,
+            y=y + 22,
+            class_="name",
+        ),
         tag("text", f"{node['kind']} · {sign} {node['state']}", x=x + 14, y=y + 39, class_="kind"),
     ]
     m = node["measurement"]

@@ -79,12 +79,13 @@ def _lines(stream: BinaryIO) -> Iterator[Line]:
         number += 1
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
-        if len(line) > LONGEST_LINE:
+        content = line.removesuffix(b"\n")
+        if len(content) > LONGEST_LINE:
             while line and not line.endswith(b"\n"):
                 line = stream.readline(LONGEST_LINE)
             yield number, None
             continue
-        yield number, line.removesuffix(b"\n").removesuffix(b"\r")
+        yield number, content.removesuffix(b"\r")
 
 
 def _guess(lines: Iterator[Line], suffix: str) -> tuple[str, Iterator[Line]]:

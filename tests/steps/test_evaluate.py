@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from gradus.benchmarks.cost import CostBenchmark
-from gradus.plan.tree import read_value
+from gradus.plan.faults import Faults
+from gradus.plan.tree import read
 from gradus.steps.base import StepContext, Target
 from gradus.steps.baseline import Baseline
 from gradus.steps.evaluate import Evaluate, EvaluateConfig
@@ -70,7 +71,9 @@ def test_cost_can_be_left_out() -> None:
 
 @pytest.mark.parametrize("step", [Evaluate, Baseline])
 def test_example_is_valid(step: Any) -> None:
-    raw = read_value(step.example)
+    faults = Faults()
+    raw = dict(read(step.example, faults).value)
+    assert not faults
     for key in ("id", "step", "gates"):
         raw.pop(key, None)
     step.Config.model_validate(raw)

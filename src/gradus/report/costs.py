@@ -9,7 +9,7 @@ from gradus.report.reading import Fact, checkpoints, columns, is_cost, key_of
 from gradus.report.tables import Cell, Table, make, measured, state
 
 _TOLD = ("seconds", "train_tokens", "tokens_per_second", "ceiling_share", "peak_memory_mb", "flops")
-_ABOUT = {"optimistic": "halves of dev joined", "digest": "digest, first 16 digits"}
+_ABOUT = {"optimistic": "halves of dev joined"}
 
 
 def of_steps(known: Fact) -> Table:
@@ -87,23 +87,25 @@ def _splits(facts: Fact) -> Table:
 def _about(name: str, facts: Fact, known: Fact) -> list[tuple[str, str]]:
     """Named values of a data set; what stands elsewhere in the report or is empty is left out."""
     told = [
-        (_ABOUT.get(key, key.replace("_", " ")), _flat(value, 16 if key == "digest" else None))
+        (_ABOUT.get(key, key.replace("_", " ")), _flat(value))
         for key, value in facts.items()
         if key not in ("splits", "notes", "gates", "measurements")
         and value not in (None, [], {}, "")
     ]
     told += [
-        (m["metric"].replace("_", " "), str(measured(m))) for m in facts.get("measurements", ())
+        (m["metric"].replace("_", " "), str(measured(m)))
+        for m in facts.get("measurements", ())
+        if m["metric"] not in facts
     ]
     return [*told, ("readings of test", plain(known["readings"].get(name, 0)))]
 
 
-def _flat(value: Any, length: int | None) -> str:
+def _flat(value: Any) -> str:
     """A value as text; of mappings only what they hold, without a lone ``all``."""
     if isinstance(value, dict):
         kept = {k: v for k, v in value.items() if v not in (None, [], {}, "")}
         value = kept["all"] if list(kept) == ["all"] else kept
-    return plain(value)[:length]
+    return plain(value)
 
 
 def environment(known: Fact) -> list[tuple[str, str]]:
@@ -143,7 +145,7 @@ def models(known: Fact) -> Table:
                 Cell(m["name"]),
                 Cell(m["kind"]),
                 Cell(plain(m["origin"])),
-                Cell(m["digest"][:16]),
+                Cell(plain(m["digest"])),
             )
             for m in known["models"]
         ],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 MINUS = "\u2212"
 NONE = "\u2013"
 
+_DIGEST = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 _THREE_DECIMALS = frozenset({"proportion", "correlation", "nats", "bits"})
 _SUFFIXES = {"ms": " ms", "MB": " MB", "texts/s": " texts/s", "tokens/s": " tokens/s", "s": " s"}
 
@@ -24,7 +26,7 @@ def number(value: float | None, unit: str = "") -> str:
     size = abs(value)
     if unit in _THREE_DECIMALS:
         text = f"{size:.3f}"
-    elif unit in _SUFFIXES:
+    elif unit in _SUFFIXES and (size >= 0.001 or size == 0):
         decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
         text = f"{size:,.{decimals}f}"
     elif size >= 1000 or float(value).is_integer():
@@ -125,7 +127,7 @@ def moment(stamp: str | None) -> str:
 
 
 def plain(value: Any) -> str:
-    """Any JSON value as a short readable text; mappings as ``key value`` pairs.
+    """Any JSON value as a short readable text; mappings as ``key value`` pairs, digests cut short.
 
     >>> plain({"float32": 139, "bfloat16": 401}), plain([1, "a"]), plain(None)
     ('float32 139, bfloat16 401', '1, a', '–')
@@ -140,4 +142,4 @@ def plain(value: Any) -> str:
         return ", ".join(f"{key} {plain(v)}" for key, v in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(plain(v) for v in value)
-    return str(value)
+    return _DIGEST.sub(r"\1…", str(value))

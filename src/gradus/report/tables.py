@@ -25,6 +25,7 @@ from gradus.report.reading import (
     data_units,
     directions,
     find,
+    is_cost,
     is_quality,
     key_of,
     significance,
@@ -106,6 +107,8 @@ def measured(m: Fact | None) -> Cell:
         return Cell(NONE, tone="muted")
     if m["value"] is None:
         return Cell("undefined", tone="warn")
+    if is_cost(m) and m["ci_low"] == m["ci_high"]:  # a size is what it is
+        return Cell(quantity(m["value"], m["unit"]))
     return Cell(quantity(m["value"], m["unit"]), interval(m["ci_low"], m["ci_high"], m["unit"]))
 
 

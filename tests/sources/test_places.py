@@ -67,6 +67,10 @@ def test_a_package_with_two_tops(tmp_path: Path, weights: Path, install: Install
     site = install("two-tops", {"top_a/inner": weights, "top_b": weights})
     found = locate_data({"package": "two-tops", "path": "tokenizer.json"}, tmp_path)
     assert found.path == site / "top_b" / "tokenizer.json"
+    (site / "top_b" / "inner").mkdir()
+    (site / "top_b" / "inner" / "only.csv").write_text("x")
+    found = locate_data({"package": "two-tops", "path": "inner/only.csv"}, tmp_path)
+    assert found.path == site / "top_b" / "inner" / "only.csv"
     with pytest.raises(SourceError, match=r"top_a/inner has 'config.json'"):
         locate_data({"package": "two-tops", "path": "inner/confg.json"}, tmp_path)
 

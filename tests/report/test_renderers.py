@@ -22,6 +22,7 @@ from .runs import news_run, step, stopped_run
 from .sample import Sample
 
 HOSTILE = "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} | `a` [b](javascript:c) <!-- </style>"
+HOSTILE += " " + "unbroken" * 20
 
 
 class Page(HTMLParser):

@@ -82,7 +82,7 @@ def _where(known: Fact) -> list[str]:
         closed = [g["gate"] for g in step["gates"] if g["verdict"] == "closed"]
         if step["state"] == "failed":
             reason = (step["error"] or "no message was kept").strip().splitlines()[0]
-            said.append(f"{step['id']} failed: {_cut(reason)}.")
+            said.append(f"{step['id']} failed: {_cut(reason)}")
         elif closed:
             quoted = ", ".join(f"\u201c{g}\u201d" for g in closed)
             said.append(f"{step['id']} is closed by {quoted}.")
@@ -96,7 +96,7 @@ def _where(known: Fact) -> list[str]:
 
 def _cut(reason: str) -> str:
     """The first line of an error, not longer than a headline; the whole stands below it."""
-    return reason.rstrip(".") if len(reason) <= LONGEST else f"{reason[:LONGEST]}\u2026"
+    return f"{reason.rstrip('.')}." if len(reason) <= LONGEST else f"{reason[:LONGEST]}\u2026"
 
 
 def _best_sentence(known: Fact) -> str | None:

@@ -15,8 +15,7 @@ from gradus.training.packing import Layout
 def pool(hidden: torch.Tensor, layout: Layout, how: str, *, normalise: bool) -> torch.Tensor:
     """float32 [B, d] from hidden [T, d]: the first token, the last, or the mean over a text."""
     parts = []
-    for part, n, length in layout.slices():
-        run = hidden[part].unflatten(0, (n, length))
+    for run in layout.split(hidden):
         if how == "mean":
             parts.append(run.float().mean(1))
         else:

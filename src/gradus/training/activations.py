@@ -47,18 +47,30 @@ class Activations:
         self._dtype = dtype
         self.features_only = low >= task.backbone.layers
         self.cached = low >= 1
-        self.fresh_tokens = 0
         self._stores: dict[int, Ragged] = {}
+        self._used: dict[str, int] = {}
         self._weights = weights_digest(task, low) if self.cached else ""
+
+    def fill(self) -> None:
+        """Compute what isn't on disk yet. Leaves the model in evaluation mode."""
+        for tokens in (self._task.train, self._task.select):
+            if self.cached and len(tokens):
+                self.store(tokens)
+
+    def new_tokens(self, known: list[str]) -> int:
+        """Tokens in files of this stage that aren't `known`; adds them to it."""
+        fresh = {name: total for name, total in self._used.items() if name not in known}
+        known += fresh
+        return sum(fresh.values())
 
     def get(self, tokens: Tokens, batch: Batch) -> torch.Tensor | None:
         """Features or hidden state `low` of a batch; None where embeddings come first."""
         if not self.cached:
             return None
-        return self.store(tokens).get(batch.rows)
+        return self._stores[id(tokens)].get(batch.rows)
 
     def store(self, tokens: Tokens) -> Ragged:
-        """The whole file of a split, computed on first use."""
+        """The whole file of a split, computed when it isn't on disk."""
         if id(tokens) not in self._stores:
             self._stores[id(tokens)] = self._open(tokens)
         return self._stores[id(tokens)]
@@ -74,8 +86,8 @@ class Activations:
         parts = (task.digest, split, str(self._low), str(self._dtype), self._weights)
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
         path = self._work / f"activations-{split}-{self._low}-{digest}.bin"
+        self._used[path.name] = tokens.total
         if not path.exists():
-            self.fresh_tokens += tokens.total
             write_ragged(path, lengths, width, dtype, self._compute(tokens))
         return Ragged(path, lengths, width, dtype)
 

@@ -120,7 +120,10 @@ class Backbone:
     def _probe(self) -> bool:
         """Whether texts in one row give what each gives alone under the model's usual attention."""
         vocabulary = self.model.get_input_embeddings().num_embeddings  # type: ignore[operator]  # as above
-        texts = [[(7 * i + j) % vocabulary for j in range(3 + 2 * i)] for i in range(3)]
+        # RoBERTa gives padding tokens, which no text holds, a position of their own.
+        padding = getattr(self.model.config, "pad_token_id", None)
+        usable = [i for i in range(min(vocabulary, 32)) if i != padding]
+        texts = [[usable[(7 * i + j) % len(usable)] for j in range(3 + 2 * i)] for i in range(3)]
         batch = Tokens(texts).batch(range(3))
         seen: list[Any] = []
         handle = self.groups.layers[0].register_forward_hook(lambda *a: seen.append(a[2]))

@@ -35,6 +35,7 @@ class StageConfig(BaseModel):
         batch_size: examples a batch; `batch_tokens` bounds the tokens of a batch instead.
         label_smoothing: share of the target spread evenly over all labels.
         dropout: rate inside trained layers; None keeps the model's own. Frozen layers have none.
+            None at all by default: label smoothing regularises at a fraction of the time.
         patience: stop after that many epochs in a row without improvement on dev.select.
         keep: ``last`` weights of the stage or the ``best`` on dev.select; with `patience` the
             default is ``best``, else ``last``.
@@ -62,7 +63,7 @@ class StageConfig(BaseModel):
     batch_size: Annotated[int, Field(ge=1)] | None = None
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
     label_smoothing: Share = 0.1
-    dropout: Share | None = None
+    dropout: Share | None = 0.0
     patience: Annotated[int, Field(ge=1)] | None = None
     keep: Literal["last", "best"] | None = None
     average: Annotated[float, Field(gt=0, lt=1)] | None = None

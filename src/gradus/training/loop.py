@@ -145,6 +145,9 @@ class _Run:
             progress=progress,
             work=self.work,
         )
+        text = f"stage {index + 1} of {len(self.stages)}: frozen features"
+        self.monitor.progress(index, len(self.stages), text)
+        caches.fill()
         if stage.solved:
             facts = shared.solve()
         else:

@@ -21,6 +21,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from gradus.training.storage import stretches
 
 ATTENTION = "gradus_packed"
+POOL = 4
 
 # The layout of the batch that is under way. Attention is called deep inside the model, which
 # hands nothing of ours through.
@@ -57,6 +58,15 @@ class Layout:
     def positions(self) -> torch.Tensor:
         """int64 [T], each token's place in its text from 0."""
         return torch.cat([torch.arange(length).repeat(n) for n, length in self.runs])
+
+    def split(self, row: torch.Tensor, dim: int = 0) -> Iterator[torch.Tensor]:
+        """The runs of a packed row, each [.., n, L, ..] in the place of its T.
+
+        One split, whose gradient is one concatenation; slices would each give back a whole row.
+        """
+        parts = row.split([n * length for n, length in self.runs], dim)
+        for part, (n, length) in zip(parts, self.runs, strict=True):
+            yield part.unflatten(dim, (n, length))
 
     def slices(self) -> Iterator[tuple[slice, int, int]]:
         """Each run's slice of the row with its n and L."""
@@ -112,22 +122,22 @@ def packed_attention(
         raise ValueError("packed attention takes neither masks nor soft caps")
     causal = bool(getattr(module, "is_causal", False)) if is_causal is None else is_causal
     heads, size = query.shape[1], query.shape[3]
+    layout = _current[-1]
     out = []
-    for part, n, length in _current[-1].slices():
-        q, k, v = (
-            x[0, :, part].unflatten(1, (n, length)).transpose(0, 1) for x in (query, key, value)
-        )
+    runs = (layout.split(x.squeeze(0), 1) for x in (query, key, value))
+    for q, k, v in zip(*runs, strict=True):
+        n, length = q.shape[1:3]
         windowed = sliding_window is not None and length > sliding_window
         mask = _window(length, int(sliding_window or 0), causal) if windowed else None
         y = scaled_dot_product_attention(
-            q,
-            k,
-            v,
+            q.transpose(0, 1),
+            k.transpose(0, 1),
+            v.transpose(0, 1),
             attn_mask=mask,
             dropout_p=dropout,
             is_causal=causal and mask is None,
             scale=scaling,
-            enable_gqa=k.shape[1] != heads,
+            enable_gqa=k.shape[0] != heads,
         )
         out.append(y.transpose(1, 2).reshape(n * length, heads, size))
     return (out[0] if len(out) == 1 else torch.cat(out))[None], None
@@ -196,16 +206,29 @@ def inference_batches(lengths: np.ndarray, max_tokens: int) -> list[np.ndarray]:
 def epoch_batches(
     lengths: np.ndarray, seed: Sequence[int], *, size: int | None, tokens: int | None
 ) -> list[np.ndarray]:
-    """One epoch's batches: a fresh shuffle cut into `size` texts or at most `tokens` tokens.
+    """One epoch's batches of `size` texts, or of at most `tokens` tokens.
 
-    `seed` is a sequence of whole numbers (the step's seed, the stage, the epoch); the same seed
-    gives the same batches on every machine.
+    Texts are shuffled and dealt into pools of `POOL` batches; each pool is sorted by length and
+    cut, and all batches are shuffled again. A batch so has few different lengths, while chance
+    still decides whom a text meets. `seed` is a sequence of whole numbers (the step's seed, the
+    stage, the epoch); the same seed gives the same batches on every machine.
     """
-    order = np.random.Generator(np.random.PCG64(list(seed))).permutation(len(lengths))
-    if tokens is not None:
-        return _cut(order, lengths, tokens)
-    count = size or len(order)
-    return [order[i : i + count] for i in range(0, len(order), count)]
+    draw = np.random.Generator(np.random.PCG64(list(seed)))
+    order = draw.permutation(len(lengths))
+    if tokens is None:
+        pool = POOL * (size or len(order))
+    else:
+        pool = max(1, round(POOL * tokens / max(1.0, float(lengths.mean()))))
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        if tokens is not None:
+            batches += _cut(part, lengths, tokens)
+        else:
+            count = size or len(part)
+            batches += [part[i : i + count] for i in range(0, len(part), count)]
+    return [batches[i] for i in draw.permutation(len(batches))]
 
 
 def _cut(order: np.ndarray, lengths: np.ndarray, max_tokens: int) -> list[np.ndarray]:

@@ -45,8 +45,6 @@ def solve_head(
     Raises:
         TrainingError: features or the solution aren't finite.
     """
-    from scipy.optimize import minimize
-
     if not bool(torch.isfinite(features).all()):
         raise TrainingError("train: head: the model gives features that aren't finite numbers")
     n, d = features.shape
@@ -55,30 +53,38 @@ def solve_head(
     unit = 1.0 / np.sqrt(l2) if l2 > 0 else 1.0
     scaled = features.to(dtype) * unit
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        point = torch.from_numpy(flat).to(dtype).view(count, d + 1).requires_grad_()
-        weight, bias = point[:, :d], point[:, d]
-        loss = cross_entropy(
-            scaled @ weight.T + bias, labels, label_smoothing=smoothing, reduction="sum"
-        )
-        loss = (loss + (0.5 * weight.square().sum() if l2 > 0 else 0.0)) / n
-        (gradient,) = torch.autograd.grad(loss, point)
-        return float(loss.detach()), gradient.double().view(-1).numpy()
-
-    tolerance = 1e-9 if dtype == torch.float64 else 1e-6
-    found = minimize(
-        objective,
-        np.zeros(count * (d + 1)),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": iterations, "maxcor": 10, "gtol": tolerance, "ftol": tolerance**1.5},
+    weight = torch.zeros(count, d, dtype=dtype, requires_grad=True)
+    bias = torch.zeros(count, dtype=dtype, requires_grad=True)
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-7
+    # torch's solver rather than scipy's: its memory is aligned, so the same bits come every time.
+    solver = torch.optim.LBFGS(
+        [weight, bias],
+        max_iter=iterations,
+        max_eval=2 * iterations,
+        history_size=10,
+        tolerance_grad=tolerance,
+        tolerance_change=tolerance**1.5,
+        line_search_fn="strong_wolfe",
     )
-    if not np.isfinite(found.fun):
+
+    def objective() -> torch.Tensor:
+        solver.zero_grad()
+        logits = scaled @ weight.T + bias
+        loss = cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+        if l2 > 0:
+            loss = loss + 0.5 * weight.square().sum()
+        loss = loss / n
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return loss
+
+    with torch.enable_grad():
+        solver.step(objective)  # type: ignore[no-untyped-call]  # as above
+        loss = float(objective().detach()) * n
+    if not np.isfinite(loss):
         raise TrainingError("train: head: the solver found no finite solution; raise l2")
-    point = torch.from_numpy(found.x).view(count, d + 1)
     return Solution(
-        weight=(point[:, :d] * unit).float().contiguous(),
-        bias=point[:, d].float().contiguous(),
-        iterations=int(found.nit),
-        loss=float(found.fun) * n,
+        weight=(weight.detach() * unit).float().contiguous(),
+        bias=bias.detach().float().contiguous(),
+        iterations=int(solver.state[weight]["n_iter"]),
+        loss=loss,
     )

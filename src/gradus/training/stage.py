@@ -25,7 +25,7 @@ from gradus.training.state import Progress
 from gradus.training.storage import load_tensors, save_tensors, write_whole
 from gradus.training.task import Task
 
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 DEFAULT_EPOCHS = 3
 POINTS_AN_EPOCH = 10
 EVALUATION_TOKENS = 4096
@@ -86,8 +86,6 @@ class Shared:
 
     def solve(self) -> dict[str, Any]:
         """Solve the head on all train features."""
-        text = f"stage {self.index + 1} of {self.stages}: features for the head"
-        self.monitor.progress(self.index, self.stages, text)
         features = self.caches.store(self.task.train).all()
         facts = self.task.solve(features, self.stage)
         self.progress.evaluation = self.evaluate()
@@ -95,11 +93,12 @@ class Shared:
         return {**facts, **self.progress.evaluation}
 
     def frozen_flops(self) -> float:
-        """Floating-point operations spent on filling caches."""
+        """Floating-point operations that filling this stage's caches takes, each counted once."""
+        tokens = self.caches.new_tokens(self.progress.caches)
         groups, model = self.task.backbone.groups, self.task.backbone.model
         below = [p for n, p in model.named_parameters() if groups.group_of[n] != "embeddings"]
         per_layer = sum(p.numel() for p in below) / max(1, self.task.backbone.layers)
-        return 2.0 * per_layer * max(0, self.low) * self.caches.fresh_tokens
+        return 2.0 * per_layer * max(0, self.low) * tokens
 
 
 def _in_order(values: torch.Tensor, rows: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
@@ -145,7 +144,8 @@ class GradientStage:
         """All epochs; returns facts of the stage."""
         progress = self.progress
         with self._dropout():
-            while progress.update < self.total and not self._out_of_patience():
+            # An epoch is over when its evaluation is: `done` then goes back to 0.
+            while progress.done or (progress.update < self.total and not self._out_of_patience()):
                 self._epoch(after_update)
                 self._end_of_epoch()
                 save(self.tensors())
@@ -195,11 +195,11 @@ class GradientStage:
                 break
             rate = self._update([self.task.train.batch(rows) for rows in updates[place]])
             progress.done = place + 1
-            self._epoch_share = progress.done / len(updates)
             last = progress.done == len(updates) or progress.update == self.total
             if progress.done % every == 0 and not last:
                 mean = progress.recent[0] / progress.recent[1]
-                self.shared.point(progress.epoch + self._epoch_share, rate, train_loss=mean)
+                at = progress.epoch + progress.done / len(updates)
+                self.shared.point(at, rate, train_loss=mean)
                 progress.recent = [0.0, 0.0]
             after_update(self.tensors)
             self._show()
@@ -207,15 +207,15 @@ class GradientStage:
     def _update(self, batches: Sequence[Batch]) -> float:
         """One update from the summed gradients of `batches`; returns the learning rate."""
         progress, stage = self.progress, self.stage
-        scale = factor(stage.schedule, progress.update, self.total, stage.warmup)
-        adamw.set_rates(self.optimiser, scale)
+        rate = self._rate(progress.update)
+        adamw.set_rates(self.optimiser, rate / stage.rate)
         weight = sum(self.task.weight(batch) for batch in batches)
         for batch in batches:
             features = self.shared.features(self.task.train, batch)
             loss = self.task.loss(features, batch, stage.label_smoothing)
             value = float(loss.detach())
             if not math.isfinite(value):
-                raise self._not_finite(batches, value, stage.rate * scale)
+                raise self._not_finite(batches, value, rate)
             (loss / weight).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             progress.tokens += batch.layout.tokens
             progress.flops += self._per_token * batch.layout.tokens
@@ -227,27 +227,29 @@ class GradientStage:
             self.trained.values(), stage.clip or math.inf, foreach=True
         )
         if not bool(torch.isfinite(norm)):
-            raise self._not_finite(batches, float(norm), stage.rate * scale, "the gradient")
+            raise self._not_finite(batches, float(norm), rate, "the gradient")
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         progress.update += 1
         self._follow()
-        return stage.rate * scale
+        return rate
 
     def _end_of_epoch(self) -> None:
         progress = self.progress
-        at = progress.epoch + self._epoch_share_now()
+        at = progress.epoch + progress.done / len(self._updates(progress.epoch))
         with self._averaged():
             progress.evaluation = self.shared.evaluate()
             self._remember_best()
-        rate = self.optimiser.param_groups[-1]["lr"]
+        rate = self._rate(progress.update - 1)
         mean = progress.losses[0] / progress.losses[1]
         self.shared.point(at, rate, train_loss=mean, **progress.evaluation)
         progress.epoch, progress.done = progress.epoch + 1, 0
         progress.losses, progress.recent = [0.0, 0.0], [0.0, 0.0]
 
-    def _epoch_share_now(self) -> float:
-        return self.progress.done / len(self._updates(self.progress.epoch))
+    def _rate(self, update: int) -> float:
+        """The highest layer's learning rate at an update."""
+        stage = self.stage
+        return stage.rate * factor(stage.schedule, update, self.total, stage.warmup)
 
     def _remember_best(self) -> None:
         progress = self.progress

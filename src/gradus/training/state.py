@@ -43,6 +43,7 @@ class Progress:
         seconds: by stage.
         tokens: trained on.
         flops: estimated floating-point operations.
+        caches: names of the cache files that stages so far have used.
         stages: facts of the stages that are over.
     """
 
@@ -61,6 +62,7 @@ class Progress:
     seconds: list[float] = field(default_factory=list)
     tokens: int = 0
     flops: float = 0.0
+    caches: list[str] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
 
     def begin_stage(self, index: int) -> None:

@@ -95,11 +95,17 @@ class Ragged:
     def get(self, rows: np.ndarray) -> torch.Tensor:
         """The stretches of the texts `rows`, one after the other: [sum of their lengths, d]."""
         places = stretches(self.offsets, self.lengths, rows)
-        return torch.from_numpy(self._mapped[places]).view(self._dtype)
+        return _aligned(self._mapped[places]).view(self._dtype)
 
     def all(self) -> torch.Tensor:
         """Every row, in memory."""
-        return torch.from_numpy(np.array(self._mapped)).view(self._dtype)
+        return _aligned(np.array(self._mapped)).view(self._dtype)
+
+
+def _aligned(values: np.ndarray) -> torch.Tensor:
+    """A copy in torch's own memory, which is aligned the same way every time; numpy's isn't, and
+    products of matrices may round differently with where their memory begins."""
+    return torch.from_numpy(values).clone()
 
 
 def stretches(offsets: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ import pytest
 from gradus.records import Answer, State, StepRecord, Verdict
 from gradus.report import write_report
 
+from .pages import broken_after, hostile_run
 from .runs import stopped_run
-from .test_renderers import broken_after, hostile_run
 
 pytestmark = pytest.mark.slow
 

@@ -1,63 +1,20 @@
 from __future__ import annotations
 
-import html as entities
 import json
 import os
 import re
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from gradus.errors import StorageError
-from gradus.metrics.base import Predictions
-from gradus.metrics.items import write_items
-from gradus.records import Answer, Measurement, RunRecord, State, StepRecord, Verdict
+from gradus.records import Answer, Measurement, State, StepRecord, Verdict
 from gradus.report import facts, write_report
 from gradus.report.format import quantity
 
+from .pages import Page, hostile_run, read, unmarked
 from .runs import news_run, step, stopped_run
 from .sample import Sample
-
-HOSTILE = "</script><img src=x onerror=alert(1)> {{ 7 * 7 }} | `a` [b](javascript:c) <!-- </style>"
-HOSTILE += " " + "unbroken" * 20
-
-
-class Page(HTMLParser):
-    """The tags, their attributes and the text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "link", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts)
-
-
-def read(folder: Path, kind: str) -> str:
-    return (folder / f"report.{kind}").read_text(encoding="utf-8")
-
-
-def unmarked(markdown: str) -> str:
-    return entities.unescape(re.sub(r"\\(.)", r"\1", markdown))
 
 
 def test_the_three_files_are_written_whole(news: Path) -> None:
@@ -147,58 +104,6 @@ def test_pictures_have_a_name(news: Path) -> None:
     assert all(a["aria-label"] for a in drawn)
 
 
-def hostile_run(folder: Path) -> Path:
-    """Every text that comes from outside is hostile: labels, texts, names, errors, notes, gates."""
-    made = Sample(folder)
-    items = Predictions(
-        gold=np.array([0, 1]),
-        predicted=np.array([1, 1]),
-        log_probs=np.log([[0.2, 0.8], [0.1, 0.9]]),
-        labels=(HOSTILE, "plain"),
-        ids=("a", "b"),
-    )
-    write_items(folder / "items/x.parquet", items, [HOSTILE, "fine"])
-    m = Measurement(
-        metric="accuracy",
-        value=0.5,
-        unit="proportion",
-        direction="higher",
-        n=2,
-        data=HOSTILE,
-        split="dev.gate",
-        checkpoint=HOSTILE,
-        contract={"backend": HOSTILE},
-        items="items/x.parquet",
-    )
-    gate = Verdict(gate=HOSTILE, verdict=Answer.CLOSED, why=HOSTILE)
-    steps = [
-        step(
-            HOSTILE,
-            "finetune.v1",
-            parents=(HOSTILE + "parent",),
-            measurements=(m,),
-            gates=(gate,),
-            notes=(HOSTILE,),
-            state=State.CLOSED,
-            facts={"changes": [{"metric": HOSTILE, "against": HOSTILE, "difference": 0.1}]},
-            cost={"seconds": 1.0, HOSTILE: HOSTILE},
-        ),
-        step("broken", "prompt.v1", state=State.FAILED, error=HOSTILE),
-    ]
-    record = made.record(
-        State.FAILED,
-        steps,
-        plan=HOSTILE,
-        notes=(HOSTILE,),
-        environment={HOSTILE: HOSTILE},
-        data={HOSTILE: {"rows": 2, HOSTILE: HOSTILE}},
-        readings={HOSTILE: 1},
-    )
-    made.write(record)
-    (folder / "plan.resolved.yaml").write_text(f"name: |\n  {HOSTILE}\n")
-    return folder
-
-
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     write_report(hostile_run(tmp_path))
     raw = read(tmp_path, "html")
@@ -240,80 +145,6 @@ def test_77_labels_show_pairs_first_and_the_matrix_folded(banking: Path) -> None
     assert 'class="heat' not in raw.partition("Full matrix of 77 labels")[0]
     assert "All 77 labels" in raw
     assert len(raw) < 600_000
-
-
-@pytest.mark.parametrize("state", [State.PENDING, State.DONE, State.INTERRUPTED, State.FAILED])
-def test_a_run_without_steps_is_told(tmp_path: Path, state: State) -> None:
-    record = RunRecord(run="r", plan="p", state=state)
-    (tmp_path / "run.json").write_text(json.dumps(record.to_json()))
-    write_report(tmp_path)
-    assert f"The run of p is {state}; no step is recorded." in read(tmp_path, "html")
-    assert "plan.resolved.yaml is not in the run folder" in read(tmp_path, "md")
-
-
-def broken_after(steps: list[StepRecord], at: int, state: State, **known: Any) -> list[StepRecord]:
-    raw = steps[at].to_json()
-    changes = {} if known.get("measurements") == [] else raw["facts"]
-    bare = {**raw, "state": state, "curves": None, "facts": changes, **known}
-    rest = [
-        StepRecord(id=s.id, step=s.step, state=State.SKIPPED, parents=s.parents)
-        for s in steps[at + 1 :]
-    ]
-    return [*steps[:at], StepRecord.from_json(bare), *rest]
-
-
-STOPPED: dict[State, tuple[dict[str, Any], list[str]]] = {
-    State.FAILED: (
-        {"error": "the loss is NaN at step 12\ntry a lower lr", "measurements": [], "gates": []},
-        ["The run failed", "tuned failed: the loss is NaN at step 12.", "try a lower lr"],
-    ),
-    State.CLOSED: (
-        {
-            "gates": [
-                Verdict(gate="accuracy >= 0.999", verdict=Answer.CLOSED, why="too low").to_json()
-            ]
-        },
-        ["ended at a closed gate", "tuned is closed by “accuracy >= 0.999”.", "too low"],
-    ),
-    State.WAITING: (
-        {"measurements": [], "gates": []},
-        ["waits for people", "running the plan again continues it", "tuned is waiting."],
-    ),
-    State.INTERRUPTED: (
-        {"measurements": [], "gates": []},
-        ["was interrupted", "running the plan again continues it", "tuned is interrupted."],
-    ),
-    State.RUNNING: (
-        {"measurements": [], "gates": []},
-        ["is going on", "tuned is running."],
-    ),
-}
-
-
-@pytest.mark.parametrize("state", list(STOPPED))
-def test_a_stopped_run_is_told_truthfully(tmp_path: Path, state: State) -> None:
-    changed, sentences = STOPPED[state]
-
-    def edit(steps: list[StepRecord]) -> None:
-        steps[:] = broken_after(steps, 2, state, **changed)
-
-    folder = stopped_run(tmp_path, state, edit)
-    write_report(folder)
-    page, text = Page(read(folder, "html")), unmarked(read(folder, "md"))
-    assert page.open == []
-    for sentence in [*sentences, "2 of 5 steps done", "Skipped behind that: small, final."]:
-        assert sentence in page.text, sentence
-        assert sentence in text, sentence
-    assert "floor is the best checkpoint" in page.text or state is State.CLOSED
-    assert "test was not read for it" in page.text
-
-
-def test_a_reused_step_counts_as_done(tmp_path: Path) -> None:
-    def edit(steps: list[StepRecord]) -> None:
-        steps[0] = StepRecord.from_json({**steps[0].to_json(), "state": "reused"})
-
-    told = facts(stopped_run(tmp_path, State.DONE, edit))
-    assert "5 of 5 steps done" in told["headline"]["state"]
 
 
 def test_published_figures_are_told_as_published(tmp_path: Path) -> None:
@@ -410,16 +241,3 @@ def test_a_search_without_epochs_becomes_a_table(tmp_path: Path) -> None:
     for told in (page.partition("What floor recorded")[2], read(folder, "md")):
         for part in ("search on dev.select", "0.957", "float64", "updates", "head"):
             assert part in told
-
-
-def test_a_run_that_did_not_end_well_says_so_first(tmp_path: Path) -> None:
-    def edit(steps: list[StepRecord]) -> None:
-        steps[:] = broken_after(steps, 2, State.FAILED, measurements=[], gates=[], error="x" * 999)
-
-    folder = stopped_run(tmp_path, State.FAILED, edit)
-    write_report(folder)
-    raw = read(folder, "html")
-    title = raw.partition("<h1>")[2].partition("</h1>")[0]
-    assert title.startswith("The run failed")
-    assert len(title) < 400
-    assert "x" * 999 in raw

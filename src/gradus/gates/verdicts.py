@@ -364,5 +364,5 @@ def _needed_text(answer: Answer, n_needed: int | None, what: str) -> str:
     if answer is not Answer.UNDECIDED:
         return ""
     if n_needed is None:
-        return f"; no number of {what} is known that would decide"
+        return f"; how many {what} would decide can't be told from these"
     return f"; about {n_needed:,} {what} would decide"

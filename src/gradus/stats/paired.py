@@ -43,7 +43,7 @@ class Comparison:
 def mcnemar(b: int, c: int) -> float:
     """One-sided p-value of McNemar's exact test that the first is better.
 
-    P(X >= b) for X ~ Bin(b + c, 1/2); 1 where no item is discordant. McNemar (1947); exact form: Liddell (1983).
+    P(X >= b) for X ~ Bin(b + c, 1/2); 1 where no item is discordant. Liddell (1983).
     """
     return float(stats.binom.sf(b - 1, b + c, 0.5)) if b + c else 1.0
 
@@ -99,8 +99,12 @@ def bootstrap(
     """value(first) - factor value(second), both on the same resampled rows, N aligned items.
 
     By the metric's nature as in `gradus.stats.intervals`: studentised for means, Bayesian with one
-    discordant item either way for functions of the counts, percentile for the rest. A single item
-    bounds nothing. Draws in which the metric is undefined are left out.
+    discordant item either way for functions of the counts, percentile for the rest. On few items a
+    bootstrap of differences claims too much (log-loss on 100 items: 10 % instead of 5), so each
+    bound is the more cautious of the bootstrap's and of a second method: Student's t for means,
+    for the rest the swap test (`_swapped`), which is exact where the checkpoints are exchangeable
+    and needs `factor` 1. A single item bounds nothing. Draws in which the metric is undefined are
+    left out.
     """
     rng, n, two_sided = np.random.default_rng(seed), len(first), one_sided(level)
     value = metric(first) - factor * metric(second)
@@ -109,6 +113,10 @@ def bootstrap(
     if isinstance(metric, MeanMetric):
         gaps = metric.per_item(first) - factor * metric.per_item(second)
         low, high = studentised(gaps, two_sided, draws, rng)
+        half = float(stats.t.ppf(level, n - 1) * gaps.std(ddof=1) / math.sqrt(n))
+        low, high = min(low, value - half), max(high, value + half)
+        if high - low < 1e-12:
+            low = high = value
         return Comparison(value, low, high, "paired studentised bootstrap")
     parts = []
     for size in chunks(draws, n):
@@ -121,8 +129,54 @@ def bootstrap(
             draw_values(metric, first, weights) - factor * draw_values(metric, second, weights)
         )
     low, high = percentiles(np.concatenate(parts), two_sided)
+    if factor == 1.0:
+        below, above = _swapped(metric, first, second, level, draws, rng)
+        low, high = min(low, value - above), max(high, value - below)
     kind = "paired bayesian bootstrap" if isinstance(metric, CountMetric) else "paired bootstrap"
     return Comparison(value, min(low, value), max(high, value), kind)
+
+
+def _swapped(
+    metric: Metric,
+    first: Predictions,
+    second: Predictions,
+    level: float,
+    draws: int,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """The difference's alpha and 1 - alpha quantiles where each item's two predictions are swapped.
+
+    The paired permutation test: were the two checkpoints exchangeable, the difference seen would
+    be one draw of these. Ends are taken outwards by a rounding error, so that a tie is no claim.
+    """
+    n = len(first)
+    both = stack(first, second)
+    parts = []
+    for size in chunks(draws, 2 * n):
+        swap = rng.integers(0, 2, (size, n)).astype(np.float64)
+        one = draw_values(metric, both, np.hstack([1 - swap, swap]))
+        parts.append(one - draw_values(metric, both, np.hstack([swap, 1 - swap])))
+    values = np.concatenate(parts)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return -math.inf, math.inf
+    below = float(np.quantile(values, 1 - level, method="lower"))
+    return below - 1e-12, float(np.quantile(values, level, method="higher")) + 1e-12
+
+
+def stack(first: Predictions, second: Predictions) -> Predictions:
+    """The items of both, one after the other: 2 N of them, without ids."""
+
+    def join(one: np.ndarray | None, two: np.ndarray | None) -> np.ndarray | None:
+        return None if one is None or two is None else np.concatenate([one, two])
+
+    return Predictions(
+        gold=np.concatenate([first.gold, second.gold]),
+        predicted=np.concatenate([first.predicted, second.predicted]),
+        log_probs=join(first.log_probs, second.log_probs),
+        labels=first.labels,
+        parent_log_probs=join(first.parent_log_probs, second.parent_log_probs),
+    )
 
 
 def timings(

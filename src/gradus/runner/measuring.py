@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +30,13 @@ class Measured:
     """What was measured after one step.
 
     `timings` holds the raw timings by checkpoint, of all that took turns; `main` is the checkpoint
-    that the step's gates are about.
+    that the step's gates are about; `seconds` is how long measuring took, when it was done.
     """
 
     main: str
     measurements: tuple[Measurement, ...]
     timings: Mapping[str, Observed] = field(default_factory=dict)
-    peak_memory_mb: float | None = None
+    seconds: float = 0.0
 
     def of(self, checkpoint: str) -> list[Measurement]:
         """The measurements of one checkpoint."""
@@ -58,6 +59,7 @@ def measure(
     place = folder / "measure" / _key(spec, targets, companions, inputs)
     done = place / "measurements.json"
     if not done.exists():
+        start = time.perf_counter()
         found = [
             m
             for target in targets
@@ -65,11 +67,14 @@ def measure(
         ]
         if companions:
             found += _cost(companions, targets, place, inputs, reporter)
-        write_json(done, [m.to_json() for m in found])
+        seconds = time.perf_counter() - start
+        write_json(done, {"seconds": seconds, "measurements": [m.to_json() for m in found]})
+    kept = read_json(done)
     timings = place / "timings.json"
     return Measured(
         main=main,
-        measurements=tuple(Measurement.from_json(m) for m in read_json(done)),
+        measurements=tuple(Measurement.from_json(m) for m in kept["measurements"]),
+        seconds=kept["seconds"],
         timings=cost.load_timings(timings) if timings.exists() else {},
     )
 

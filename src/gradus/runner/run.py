@@ -245,6 +245,7 @@ class StepRun:
         elif curves.exists():
             monitor.rewind(0)
         _set_threads()
+        hardware.reset_peak_memory()
         start = time.perf_counter()
         outcome = self.step.run(
             self.config,
@@ -294,7 +295,7 @@ class StepRun:
             state=state,
             checkpoint=None if checkpoint is None else folder.relative(place / checkpoint),
             checkpoints={n: folder.relative(place / p) for n, p in outcome["extras"].items()},
-            seconds=outcome["seconds"],
+            seconds=outcome["seconds"] + measured.seconds,
             fingerprint=mark,
             measurements=measured.measurements,
             gates=tuple(verdicts),
@@ -303,7 +304,10 @@ class StepRun:
             curves=folder.relative(place / "curves.jsonl")
             if (place / "curves.jsonl").exists()
             else None,
-            cost=_cost_facts(outcome, self.dtype, self.execution.record.environment),
+            cost={
+                **_cost_facts(outcome, self.dtype, self.execution.record.environment),
+                "measure_seconds": measured.seconds,
+            },
             notes=(*outcome["notes"], *_undecided(spec, verdicts)),
             facts={**outcome["facts"], "changes": changes},
             finished=now(),

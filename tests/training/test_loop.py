@@ -117,12 +117,13 @@ def test_training_from_cached_activations_is_training_without_them(
         (StageConfig(train="top-1", steps=2), {"head", "layer.2"}),
         (StageConfig(train="all", steps=2), {"head", "layer.0", "layer.1", "layer.2"}),
         (StageConfig(train=("layer.1",), steps=2), {"layer.1"}),
-        (StageConfig(train=("/LayerNorm/",), steps=2), {"embeddings", "layer.0", "layer.1", "layer.2"}),
+        (
+            StageConfig(train=("/LayerNorm/",), steps=2),
+            {"embeddings", "layer.0", "layer.1", "layer.2"},
+        ),
     ],
 )
-def test_what_is_frozen_keeps_its_bits(
-    tmp_path: Path, stage: StageConfig, moved: set[str]
-) -> None:
+def test_what_is_frozen_keeps_its_bits(tmp_path: Path, stage: StageConfig, moved: set[str]) -> None:
     before = bits(make_task())
     task, _, _ = run(tmp_path / "w", (stage,))
     groups = {**task.backbone.groups.group_of, "head.weight": "head", "head.bias": "head"}
@@ -222,7 +223,15 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_state(tmp_path:
     with pytest.raises(TrainingError) as raised:
         run(tmp_path / "w", (stage,), task=task, monitor=monitor)
     message = str(raised.value)
-    for part in ("stage 1", "train: top-1", "epoch 1", "update 4", "item-", "loss is nan", "lower lr"):
+    for part in (
+        "stage 1",
+        "train: top-1",
+        "epoch 1",
+        "update 4",
+        "item-",
+        "loss is nan",
+        "lower lr",
+    ):
         assert part in message
     kept = json.loads((tmp_path / "w" / "failed-batch.json").read_text())
     assert len(kept["ids"]) == 8

@@ -29,7 +29,11 @@ def by_hand(
 ) -> torch.Tensor:
     """Attention of one text in float64, head by head: [h, L, k]."""
     repeat = q.shape[0] // k.shape[0]
-    q, k, v = q.double(), k.double().repeat_interleave(repeat, 0), v.double().repeat_interleave(repeat, 0)
+    q, k, v = (
+        q.double(),
+        k.double().repeat_interleave(repeat, 0),
+        v.double().repeat_interleave(repeat, 0),
+    )
     scores = q @ k.transpose(1, 2) / 3.0
     length = q.shape[1]
     for i in range(length):
@@ -57,7 +61,9 @@ def test_packed_attention_is_attention_text_by_text(
     for length in lengths:
         part = slice(start, start + length)
         expected = by_hand(query[0, :, part], key[0, :, part], value[0, :, part], causal, window)
-        torch.testing.assert_close(got[0, part].transpose(0, 1).double(), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            got[0, part].transpose(0, 1).double(), expected, atol=1e-5, rtol=0
+        )
         start += length
 
 

@@ -28,18 +28,19 @@ def test_the_solution_is_scikit_learns(l2: float) -> None:
     np.testing.assert_allclose(ours.weight.numpy(), theirs.coef_, atol=2e-4)
     # Biases are free up to a constant, which softmax doesn't see.
     centred = ours.bias.numpy() - ours.bias.numpy().mean()
-    np.testing.assert_allclose(
-        centred, theirs.intercept_ - theirs.intercept_.mean(), atol=2e-4
-    )
+    np.testing.assert_allclose(centred, theirs.intercept_ - theirs.intercept_.mean(), atol=2e-4)
 
 
 def test_label_smoothing_is_the_loss_that_is_minimised() -> None:
     x, y = data(80, 5, 3)
     found = solve_head(x, y, 3, l2=0.5, smoothing=0.2, iterations=5000)
     weight, bias = found.weight.double().requires_grad_(), found.bias.double().requires_grad_()
-    loss = torch.nn.functional.cross_entropy(
-        x.double() @ weight.T + bias, y, label_smoothing=0.2, reduction="sum"
-    ) + 0.25 * weight.square().sum()
+    loss = (
+        torch.nn.functional.cross_entropy(
+            x.double() @ weight.T + bias, y, label_smoothing=0.2, reduction="sum"
+        )
+        + 0.25 * weight.square().sum()
+    )
     gradients = torch.autograd.grad(loss, (weight, bias))
     assert max(float(g.abs().max()) for g in gradients) < 1e-3
     assert found.loss == pytest.approx(float(loss.detach()), rel=1e-6)

@@ -48,7 +48,9 @@ class TransformerPredictor(Predictor):
         self._size_bytes = size_bytes
 
     @classmethod
-    def open(cls, ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None) -> Self:
+    def open(
+        cls, ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None
+    ) -> Self:
         """Load backbone, head and tokenizer.
 
         Raises:

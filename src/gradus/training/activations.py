@@ -29,7 +29,8 @@ def weights_digest(task: Task, below: int) -> str:
     for name, parameter in sorted(task.backbone.model.named_parameters()):
         if groups.depth(groups.group_of[name]) < below:
             digest.update(name.encode())
-            digest.update(parameter.detach().contiguous().view(-1).view(torch.uint8).numpy())
+            flat = parameter.detach().contiguous().view(-1)
+            digest.update(memoryview(flat.view(torch.uint8).numpy()))
     return digest.hexdigest()
 
 

@@ -55,7 +55,11 @@ class Backbone:
         return len(self.groups.layers)
 
     def run(
-        self, batch: Batch, hidden: torch.Tensor | None = None, low: int = 0, high: int | None = None
+        self,
+        batch: Batch,
+        hidden: torch.Tensor | None = None,
+        low: int = 0,
+        high: int | None = None,
     ) -> torch.Tensor:
         """Layers `low` to `high` (exclusive; None for all and what follows them).
 

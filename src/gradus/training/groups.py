@@ -113,8 +113,6 @@ def select(
                 raise TrainingError(
                     f"train: '{pattern}' matches no parameter; groups are {', '.join(known)}"
                 )
-        chosen = {
-            n: g for n, g in everything.items() if any(matches(p, g, n) for p in stage.train)
-        }
+        chosen = {n: g for n, g in everything.items() if any(matches(p, g, n) for p in stage.train)}
         chosen.update({n: g for n, g in everything.items() if g == EMBEDDINGS and stage.embeddings})
     return chosen, min(groups.depth(group) for group in chosen.values())

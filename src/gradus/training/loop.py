@@ -126,7 +126,9 @@ class _Run:
     def _stage(self, index: int, saved: Mapping[str, torch.Tensor] | None) -> None:
         stage, task, progress = self.stages[index], self.task, self.progress
         self._since = time.monotonic()
-        chosen, low = select(stage, task.backbone.groups, [n for n, _ in task.head.named_parameters()])
+        chosen, low = select(
+            stage, task.backbone.groups, [n for n, _ in task.head.named_parameters()]
+        )
         progress.changed = sorted({*progress.changed, *chosen})
         torch_seed = (self.seed * 1_000_003 + index) % 2**63
         if progress.update == 0:

@@ -64,7 +64,7 @@ class Layout:
 
         One split, whose gradient is one concatenation; slices would each give back a whole row.
         """
-        parts = row.split([n * length for n, length in self.runs], dim)
+        parts = torch.split_with_sizes(row, [n * length for n, length in self.runs], dim)
         for part, (n, length) in zip(parts, self.runs, strict=True):
             yield part.unflatten(dim, (n, length))
 

@@ -184,9 +184,7 @@ class GradientStage:
         rest = epochs - whole
         return max(1, total + math.ceil(rest * len(self._updates(whole)) if rest else 0)), first
 
-    def _epoch(
-        self, after_update: Callable[[Callable[[], dict[str, torch.Tensor]]], None]
-    ) -> None:
+    def _epoch(self, after_update: Callable[[Callable[[], dict[str, torch.Tensor]]], None]) -> None:
         progress, updates = self.progress, self._updates(self.progress.epoch)
         every = max(1, math.ceil(len(updates) / POINTS_AN_EPOCH))
         self._train_mode()

@@ -126,10 +126,10 @@ def _random_facts() -> dict[str, Any]:
 
 
 def _random_tensors() -> dict[str, torch.Tensor]:
-    keys = np.asarray(np.random.get_state(legacy=True)[1])
+    _, keys, *_ = np.random.get_state(legacy=True)
     return {
         "random/torch": torch.get_rng_state(),
-        "random/numpy": torch.from_numpy(keys.astype(np.int64)),
+        "random/numpy": torch.from_numpy(np.asarray(keys, dtype=np.int64)),
     }
 
 

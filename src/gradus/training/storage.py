@@ -47,7 +47,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             write(partial)
             with partial.open("rb") as stream:
                 os.fsync(stream.fileno())
-            os.replace(partial, path)
+            partial.replace(path)
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gradus.errors import UsageError
+from gradus.scoring.engine import Scorer
+
+from .conftest import FAMILIES, VOCABULARY, make_causal_lm, plain_log_likelihood
+
+PER_TOKEN = 1e-4  # nats; the bound that the engine promises in float32
+# Capped logits, ALiBi and state-space layers can't lie in one row.
+ONE_BY_ONE = {"gemma2", "bloom", "mamba"}
+OPTIONS = ([5], [6, 7], [6, 7, 8], [6, 9, 8, 11], [12, 5])
+
+
+def draw_contexts(n: int, seed: int = 1) -> list[list[int]]:
+    draw = np.random.default_rng(seed)
+    return [draw.integers(3, VOCABULARY, draw.integers(1, 20)).tolist() for _ in range(n)]
+
+
+def expect(family: str, contexts: Any, options: Any) -> np.ndarray:
+    model = make_causal_lm(family)
+    return np.array([[plain_log_likelihood(model, c, o) for o in options] for c in contexts])
+
+
+def test_choose_gives_what_a_plain_forward_pass_gives(family: str) -> None:
+    contexts = draw_contexts(7)
+    scorer = Scorer(make_causal_lm(family), batch_tokens=40)
+    assert scorer.shares == (family not in ONE_BY_ONE)
+    found = scorer.choose(contexts, OPTIONS)
+    lengths = [len(o) for o in OPTIONS]
+    expected = expect(family, contexts, OPTIONS)
+    assert expected.std() > 0.3  # a nearly uniform model would agree with anything
+    assert (np.abs(found - expected) / lengths).max() < PER_TOKEN
+
+
+def test_score_gives_what_a_plain_forward_pass_gives(family: str) -> None:
+    contexts = draw_contexts(4)
+    requests = [(c, o) for o in (*OPTIONS, [9, 9, 9, 9, 9, 9]) for c in contexts]
+    model = make_causal_lm(family)
+    expected = [plain_log_likelihood(model, c, o) for c, o in requests]
+    found = Scorer(make_causal_lm(family)).score(requests)
+    assert found.dtype == np.float64
+    assert (np.abs(found - expected) / [len(o) for _, o in requests]).max() < PER_TOKEN
+
+
+def test_a_shared_head_changes_nothing(family: str) -> None:
+    head = [7, 8, 9, 10, 11, 12, 13]
+    contexts = [*(head + c for c in draw_contexts(5)), head, [5, 6], head[:3]]
+    scorer = Scorer(make_causal_lm(family))
+    scorer.share(head)
+    found = scorer.choose(contexts, OPTIONS)
+    assert np.abs(found - expect(family, contexts, OPTIONS)).max() < 4 * PER_TOKEN
+    scorer.share([])
+    np.testing.assert_allclose(scorer.choose(contexts, OPTIONS), found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - ONE_BY_ONE))
+def test_a_row_does_not_depend_on_its_batch(family: str) -> None:
+    contexts = draw_contexts(30)
+    scorer = Scorer(make_causal_lm(family))
+    together = scorer.choose(contexts, OPTIONS)
+    alone = np.concatenate([scorer.choose([c], OPTIONS) for c in contexts])
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+def test_single_tokens_take_one_row_of_logits_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_causal_lm("llama")
+    scorer = Scorer(model)
+    projected: list[int] = []
+    model.get_output_embeddings().register_forward_hook(
+        lambda _, given, __: projected.append(given[0].shape[0])
+    )
+    fed: list[int] = []
+    model.model.register_forward_hook(
+        lambda _, __, kwargs, ___: fed.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    contexts = draw_contexts(6)
+    scorer.choose(contexts, [[5], [6], [7]])
+    assert sum(projected) == 6
+    assert sum(fed) == sum(map(len, contexts))
+
+
+def test_the_context_is_fed_once_for_all_options() -> None:
+    model = make_causal_lm("llama")
+    scorer = Scorer(model)
+    fed: list[int] = []
+    model.model.register_forward_hook(
+        lambda _, __, kwargs, ___: fed.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    scorer.choose([[3, 4, 5, 6]], OPTIONS)
+    # [6], [6 7] and [6 9] and [6 9 8] and [12] are the beginnings that something follows.
+    assert sum(fed) == 4 + 5
+
+
+def test_bfloat16_is_close_and_reads_in_float32() -> None:
+    contexts = draw_contexts(5)
+    half = Scorer(make_causal_lm("llama"), dtype="bfloat16")
+    found, expected = half.choose(contexts, OPTIONS), expect("llama", contexts, OPTIONS)
+    assert half._output.weight.dtype == torch.float32
+    assert 0 < np.abs(found - expected).max() < 0.5
+
+
+def test_progress_counts_contexts() -> None:
+    seen: list[int] = []
+    Scorer(make_causal_lm("gpt2")).choose(draw_contexts(4), OPTIONS, progress=seen.append)
+    assert seen == [1, 2, 3, 4]
+
+
+def test_nothing_to_score_is_no_error() -> None:
+    scorer = Scorer(make_causal_lm("gpt2"))
+    assert scorer.score([]).shape == (0,)
+    assert scorer.choose([], OPTIONS).shape == (0, len(OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("context", "continuation", "message"),
+    [
+        ([], [5], "context 0 has no token"),
+        ([5], [], "continuation 0 has no token"),
+        ([5] * 60, [5] * 5, "65 tokens, and the model has positions for 64"),
+    ],
+)
+def test_what_cannot_be_scored_is_named(context: Any, continuation: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Scorer(make_causal_lm("gpt2")).score([(context, continuation)])

@@ -1,0 +1,28 @@
+"""The commands of the documents that don't run in tests/docs, each with the reason.
+
+Everything else in a console or Python block runs. A line here that no document holds any more
+fails a test.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ELSEWHERE: Final[dict[str, str]] = {
+    "git clone https://github.com/gradus-lm/gradus && cd gradus": "needs the network",
+    "make install": "makes .venv; whoever runs the tests has made it",
+    "make demo": "minutes; bench/ and tests/e2e run the same plan",
+    "make test": "runs the tests themselves",
+    "make test-slow": "runs the tests themselves",
+    "make check": "make test begins with it",
+    "make docs": "test_reference builds the site",
+    "pip install 'gradus-lm[all]'": "needs the network",
+    "pre-commit install": "writes into .git; test_reference checks that the hooks run",
+    "gradus run plans/news.yaml": "minutes; tests/e2e run it",
+    "gradus run plans/banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
+    "gradus doctor": "measures the machine for seconds; tests/cli run it",
+    "gradus predict runs/news/steps/tuned/checkpoint --input articles.csv": "needs the demo's run",
+}
+
+# Documents whose blocks take more than 20 s on two free cores.
+SLOW: Final[frozenset[str]] = frozenset()

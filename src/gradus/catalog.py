@@ -23,6 +23,9 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
     "objectives": {
         "classify.v1": "gradus.objectives.classify:Classify",
     },
+    "schemes": {
+        "int8-dynamic.v1": "gradus.compress.int8_dynamic:Int8Dynamic",
+    },
     "sources": {
         "hub.v1": "gradus.sources.hub:Hub",
         "folder.v1": "gradus.sources.folder:Folder",

@@ -83,7 +83,7 @@ class Draft:
 def resolve(tree: Tree, faults: Faults, *, folder: str, path: str | None) -> Plan | None:
     """The plan that `tree` describes, or None when faults were found."""
     from gradus.plan.gates import check_data_gates, check_step_gates
-    from gradus.plan.references import check_references
+    from gradus.plan.references import check_references, inherit_data
 
     for key in tree.value:
         if key not in TOP_LEVEL:
@@ -104,6 +104,7 @@ def resolve(tree: Tree, faults: Faults, *, folder: str, path: str | None) -> Pla
         steps=_steps(value.get("steps"), tree, faults),
     )
     _check_ids(draft, faults)
+    inherit_data(draft)
     check_references(draft, faults)
     check_data_gates(draft, faults)
     check_step_gates(draft, faults)

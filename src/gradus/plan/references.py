@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from gradus import registry
 from gradus.errors import unknown
 from gradus.plan.faults import Faults, TreePath
 
 if TYPE_CHECKING:
     from gradus.plan.check import Draft, StepDraft
     from gradus.records import Plan
+    from gradus.steps.base import Step
 
 _PART = re.compile(r"[^.\[\]]+|\[[0-9]+\]")
 
@@ -25,6 +27,34 @@ def check_references(draft: Draft, faults: Faults) -> None:
         for place, name in step.needs.data.items():
             if name not in draft.data:
                 faults.add(_path(step, place), unknown("data set", name, draft.data))
+
+
+def inherit_data(draft: Draft) -> None:
+    """A step whose optional `data` was left out takes that of the step that its model comes from.
+
+    The resolved plan then names it, so that the runner knows what the step is measured on.
+    """
+    for step in draft.steps:
+        if step.config is None or step.kind is None or step.config.get("data", "") is not None:
+            continue
+        name = _data_of_models(draft, step)
+        if name is not None:
+            kind: type[Step] = registry.load("steps", step.kind)
+            step.config = {**step.config, "data": name}
+            step.needs = kind.needs(kind.Config.model_validate(step.config))
+
+
+def _data_of_models(draft: Draft, step: StepDraft) -> str | None:
+    """The first data set of the steps before it that its models come from."""
+    for model in step.needs.models.values() if step.needs else ():
+        index = draft.index(model)
+        parent = draft.steps[index] if index is not None and index < step.index else None
+        if parent is not None and parent.needs is not None:
+            # A parent that could have inherited data has done so already, being earlier.
+            found = next(iter(parent.needs.data.values()), None) or _data_of_models(draft, parent)
+            if found is not None:
+                return found
+    return None
 
 
 def check_model(

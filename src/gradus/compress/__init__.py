@@ -1,0 +1,1 @@
+"""Compression: classifiers exported to other runtimes, one scheme a file."""

@@ -1,0 +1,279 @@
+"""Predicting with ONNX Runtime; the one file that imports it.
+
+Legend: N texts, K labels, L tokens of a text, n texts of equal length.
+
+Files of a checkpoint of kind ``onnx``: ``model.onnx``, which turns token ids, int64 [n, L], into
+logits, float32 [n, K], and ``tokenizer.json``. There is no attention mask: a batch holds texts of
+one length, so that no token of padding is ever computed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+from gradus.errors import CheckpointError, MissingExtra
+from gradus.predict.base import Predictor
+from gradus.records import CheckpointRef
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GRAPH: Final = "model.onnx"
+TOKENIZER: Final = "tokenizer.json"
+BATCH_TOKENS: Final = 1024
+BATCH_TEXTS: Final = 128
+# Texts are tokenised and put into batches within stretches of this many, so that memory stays
+# bounded; the next stretch is tokenised while this one is inferred.
+STRETCH: Final = 4096
+_ERRORS_ONLY: Final = 3
+
+
+def runtime(part: str = "") -> Any:
+    """The module ``onnxruntime``, or a part of it such as ``quantization``, made to keep quiet.
+
+    Raises:
+        MissingExtra: it isn't installed, or `part` needs a package that isn't.
+    """
+    try:
+        ort = importlib.import_module("onnxruntime")
+        ort.set_default_logger_severity(_ERRORS_ONLY)
+        ort.disable_telemetry_events()
+        return importlib.import_module(f"onnxruntime.{part}") if part else ort
+    except ImportError as error:
+        package = error.name or "onnxruntime"
+        raise MissingExtra(package, "onnx", "working with ONNX graphs") from error
+
+
+def open_session(graph: Path | bytes, threads: int) -> Any:
+    """An InferenceSession on the processor with that many threads inside one call.
+
+    Raises:
+        CheckpointError: the graph can't be read, or holds what this ONNX Runtime doesn't know.
+    """
+    ort = runtime()
+    states = runtime("capi.onnxruntime_pybind11_state")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # Idle threads give the core back at once: callers and tokeniser take turns on few cores.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        return ort.InferenceSession(
+            graph if isinstance(graph, bytes) else str(graph),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+    except (
+        states.Fail,
+        states.InvalidArgument,
+        states.InvalidGraph,
+        states.InvalidProtobuf,
+        states.NoSuchFile,
+        states.NotImplemented,
+        states.RuntimeException,
+    ) as error:
+        where = "the graph" if isinstance(graph, bytes) else str(graph)
+        raise CheckpointError(
+            f"{where}: ONNX Runtime {ort.__version__} can't read it ({error}); "
+            "copy the checkpoint again or make it anew"
+        ) from error
+
+
+class TextEncoder:
+    """Texts to token ids, through the Rust tokenizer itself and on all cores."""
+
+    def __init__(self, file: Path, preprocessing: Mapping[str, Any]) -> None:
+        """Read the tokenizer; it cuts texts as the manifest's `preprocessing` says.
+
+        Raises:
+            CheckpointError: the file or the preprocessing can't be read.
+        """
+        from tokenizers import Tokenizer
+
+        try:
+            content = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{file}: the tokenizer can't be read ({error})") from error
+        try:
+            self._tokenizer = Tokenizer.from_str(content)
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise CheckpointError(f"{file}: the tokenizer can't be read ({error})") from error
+        try:
+            self._empty = [int(i) for i in preprocessing["empty_text"]]
+            self._tokenizer.no_padding()
+            self._tokenizer.enable_truncation(
+                int(preprocessing["max_tokens"]), direction=str(preprocessing["truncation_side"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{file.parent}: its preprocessing is incomplete or wrong ({error}); make it anew"
+            ) from error
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text; one without any gets those that stand for an empty text."""
+        coded = self._tokenizer.encode_batch_fast(list(texts))
+        return [encoding.ids or self._empty for encoding in coded]
+
+
+def equal_length_batches(lengths: np.ndarray) -> list[np.ndarray]:
+    """Rows in batches of one length each, the batch with most tokens first.
+
+    At most `BATCH_TOKENS` tokens (but at least one text) and `BATCH_TEXTS` texts a batch. Which
+    texts share a batch follows from the lengths alone, their order included.
+    """
+    import numpy as np
+
+    order = np.argsort(lengths, kind="stable")
+    batches = []
+    for run in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+        size = min(BATCH_TEXTS, max(1, BATCH_TOKENS // max(1, int(lengths[run[0]]))))
+        batches += [run[i : i + size] for i in range(0, len(run), size)]
+    return sorted(batches, key=lambda rows: -len(rows) * int(lengths[rows[0]]))
+
+
+class OnnxPredictor(Predictor):
+    """A graph in ONNX Runtime: token ids in, logits out, quantised or not.
+
+    Batches hold texts of one length and are worked off by as many callers as there are threads,
+    each with one thread inside; a single text gets a session of its own with all threads inside.
+    The same list of texts gives the same bits on the same machine, whatever the thread count.
+    """
+
+    kind: ClassVar[str] = "onnx"
+    summary: ClassVar[str] = "an exported classifier, in ONNX Runtime"
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        labels: Sequence[str],
+        preprocessing: Mapping[str, Any],
+        threads: int,
+        size_bytes: int,
+    ) -> None:
+        """See `open`."""
+        self.labels = tuple(labels)
+        self._folder, self._preprocessing = folder, dict(preprocessing)
+        self._threads, self._size_bytes = threads, size_bytes
+        self._encode = TextEncoder(folder / TOKENIZER, preprocessing)
+        self._sessions: dict[int, Any] = {}
+        self._name = self._session(1).get_inputs()[0].name
+
+    @classmethod
+    def open(
+        cls, ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None
+    ) -> Self:
+        """Load graph and tokenizer; the graph settles what is computed in which dtype.
+
+        Raises:
+            CheckpointError: the graph or the tokenizer can't be read.
+            MissingExtra: ONNX Runtime isn't installed.
+        """
+        from gradus import hardware
+        from gradus.checkpoints import read_manifest
+
+        folder = Path(ref.path)
+        manifest = read_manifest(folder)
+        return cls(
+            folder=folder,
+            labels=manifest.labels,
+            preprocessing=manifest.preprocessing,
+            threads=threads or hardware.threads(),
+            size_bytes=manifest.size_bytes,
+        )
+
+    def _session(self, threads: int) -> Any:
+        if threads not in self._sessions:
+            self._sessions[threads] = open_session(self._folder / GRAPH, threads)
+        return self._sessions[threads]
+
+    def log_probs(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """float64 [N, K], in the texts' order; see `Predictor.log_probs`."""
+        import numpy as np
+
+        if len(texts) == 1:
+            logits = self._infer(self._encode(texts), self._threads)
+            if progress is not None:
+                progress(1)
+            return _log_softmax(logits)
+        rows = np.empty((len(texts), len(self.labels)))
+        done = 0
+        for places, logits in self._inferred(texts):
+            rows[places] = logits
+            done += len(places)
+            if progress is not None:
+                progress(done)
+        return _log_softmax(rows)
+
+    def _infer(self, ids: Sequence[Sequence[int]], threads: int) -> np.ndarray:
+        """Logits, float32 [n, K], of texts of one length."""
+        import numpy as np
+
+        given = np.array(ids, dtype=np.int64)
+        logits: np.ndarray = self._session(threads).run(None, {self._name: given})[0]
+        return logits
+
+    def _inferred(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Places and logits of each batch, as they get ready."""
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="onnx")
+        try:
+            waiting: dict[Future[np.ndarray], np.ndarray] = {}
+            for start in range(0, len(texts), STRETCH):
+                ids = self._encode(texts[start : start + STRETCH])
+                yield from _finished(waiting)
+                waiting = self._submit(pool, ids, start)
+            yield from _finished(waiting)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, ids: list[list[int]], start: int
+    ) -> dict[Future[np.ndarray], np.ndarray]:
+        import numpy as np
+
+        batches = equal_length_batches(np.array([len(row) for row in ids]))
+        return {
+            pool.submit(self._infer, [ids[i] for i in rows], 1): start + rows for rows in batches
+        }
+
+    @property
+    def contract(self) -> Mapping[str, str]:
+        """dtype, back end, batching, where texts are cut, and which tokenizer cuts them."""
+        from gradus.checkpoints import hash_file
+
+        return {
+            "dtype": str(self._preprocessing["dtype"]),
+            "backend": "onnxruntime",
+            "batching": f"equal lengths, {BATCH_TOKENS} tokens, {BATCH_TEXTS} texts",
+            "max_tokens": str(self._preprocessing["max_tokens"]),
+            "tokenizer": hash_file(self._folder / TOKENIZER)[:16],
+        }
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files of the checkpoint."""
+        return self._size_bytes
+
+
+def _finished(
+    waiting: Mapping[Future[np.ndarray], np.ndarray],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for future in as_completed(waiting):
+        yield waiting[future], future.result()
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    """float64 [N, K] from logits [N, K]."""
+    import numpy as np
+    from scipy.special import log_softmax
+
+    rows: np.ndarray = log_softmax(logits.astype(np.float64), axis=-1)
+    return rows

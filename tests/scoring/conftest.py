@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,15 @@ def plain_log_likelihood(model: Any, context: Sequence[int], continuation: Seque
         row = logits[place - 1]
         total += row[ids[place]] - row.max() - np.log(np.exp(row - row.max()).sum())
     return float(total)
+
+
+@pytest.fixture(autouse=True, scope="package")
+def one_thread() -> Iterator[None]:
+    """Models this small only wait for one another's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=FAMILIES)

@@ -58,6 +58,7 @@ class Scorer:
     """Scores continuations with a model.
 
     Attributes:
+        model: the model, with the attention that scoring needs.
         shares: whether contexts share a row and continuations their context. Found out by trying
             against the model's own forward pass; a model of another build (state-space layers,
             ALiBi, capped logits) is asked for one continuation at a time instead, which is slower
@@ -74,17 +75,25 @@ class Scorer:
         to 1/16 and more.
         """
         self.limit = max_positions(model)
-        self._model, self._batch_tokens = model.eval(), batch_tokens
+        self.model, self._batch_tokens = model.eval(), batch_tokens
         self._base, self._output = model.base_model, model.get_output_embeddings()
         self._usual = model.config._attn_implementation
         self._head_ids: tuple[int, ...] = ()
         self._head: KeysValues = {}
         self.shares = self._probe()
         if not self.shares:
-            self._model.set_attn_implementation(self._usual)
-        if dtype != "float32":
-            self._output = copy.deepcopy(self._output).float()
-            self._base.to(getattr(torch, dtype))
+            self.model.set_attn_implementation(self._usual)
+        self.to(dtype)
+
+    def to(self, dtype: str) -> None:
+        """Compute hidden states in `dtype` from now on; logits stay in float32."""
+        kind = getattr(torch, dtype)
+        if self._base.dtype == kind:
+            return
+        # Tied to the embeddings, the head would be converted with them.
+        self._output = copy.deepcopy(self._output).float()
+        self._base.to(kind)
+        self._head_ids, self._head = (), {}
 
     @torch.inference_mode()
     def share(self, head: Sequence[int]) -> None:
@@ -259,7 +268,7 @@ class Scorer:
         found = np.empty(len(tree.options))
         for number, option in enumerate(tree.options):
             ids = torch.tensor([[*context, *option[:-1]]])
-            logits = self._model(input_ids=ids, use_cache=False).logits[0, -len(option) :].float()
+            logits = self.model(input_ids=ids, use_cache=False).logits[0, -len(option) :].float()
             chosen = logits[torch.arange(len(option)), torch.tensor(option)].double()
             found[number] = float((chosen - logits.logsumexp(dim=-1).double()).sum())
         return found
@@ -267,8 +276,8 @@ class Scorer:
     @torch.inference_mode()
     def _probe(self) -> bool:
         """Whether a row with a head, two lengths and trees gives the model's own logits."""
-        size = self._model.get_input_embeddings().num_embeddings
-        usable = [i for i in range(min(size, 64)) if i != self._model.config.pad_token_id]
+        size = self.model.get_input_embeddings().num_embeddings
+        usable = [i for i in range(min(size, 64)) if i != self.model.config.pad_token_id]
         draw = np.random.default_rng(0)
         head, *contexts = (
             tuple(int(i) for i in draw.choice(usable, length)) for length in (3, 4, 4, 6)
@@ -279,7 +288,7 @@ class Scorer:
         expected = torch.cat([self._usual_logits([*head, *x.context], tree) for x in items])
         attention.register()
         try:
-            self._model.set_attn_implementation(attention.ATTENTION)
+            self.model.set_attn_implementation(attention.ATTENTION)
             self.shares = True
             self.share(head)
             found = self._output(self._run(items, self._head))
@@ -303,5 +312,5 @@ class Scorer:
                 branch.insert(0, tree.tokens[node])
                 node = tree.parents[node]
             ids = torch.tensor([context + branch])
-            rows.append(self._model(input_ids=ids, use_cache=False).logits[0, -1])
+            rows.append(self.model(input_ids=ids, use_cache=False).logits[0, -1])
         return torch.stack(rows)

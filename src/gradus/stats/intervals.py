@@ -4,7 +4,11 @@ Levels. An interval is two-sided at `level` (0.95): each end leaves out 2.5 %. A
 direction at alpha = 1 - `level`; its bound is the end of the two-sided interval at
 2 `level` - 1 (0.90), see `one_sided`.
 
-Methods, chosen by coverage at n = 50 (tests/stats repeats the simulation in a smaller form):
+Methods, chosen by coverage of 95 % intervals on 50 items of 3 labels (600 simulations, standard
+error 1 point; tests/stats repeats some in a smaller form). At a true accuracy of 0.978:
+macro F1, MCC and balanced accuracy 98 % (BCa and percentile 66 to 67), ECE 97 % (1), log-loss 90 %
+(BCa 77, percentile 70); at 0.865: 94, 94, 94, 94 and 97 % (BCa 96, 95, 96, 0 and 93). Where nearly
+all of log-loss stems from errors too rare to be seen, no resampling method reaches its level.
 
 - proportions: Wilson (1927); for `f1[label]` carried over from the share it rises with.
 - functions of the counts by label (macro averages, MCC): Bayesian bootstrap (Rubin 1981), items

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradus.training import packing
 from gradus.training.packing import (
     Layout,
     Tokens,
@@ -47,9 +48,11 @@ def by_hand(
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [None, 3])
 @pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize("short", [0, 5, 64])
 def test_packed_attention_is_attention_text_by_text(
-    causal: bool, window: int | None, kv_heads: int
+    causal: bool, window: int | None, kv_heads: int, short: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(packing, "SHORT", short)
     torch.manual_seed(0)
     lengths = [2, 2, 5, 7]
     query, key, value = (torch.randn(1, h, sum(lengths), 8) for h in (4, kv_heads, kv_heads))

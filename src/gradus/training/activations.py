@@ -30,7 +30,7 @@ def weights_digest(task: Task, below: int) -> str:
         if groups.depth(groups.group_of[name]) < below:
             digest.update(name.encode())
             flat = parameter.detach().contiguous().view(-1)
-            digest.update(memoryview(flat.view(torch.uint8).numpy()))
+            digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -22,6 +22,8 @@ from gradus.training.storage import stretches
 
 ATTENTION = "gradus_packed"
 POOL = 4
+# Attention over texts of up to this many tokens is written out rather than fused.
+SHORT = 64
 
 # The layout of the batch that is under way. Attention is called deep inside the model, which
 # hands nothing of ours through.
@@ -66,7 +68,7 @@ class Layout:
         """
         parts = torch.split_with_sizes(row, [n * length for n, length in self.runs], dim)
         for part, (n, length) in zip(parts, self.runs, strict=True):
-            yield part.unflatten(dim, (n, length))
+            yield part.view(*part.shape[:dim], n, length, *part.shape[dim + 1 :])
 
     def slices(self) -> Iterator[tuple[slice, int, int]]:
         """Each run's slice of the row with its n and L."""
@@ -128,19 +130,42 @@ def packed_attention(
     for q, k, v in zip(*runs, strict=True):
         n, length = q.shape[1:3]
         windowed = sliding_window is not None and length > sliding_window
-        mask = _window(length, int(sliding_window or 0), causal) if windowed else None
-        y = scaled_dot_product_attention(
-            q.transpose(0, 1),
-            k.transpose(0, 1),
-            v.transpose(0, 1),
-            attn_mask=mask,
-            dropout_p=dropout,
-            is_causal=causal and mask is None,
-            scale=scaling,
-            enable_gqa=k.shape[0] != heads,
-        )
-        out.append(y.transpose(1, 2).reshape(n * length, heads, size))
+        if length <= SHORT:
+            mask = _window(length, int(sliding_window or length), causal)
+            y = _short(q, k, v, mask if causal or windowed else None, scaling, dropout)
+        else:
+            mask = _window(length, int(sliding_window or 0), causal) if windowed else None
+            y = scaled_dot_product_attention(
+                *(x.transpose(0, 1) for x in (q, k, v)),
+                attn_mask=mask,
+                dropout_p=dropout,
+                is_causal=causal and mask is None,
+                scale=scaling,
+                enable_gqa=k.shape[0] != heads,
+            ).transpose(0, 1)
+        out.append(y.permute(1, 2, 0, 3).reshape(n * length, heads, size))
     return (out[0] if len(out) == 1 else torch.cat(out))[None], None
+
+
+def _short(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    dropout: float,
+) -> torch.Tensor:
+    """Attention [h, n, L, k] written out: over short texts the fused kernel's backward pass costs
+    more than the products themselves."""
+    repeat = query.shape[0] // key.shape[0]
+    if repeat > 1:
+        key, value = key.repeat_interleave(repeat, 0), value.repeat_interleave(repeat, 0)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = (query * scale) @ key.transpose(-1, -2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    weights = torch.nn.functional.dropout(scores.softmax(-1), dropout, training=dropout > 0)
+    return weights.to(value.dtype) @ value
 
 
 def _window(length: int, window: int, causal: bool) -> torch.Tensor:

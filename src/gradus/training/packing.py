@@ -136,7 +136,9 @@ def packed_attention(
         else:
             mask = _window(length, int(sliding_window or 0), causal) if windowed else None
             y = scaled_dot_product_attention(
-                *(x.transpose(0, 1) for x in (q, k, v)),
+                q.transpose(0, 1),
+                k.transpose(0, 1),
+                v.transpose(0, 1),
                 attn_mask=mask,
                 dropout_p=dropout,
                 is_causal=causal and mask is None,

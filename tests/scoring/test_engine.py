@@ -9,7 +9,7 @@ import torch
 from gradus.errors import UsageError
 from gradus.scoring.engine import Scorer
 
-from .conftest import FAMILIES, VOCABULARY, make_causal_lm, plain_log_likelihood
+from .causal import FAMILIES, VOCABULARY, make_causal_lm, plain_log_likelihood
 
 PER_TOKEN = 1e-4  # nats; the bound that the engine promises in float32
 # Capped logits, ALiBi and state-space layers can't lie in one row.

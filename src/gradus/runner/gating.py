@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gradus import gates
@@ -32,10 +32,12 @@ class Gating:
         for text in spec.gates:
             gate = gates.parse(text)
             mine = self._side(own.main, gate, own, own.of(own.main))
-            other = None
+            other, obstacle = None, None
             if gate.reference is not None:
                 name = spec.models[0] if gate.reference == "parent" else gate.reference
-                other = self._side(name, gate, own, self._theirs(name, mine, own))
+                theirs = self._theirs(name, mine.measurement(gate), own)
+                other = self._side(name, gate, own, theirs)
+                obstacle = None if theirs else self._obstacle(name, mine.measurement(gate))
             verdict = judge(
                 gate,
                 mine,
@@ -45,32 +47,37 @@ class Gating:
                 seed=self.inputs.plan.seed,
                 claims=self.sequence.claims,
             )
+            if obstacle is not None:
+                verdict = replace(verdict, why=f"{verdict.why}; {obstacle}")
             found.append(self.sequence.record(verdict))
         return found
 
     def _side(
         self, name: str, gate: gates.GateSpec, own: Measured, found: Sequence[Measurement]
     ) -> Side:
-        if gate.prefix is not None:
-            found = [m for m in found if gate.prefix in (m.data, m.benchmark.rpartition(".v")[0])]
-        cost = gate.metric in CostBenchmark.metrics
-        return Side(
-            name=name,
-            measurements=tuple(found),
-            predictions=None if cost else predictions_of(found, self.inputs),
-            observed=own.timings.get(name) if cost else None,
-        )
+        """The checkpoint as the gate sees it, with the items of the measurement it asks for."""
+        side = Side(name=name, measurements=tuple(found))
+        if gate.metric in CostBenchmark.metrics:
+            return replace(side, observed=own.timings.get(name))
+        asked = side.measurement(gate)
+        items = None if asked is None else predictions_of([asked], self.inputs)
+        return replace(side, predictions=items)
 
-    def _theirs(self, name: str, mine: Side, own: Measured) -> list[Measurement]:
+    def _theirs(self, name: str, mine: Measurement | None, own: Measured) -> list[Measurement]:
         """The reference's measurements on the same split: from this step, else from its own."""
-        here = own.of(name)
-        if here:
-            return here
+        found = own.of(name)
         step = name.partition(".")[0]
-        if step not in self.measured:
-            return []
-        places = {(m.data, m.split) for m in mine.measurements}
-        return [m for m in self.measured[step].of(name) if (m.data, m.split) in places]
+        if not found and step in self.measured:
+            found = self.measured[step].of(name)
+        if mine is None:
+            return found
+        return [m for m in found if (m.data, m.split) == (mine.data, mine.split)]
+
+    def _obstacle(self, name: str, mine: Measurement | None) -> str | None:
+        """Why a reference has no measurement beside `mine`."""
+        if mine is None:
+            return None
+        return self.inputs.obstacle(name, mine.data) or f"'{name}' isn't measured on {mine.split}"
 
     def changes(self, spec: StepSpec, earlier: Sequence[str]) -> list[dict[str, Any]]:
         """The step's main metrics against those of its parent, or of the step before it.

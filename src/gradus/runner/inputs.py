@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradus import hardware, sources
-from gradus.checkpoints import open_checkpoint
+from gradus.checkpoints import is_checkpoint, open_checkpoint, verify
 from gradus.data.config import DataConfig
 from gradus.data.dataset import Dataset
 from gradus.data.load import load_dataset
@@ -45,7 +45,14 @@ class Inputs:
         return self.datasets[name]
 
     def checkpoint(self, name: str) -> CheckpointRef:
-        """The weights behind a model's name, a step's id, or ``id.extra``."""
+        """The weights behind a model's name, a step's id, or ``id.extra``.
+
+        A checkpoint of Gradus is checked against its hashes.
+
+        Raises:
+            UsageError: the name stands for nothing.
+            CheckpointError: a file was changed.
+        """
         if name in self.checkpoints:
             return self.checkpoints[name]
         if name not in self.plan.models:
@@ -54,10 +61,24 @@ class Inputs:
             self.weights[name] = sources.locate_weights(
                 name, self.plan.models[name], Path(self.plan.folder)
             )
+            if is_checkpoint(Path(self.weights[name].path)):
+                verify(Path(self.weights[name].path))
         return self.weights[name]
+
+    def obstacle(self, name: str, data: str) -> str | None:
+        """Why the checkpoint of that name can't be measured on a data set; None when it can."""
+        if name not in self.checkpoints and name not in self.plan.models:
+            return f"'{name}' has made no checkpoint"
+        ref = self.checkpoint(name)
+        if not is_checkpoint(Path(ref.path)):
+            return f"'{name}' is weights without a classifier, so there is nothing to measure"
+        if not set(ref.labels) & set(self.dataset(data).labels):
+            return f"'{name}' knows none of the labels of '{data}'"
+        return None
 
     def add(self, name: str, path: Path) -> CheckpointRef:
         """Make known what a step has made; the files are checked against their hashes."""
+        verify(path)
         made = replace(open_checkpoint(path, name=name), origin={"step": name})
         self.checkpoints[name] = made
         return made

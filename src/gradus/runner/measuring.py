@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,42 +52,75 @@ def measure(
     inputs: Inputs,
     reporter: Reporter,
 ) -> Measured:
-    """Measure `targets`; item files that are there already are read instead of made again."""
+    """Measure `targets`; item files that are there already are read instead of made again.
+
+    Items, quality and cost are kept apart: another interval or another gate on cost reads no
+    split again.
+    """
     if not targets:
         return Measured(main=spec.id, measurements=())
-    main = targets[0].checkpoint if targets[0].checkpoint == spec.id else targets[-1].checkpoint
+    main = targets[0] if targets[0].checkpoint == spec.id else targets[-1]
+    targets = [*targets, *_references(spec, targets, main, inputs)]
     companions = _companions(spec, targets, produces, inputs)
-    place = folder / "measure" / _key(spec, targets, companions, inputs)
-    done = place / "measurements.json"
-    if not done.exists():
-        start = time.perf_counter()
-        found = [
-            m
-            for target in targets
-            for m in _quality(spec, target, produces, place, inputs, reporter)
-        ]
-        if companions:
-            found += _cost(companions, targets, place, inputs, reporter)
-        seconds = time.perf_counter() - start
-        write_json(done, {"seconds": seconds, "measurements": [m.to_json() for m in found]})
-    kept = read_json(done)
-    timings = place / "timings.json"
+    place = folder / "measure" / _items_key(targets, inputs)
+    settings = {name: inputs.plan.measure[name] for name in ("level", "bootstrap")}
+    kept = _once(
+        place / f"quality-{digest(settings)[:12]}.json",
+        lambda: _all_quality(spec, targets, produces, place, inputs, reporter),
+    )
+    timings = {}
+    if companions:
+        place = folder / "measure" / _cost_key(targets, companions, inputs)
+        cost_kept = _once(
+            place / "cost.json", lambda: _cost(companions, targets, place, inputs, reporter)
+        )
+        kept = (kept[0] + cost_kept[0], [*kept[1], *cost_kept[1]])
+        timings = cost.load_timings(place / "timings.json")
     return Measured(
-        main=main,
-        measurements=tuple(Measurement.from_json(m) for m in kept["measurements"]),
-        seconds=kept["seconds"],
-        timings=cost.load_timings(timings) if timings.exists() else {},
+        main=main.checkpoint, measurements=tuple(kept[1]), seconds=kept[0], timings=timings
     )
 
 
-def _key(
-    spec: StepSpec, targets: Sequence[Target], companions: Sequence[str], inputs: Inputs
-) -> str:
-    """What the measurements depend on beyond the step itself."""
-    settings = inputs.plan.measure
+def _once(done: Path, work: Callable[[], list[Measurement]]) -> tuple[float, list[Measurement]]:
+    """Seconds and measurements: those in the file, or what `work` gives, kept there."""
+    if not done.exists():
+        start = time.perf_counter()
+        found = [m.to_json() for m in work()]
+        write_json(done, {"seconds": time.perf_counter() - start, "measurements": found})
+    kept = read_json(done)
+    return kept["seconds"], [Measurement.from_json(m) for m in kept["measurements"]]
+
+
+def _references(
+    spec: StepSpec, targets: Sequence[Target], main: Target, inputs: Inputs
+) -> list[Target]:
+    """The plan's models that gates compare with, on the items of the step's main checkpoint."""
+    here = {t.checkpoint for t in targets}
+    names = dict.fromkeys(_referenced(spec))
+    return [
+        replace(main, checkpoint=name)
+        for name in names
+        if name not in here
+        and name in inputs.plan.models
+        and inputs.obstacle(name, main.data) is None
+    ]
+
+
+def _referenced(spec: StepSpec, only: Sequence[str] | None = None) -> list[str]:
+    """The checkpoints that the step's gates (on the metrics `only`) compare with."""
+    parsed = [gates.parse(text) for text in spec.gates]
+    return [
+        spec.models[0] if gate.reference == "parent" else gate.reference
+        for gate in parsed
+        if gate.reference is not None and (only is None or gate.metric in only)
+    ]
+
+
+def _items_key(targets: Sequence[Target], inputs: Inputs) -> str:
+    """What the items depend on beyond the step itself."""
     return digest(
         {
-            "settings": settings,
+            "dtype": inputs.plan.measure["dtype"],
             "targets": [
                 [
                     t.checkpoint,
@@ -98,11 +132,30 @@ def _key(
                 ]
                 for t in targets
             ],
-            "companions": [[c, inputs.checkpoint(c).digest] for c in companions],
-            "versions": [hardware.version(n) for n in ("gradus-lm", "torch", "transformers")],
-            "threads": hardware.threads(),
+            **_environment(),
         }
     )[:12]
+
+
+def _cost_key(targets: Sequence[Target], companions: Sequence[str], inputs: Inputs) -> str:
+    """What timings depend on beyond the step itself."""
+    return digest(
+        {
+            "settings": inputs.plan.measure,
+            "targets": [t.checkpoint for t in targets],
+            "texts": [targets[0].data, targets[0].split, targets[0].sample],
+            "split": inputs.dataset(targets[0].data).split_digests.get(targets[0].split),
+            "companions": [[c, inputs.checkpoint(c).digest] for c in companions],
+            **_environment(),
+        }
+    )[:12]
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "versions": [hardware.version(n) for n in ("gradus-lm", "torch", "transformers")],
+        "threads": hardware.threads(),
+    }
 
 
 def split_of(dataset: Dataset, target: Target) -> Split:
@@ -111,6 +164,39 @@ def split_of(dataset: Dataset, target: Target) -> Split:
     if target.sample is not None and target.sample < len(split):
         return split.sample(target.sample)
     return split
+
+
+def _all_quality(
+    spec: StepSpec,
+    targets: Sequence[Target],
+    produces: frozenset[str],
+    place: Path,
+    inputs: Inputs,
+    reporter: Reporter,
+) -> list[Measurement]:
+    _count_reading(targets, place, inputs)
+    return [
+        m for target in targets for m in _quality(spec, target, produces, place, inputs, reporter)
+    ]
+
+
+def _count_reading(targets: Sequence[Target], place: Path, inputs: Inputs) -> None:
+    """Count one reading of each test split, for however many models.
+
+    Its mark lies beside the items: a resumed pass finds it and counts once, a fresh one doesn't.
+    """
+    on_test = [t for t in targets if t.split == "test"]
+    mark = place / "reading.json"
+    if on_test and not mark.exists():
+        write_json(mark, {"reading": uuid.uuid4().hex})
+    for data in dict.fromkeys(t.data for t in on_test):
+        ledger.read(
+            inputs.dataset(data).split_digests["test"],
+            data=data,
+            run=str(inputs.folder.path),
+            reading=str(read_json(mark)["reading"]),
+            models=[t.checkpoint for t in on_test if t.data == data],
+        )
 
 
 def _quality(
@@ -125,14 +211,6 @@ def _quality(
     split = split_of(dataset, target)
     model = inputs.predictor(target.checkpoint)
     items = place / f"{target.checkpoint}.{target.data}.{target.split}.parquet"
-    if target.split == "test":
-        ledger.read(
-            dataset.split_digests["test"],
-            data=target.data,
-            run=str(inputs.folder.path),
-            reading=f"{inputs.folder.path}:{spec.id}:{place.parent.parent.name}:{place.name}",
-            models=[target.checkpoint],
-        )
     if items.exists():
         seen, _ = read_items(items)
     else:
@@ -184,11 +262,11 @@ def _companions(
     if spec.id in names:
         names = [spec.id]
         names += [m for m in spec.models if m in inputs.checkpoints]
-    for text in spec.gates:
-        gate = gates.parse(text)
-        if gate.reference is not None and gate.metric in CostBenchmark.metrics:
-            reference = spec.models[0] if gate.reference == "parent" else gate.reference
-            names.append(reference)
+    names += [
+        name
+        for name in _referenced(spec, CostBenchmark.metrics)
+        if name in inputs.checkpoints or inputs.obstacle(name, targets[0].data) is None
+    ]
     return list(dict.fromkeys(names))
 
 

@@ -101,12 +101,19 @@ class _Execution:
         try:
             state = State.CLOSED if self._data_gates() else self._steps()
         except (KeyboardInterrupt, Interrupted):
-            self._finish(State.INTERRUPTED)
+            self._give_up(State.INTERRUPTED)
             raise
         except BaseException:
-            self._finish(State.FAILED)
+            self._give_up(State.FAILED)
             raise
         return self._finish(state)
+
+    def _give_up(self, state: State) -> None:
+        """Keep the record of what happened; that this fails too must not hide why."""
+        try:
+            self._finish(state)
+        except (GradusError, OSError) as error:
+            self.reporter.note(f"the record of the run could not be written either: {error}")
 
     def _keep_plan(self) -> None:
         (self.folder.path / "plan.resolved.yaml").write_text(dump(self.plan), encoding="utf-8")
@@ -181,7 +188,8 @@ class _Execution:
         self.records[spec.id] = record
         self._save()
         try:
-            return StepRun(self, spec, record).go()
+            with storage(self.folder.path):
+                return StepRun(self, spec, record).go()
         except (KeyboardInterrupt, Interrupted):
             self.records[spec.id] = replace(record, state=State.INTERRUPTED, finished=now())
             raise
@@ -216,8 +224,9 @@ class StepRun:
         outcome_file = place / "outcome.json"
         reused = outcome_file.exists()
         if not reused:
-            with storage(place):
-                self._run(place, models, outcome_file)
+            self._run(place, models, outcome_file)
+        elif (place / "work").exists():
+            shutil.rmtree(place / "work")  # killed between the outcome and the clearing up
         outcome = read_json(outcome_file)
         if outcome["checkpoint"] is not None:
             inputs.add(spec.id, place / outcome["checkpoint"])

@@ -12,7 +12,7 @@
         outcome.json           written last by a step that is done
         checkpoint/ ...        what the step made
         curves.jsonl           monitor values
-        measure/KEY/           item files, timings, measurements.json written last
+        measure/KEY/           item files and quality-SETTINGS.json, or timings.json and cost.json
         work/                  resumable state; removed when the step is done
       report.html report.md report.json
 

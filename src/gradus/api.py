@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradus.errors import UsageError
+from gradus.errors import GradusError, RunBusy, UsageError
 from gradus.records import Fault, Measurement, Plan, RunRecord, Verdict
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def run(
 ) -> RunRecord:
     """Run a plan, or go on with it, and write its report; what ``gradus run`` does.
 
+    A run that failed or was interrupted leaves a report too.
+
     Args:
         plan: a file, the plan as a dict, or a checked `Plan`.
         overrides: changes such as ``"steps.tuned.stages[0].lr=2e-4"``.
@@ -49,13 +51,33 @@ def run(
         GradusError: see `gradus.errors`.
     """
     from gradus.report import write_report
+    from gradus.runner.monitor import Quiet
     from gradus.runner.run import run as execute
 
-    record = execute(
-        _plan(plan, overrides), runs_dir=runs_dir, until=until, fresh=fresh, reporter=reporter
-    )
+    watcher = reporter or Quiet()
+    checked = _plan(plan, overrides)
+    try:
+        record = execute(checked, runs_dir=runs_dir, until=until, fresh=fresh, reporter=watcher)
+    except RunBusy:
+        raise  # the folder is another process's
+    except BaseException:
+        _report_anyhow(Path(runs_dir).resolve() / checked.name, watcher)
+        raise
     write_report(Path(record.run))
     return record
+
+
+def _report_anyhow(folder: Path, reporter: Reporter) -> None:
+    """A report of what there is; that it fails must not hide why the run ended."""
+    from gradus.report import write_report
+    from gradus.runner.store import RunFolder
+
+    if not RunFolder(folder).record_path.exists():
+        return
+    try:
+        write_report(folder)
+    except (GradusError, OSError) as error:
+        reporter.note(f"the report could not be written: {error}")
 
 
 def _plan(plan: PlanLike, overrides: Sequence[str]) -> Plan:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gradus.errors import EXIT_DONE, GradusError, Interrupted
+from gradus.errors import EXIT_DONE, GradusError, Interrupted, RunBusy, UsageError
 
 
 def run(
@@ -43,31 +43,31 @@ def run(
       gradus run plans/news.yaml --set steps.tuned.stages[0].lr=2e-4
       gradus run plans/news.yaml --until tuned --json
     """
-    from gradus.cli.progress import TerminalReporter
-    from gradus.cli.view import exit_code, run_json
     from gradus.plan import load_plan
 
     loaded = load_plan(plan, overrides=overrides or ())
     signal.signal(signal.SIGTERM, _terminate)
-    from gradus.report import write_report
-    from gradus.runner.run import run as execute
+    from gradus import api
+    from gradus.cli.progress import TerminalReporter
+    from gradus.cli.view import exit_code, run_json
     from gradus.runner.store import RunFolder
 
     folder = RunFolder(runs_dir.resolve() / loaded.name)
     reporter = TerminalReporter(quiet=quiet)
     try:
-        record = execute(loaded, runs_dir=runs_dir, until=until, fresh=fresh, reporter=reporter)
+        record = api.run(loaded, runs_dir=runs_dir, until=until, fresh=fresh, reporter=reporter)
+    except (RunBusy, UsageError):
+        raise  # no run of this call, so no record of it
     except (GradusError, Interrupted, KeyboardInterrupt):
         reporter.close()
         left = folder.load()
         if as_json and left is not None:
             _print(run_json(left, folder.path))
         raise
-    written = write_report(folder.path)
     if as_json:
         _print(run_json(record, folder.path))
     else:
-        reporter.summary(record, written["html"])
+        reporter.summary(record, folder.path / "report.html")
     if exit_code(record) != EXIT_DONE:
         raise typer.Exit(exit_code(record))
 

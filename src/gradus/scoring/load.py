@@ -63,10 +63,7 @@ def load_causal_lm(ref: CheckpointRef) -> Any:
             f"{ref.path}: the weights lack {missing}, so the model has no words to say; "
             "name the language model that it was made from"
         )
-    if hasattr(model.config, "quantization_config"):
-        # The weights are plain numbers now; with the note the model refuses another dtype.
-        del model.config.quantization_config
-    return model.float().eval()
+    return model.eval()
 
 
 def _first_line(error: Exception) -> str:

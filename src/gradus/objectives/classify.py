@@ -18,7 +18,9 @@ from gradus.records import CheckpointRef
 
 if TYPE_CHECKING:
     from gradus.data.dataset import TrainingData
+    from gradus.objectives.classification import ClassifyTask
     from gradus.steps.base import Monitor
+    from gradus.training.packing import Tokens
 
 Pooling = Literal["first", "mean", "last"]
 HEAD_FILE = "head.safetensors"
@@ -87,39 +89,28 @@ class Classify(Objective):
         seed: int,
     ) -> Prepared:
         """Load weights, tokenise train and dev.select, build the head or take the old one."""
-        import torch
-
         from gradus.checkpoints import MANIFEST, read_manifest
-        from gradus.objectives.classification import ClassifyTask
-        from gradus.objectives.pooling import LinearHead
         from gradus.training import models
-        from gradus.training.backbone import Backbone
 
         folder = Path(ref.path)
         manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
         before = dict(manifest.preprocessing) if manifest else {}
         model, tokenizer = models.load_model(ref), models.load_tokenizer(ref)
         reading = _settle(config, before, model, folder, max_tokens)
+        kept = (
+            manifest is not None
+            and manifest.labels == data.labels
+            and (folder / HEAD_FILE).is_file()
+            and (reading.pooling, reading.normalise)
+            == (before.get("pooling"), before.get("normalise"))
+            and config.scale in (None, before.get("scale"))
+        )
         splits = {
             name: models.encode(tokenizer, list(split.texts), reading.max_tokens, split.ids)
             for name, split in (("train", data.train), ("select", data.select))
         }
-        backbone = Backbone(model)
-        kept = bool(manifest and manifest.labels == data.labels and (folder / HEAD_FILE).is_file())
-        scale = config.scale or (before.get("scale") if kept else None)
-        task = ClassifyTask(
-            backbone=backbone,
-            head=LinearHead(backbone.width, len(data.labels), 1.0),
-            train=splits["train"],
-            select=splits["select"],
-            labels=torch.from_numpy(data.train.labels.copy()),
-            pooling=reading.pooling,
-            normalise=reading.normalise,
-            monitor=monitor,
-            select_labels=torch.from_numpy(data.select.labels.copy()),
-            digest=_digest(data.digest, reading),
-        )
-        task.head.scale = float(scale or task.usual_scale())
+        task = _task(model, data, splits, reading, monitor)
+        task.head.scale = float(config.scale or (before["scale"] if kept else task.usual_scale()))
         if kept:
             task.load_head(folder / HEAD_FILE)
         preprocessing = {
@@ -138,17 +129,46 @@ class Classify(Objective):
             save=save,
             labels=data.labels,
             preprocessing=preprocessing,
-            notes=_notes(manifest, kept, splits, reading.max_tokens),
+            notes=_notes(bool(manifest and manifest.labels), kept, splits, reading.max_tokens),
             facts={
                 **preprocessing,
-                "layers": backbone.layers,
-                "packed": backbone.packs,
+                "layers": task.backbone.layers,
+                "packed": task.backbone.packs,
                 "truncated_share": _share(splits["train"]),
                 "train_texts": len(splits["train"]),
                 "train_tokens_per_epoch": splits["train"].total,
                 "head_kept": kept,
             },
         )
+
+
+def _task(
+    model: Any,
+    data: TrainingData,
+    splits: Mapping[str, Tokens],
+    reading: _Reading,
+    monitor: Monitor,
+) -> ClassifyTask:
+    """The task with a head that knows nothing yet."""
+    import torch
+
+    from gradus.objectives.classification import ClassifyTask
+    from gradus.objectives.pooling import LinearHead
+    from gradus.training.backbone import Backbone
+
+    backbone = Backbone(model)
+    return ClassifyTask(
+        backbone=backbone,
+        head=LinearHead(backbone.width, len(data.labels), 1.0),
+        train=splits["train"],
+        select=splits["select"],
+        labels=torch.from_numpy(data.train.labels.copy()),
+        select_labels=torch.from_numpy(data.select.labels.copy()),
+        pooling=reading.pooling,
+        normalise=reading.normalise,
+        monitor=monitor,
+        digest=_digest(data.digest, reading),
+    )
 
 
 def _settle(
@@ -173,19 +193,19 @@ def _digest(data: str, reading: _Reading) -> str:
     return hash_json([data, reading.max_tokens, reading.pooling, reading.normalise])
 
 
-def _share(tokens: Any) -> float:
+def _share(tokens: Tokens) -> float:
     return tokens.truncated / len(tokens) if len(tokens) else 0.0
 
 
 def _notes(
-    manifest: Any, kept: bool, splits: Mapping[str, Any], max_tokens: int
+    labelled: bool, kept: bool, splits: Mapping[str, Tokens], max_tokens: int
 ) -> tuple[str, ...]:
     notes = []
-    if manifest is not None and manifest.labels:
+    if labelled:
         notes.append(
-            "The labels are those of the checkpoint before, so its head was kept."
+            "Labels and reading are those of the checkpoint before, so its head was kept."
             if kept
-            else "The labels differ from those of the checkpoint before: a new head was made."
+            else "Labels or reading differ from the checkpoint before: a new head was made."
         )
     share = _share(splits["train"])
     if share > 0:

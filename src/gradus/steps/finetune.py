@@ -145,14 +145,6 @@ gates: ["accuracy >= 0.95"]
             max_tokens=config.max_tokens,
             seed=context.seed,
         )
-        for note in prepared.notes:
-            context.monitor.note(note)
-        identity = {
-            "data": context.data.digest,
-            "model": ref.digest,
-            "objective": hash_json(options.model_dump(mode="json")),
-            "preprocessing": hash_json(prepared.preprocessing),
-        }
         trained = train(
             prepared.task,
             config.staged(),
@@ -160,7 +152,12 @@ gates: ["accuracy >= 0.95"]
             work=context.work,
             monitor=context.monitor,
             dtype=dtype,
-            identity=identity,
+            identity={
+                "data": context.data.digest,
+                "model": ref.digest,
+                "objective": hash_json(options.model_dump(mode="json")),
+                "preprocessing": hash_json(prepared.preprocessing),
+            },
         )
         facts = {**prepared.facts, "dtype": dtype, "stages": [dict(s) for s in trained.stages]}
         saved = save_checkpoint(

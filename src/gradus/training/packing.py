@@ -131,8 +131,8 @@ def packed_attention(
         n, length = q.shape[1:3]
         windowed = sliding_window is not None and length > sliding_window
         if length <= SHORT:
-            mask = _window(length, int(sliding_window or length), causal)
-            y = _short(q, k, v, mask if causal or windowed else None, scaling, dropout)
+            seen = _window(length, int(sliding_window or length), causal)
+            y = _short(q, k, v, seen if causal or windowed else None, scaling, dropout)
         else:
             mask = _window(length, int(sliding_window or 0), causal) if windowed else None
             y = scaled_dot_product_attention(

@@ -15,9 +15,10 @@ from gradus.records import CheckpointRef
 
 LABELS = ("money", "sport", "weather")
 WORDS = (
-    "the a rain sun storm wind cloud bank loan share price fee goal match team player score "
-    "coach rose fell won lost again today tomorrow late early north south and of in"
-).split()
+    *("the", "a", "rain", "sun", "storm", "wind", "cloud", "bank", "loan", "share", "price"),
+    *("fee", "goal", "match", "team", "player", "score", "coach", "rose", "fell", "won"),
+    *("lost", "again", "today", "tomorrow", "late", "early", "north", "south", "and", "of"),
+)
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WIDTH = 32
 

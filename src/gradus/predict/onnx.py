@@ -60,7 +60,8 @@ def open_session(graph: Path | bytes, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # session.set_denormal_as_zero stays off: it would switch the calling thread over for good,
+    # and with it whatever torch and numpy compute there afterwards.
     # Idle threads give the core back at once: callers and tokeniser take turns on few cores.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
@@ -132,7 +133,8 @@ def equal_length_batches(lengths: np.ndarray) -> list[np.ndarray]:
     order = np.argsort(lengths, kind="stable")
     batches = []
     for run in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
-        size = min(BATCH_TEXTS, max(1, BATCH_TOKENS // max(1, int(lengths[run[0]]))))
+        longest = int(lengths[run].max(initial=1))
+        size = min(BATCH_TEXTS, max(1, BATCH_TOKENS // longest))
         batches += [run[i : i + size] for i in range(0, len(run), size)]
     return sorted(batches, key=lambda rows: -len(rows) * int(lengths[rows[0]]))
 

@@ -6,9 +6,9 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from gradus import registry
 from gradus.benchmarks.classify import ClassifyBenchmark
@@ -39,7 +39,7 @@ class QuantizeConfig(StepConfig):
     """
 
     model: str
-    scheme: str = "int8-dynamic"
+    scheme: Annotated[str, Field(validate_default=True)] = "int8-dynamic"
     data: str | None = None
 
     @field_validator("scheme")

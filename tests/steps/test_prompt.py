@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path, model: CheckpointRef) -> None
     assert counts["lost_examples"] > 0
     assert counts["examples_lost"] >= counts["lost_examples"]
     assert any(f"lost {counts['examples_lost']} examples" in n for n in context.monitor.notes)
-    outcome, context = run(tmp_path / "short", model, context=36, max_tokens=100)
+    outcome, context = run(tmp_path / "short", model, context=52, max_tokens=100)
     counts = outcome.facts["prompts"]
     assert counts["shortened_for_context"] > 0
     assert any("even without examples" in note for note in context.monitor.notes)

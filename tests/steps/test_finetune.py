@@ -122,6 +122,11 @@ def test_fine_tuned_again_the_head_stays_and_the_lineage_grows(
     lineage = read_manifest(again.checkpoint).lineage
     assert [(a.name, a.generation) for a in lineage] == [("first", 1), ("encoder", 2)]
 
+    read = tiny.context(tmp_path / "read", parent, texts)
+    otherwise = Finetune().run(config(stages=STAGES[:1], pooling="first"), read)
+    assert not otherwise.facts["head_kept"]
+    assert otherwise.facts["pooling"] == "first"
+
     other = tiny.context(tmp_path / "other", parent, tiny.data(("music", "money")))
     renewed = Finetune().run(config(stages=STAGES[:1]), other)
     assert not renewed.facts["head_kept"]

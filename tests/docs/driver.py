@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def patch(path: Path, text: str, where: str) -> None:
-    """Put the lines after ``+`` below the lines before them, which stand in the file as they are."""
+    """Put the lines after ``+`` below those before them, which stand in the file as they are."""
     before = [line[1:] for line in text.splitlines() if line.startswith(" ")]
     added = [line[1:] for line in text.splitlines() if line.startswith("+")]
     assert before, f"{where}: say below which lines"

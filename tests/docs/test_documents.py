@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gradus.plan import check_plan
+
 from .blocks import ROOT, Block, blocks, commands, documents
 from .driver import plainly
 from .elsewhere import ELSEWHERE, SLOW

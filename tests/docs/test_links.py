@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gradus import registry
+
 from .blocks import ROOT, documents
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

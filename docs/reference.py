@@ -1,0 +1,424 @@
+"""Writes docs/reference/*.md from the catalog, the configs and the docstrings; see `make docs`.
+
+Nothing in the reference is written by hand, so that it can't say what the code doesn't.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import inspect
+import io
+import os
+import re
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+import gradus
+from gradus import registry
+
+HERE: Final = Path(__file__).resolve().parent
+_ROLE: Final = re.compile(r"``([^`]+)``")
+_ENTRY: Final = re.compile(r"^ {4}(\w+): (.*)$")
+
+
+def pages() -> dict[str, str]:
+    """Every page of the reference by its file's name."""
+    return {
+        "plan.md": plan_page(),
+        "cli.md": cli_page(),
+        "steps.md": steps_page(),
+        "metrics.md": metrics_page(),
+        "gates.md": gates_page(),
+        "sources.md": sources_page(),
+        "python.md": python_page(),
+    }
+
+
+def main() -> None:
+    """Write the pages into a folder, by default the one that mkdocs reads."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=HERE / "reference")
+    folder: Path = parser.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+        print(folder / name)
+
+
+# ---------------------------------------------------------------- pages
+
+
+def plan_page() -> str:
+    """Top-level keys, data, measuring, and what every step has."""
+    from gradus.data.config import ColumnsConfig, DataConfig, SplitConfig
+    from gradus.plan.measure import MeasureConfig
+    from gradus.plan.schema import schema
+
+    top = schema()["properties"]
+    keys = {
+        "name": "the run's folder is `runs/NAME`",
+        "seed": "every draw of the plan is derived from it and from what draws",
+        "vars": "plan variables: `${NAME}` in any text, `${env:NAME}` for the environment",
+        "data": "data sets by name; see below",
+        "models": "[sources](sources.md) of weights by name",
+        "steps": "a list of [steps](steps.md), done in order",
+        "measure": "settings of measuring; see below",
+    }
+    missing = set(top) ^ set(keys)
+    if missing:
+        raise SystemExit(f"docs/reference.py: say what these keys of a plan are: {missing}")
+    own = [
+        ("id", "what gates, other steps and the report call it"),
+        ("step", "its kind, with or without a version; the newest when left out"),
+        ("gates", "a list of [gates](gates.md), judged after the step"),
+        ("on_undecided", "`warn` (default) or `stop`"),
+    ]
+    return page(
+        "Plan",
+        "A YAML file. `gradus check --schema` prints its JSON Schema; unknown keys are faults.",
+        table(("key", "meaning"), [(f"`{k}`", v) for k, v in keys.items()]),
+        "## Keys of every step",
+        table(("key", "meaning"), [(f"`{k}`", v) for k, v in own]),
+        "## `data`",
+        config_table(DataConfig),
+        "### `columns`",
+        prose(ColumnsConfig),
+        config_table(ColumnsConfig),
+        "### `split`",
+        prose(SplitConfig),
+        config_table(SplitConfig),
+        "## `measure`",
+        config_table(MeasureConfig),
+    )
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    from gradus.cli.main import COMMANDS
+
+    parts = ["## gradus", fenced(help_of([]))]
+    for name in COMMANDS:
+        parts += [f"## gradus {name}", fenced(help_of([name]))]
+    codes = [
+        ("0", "done"),
+        ("1", "an error"),
+        ("2", "a bad plan, argument or input"),
+        ("3", "a gate is closed"),
+        ("4", "waiting for people"),
+        ("130", "interrupted; run again to go on"),
+    ]
+    return page("Command line", *parts, "## Exit codes", table(("code", "meaning"), codes))
+
+
+def help_of(path: list[str]) -> str:
+    """What ``--help`` prints, 80 columns wide."""
+    from gradus.cli.main import main as gradus_main
+
+    told = io.StringIO()
+    os.environ["COLUMNS"] = "80"
+    with contextlib.redirect_stdout(told):
+        gradus_main([*path, "--help"])
+    return told.getvalue()
+
+
+def steps_page() -> str:
+    """Every step, its config and an example; stages, objectives and schemes."""
+    from gradus.training.config import StageConfig
+
+    parts = []
+    for name in registry.names("steps"):
+        kind = registry.load("steps", name)
+        parts += [f"## {registry.plain(name)}", f"`{name}`. {prose(kind)}"]
+        parts += [config_table(kind.Config), fenced(kind.example, "yaml")]
+        if registry.plain(name) == "finetune":
+            parts += ["### Keys of a stage", prose(StageConfig), config_table(StageConfig)]
+    parts.append("## Objectives")
+    for name in registry.names("objectives"):
+        kind = registry.load("objectives", name)
+        parts += [f"### {registry.plain(name)}", f"`{name}`. {prose(kind)}"]
+        parts += [config_table(kind.Config), fenced(f"objective: {kind.example}", "yaml")]
+    parts.append("## Schemes of `quantize`")
+    for name in registry.names("schemes"):
+        parts += [
+            f"### {registry.plain(name)}",
+            f"`{name}`. {prose(registry.load('schemes', name))}",
+        ]
+    return page("Steps", *parts)
+
+
+def metrics_page() -> str:
+    """Every metric with unit, direction, range and source; the benchmarks they belong to."""
+    rows = []
+    for name in registry.names("metrics"):
+        kind = registry.load("metrics", name)
+        written = f"{kind.name}[LABEL]" if kind.per_label else kind.name
+        low, high = kind.range
+        rows.append(
+            (
+                f"`{written}`",
+                kind.summary,
+                kind.unit,
+                kind.direction,
+                f"{low:g} to {'∞' if high == float('inf') else f'{high:g}'}",
+                kind.interval,
+                kind.source,
+            )
+        )
+    parts = []
+    for name in registry.names("benchmarks"):
+        kind = registry.load("benchmarks", name)
+        parts += [f"### {name}", kind.protocol, ", ".join(f"`{m}`" for m in kind.metrics)]
+    return page(
+        "Metrics",
+        "Undefined values are `NaN` and close a gate. Versions: "
+        + ", ".join(f"`{n}`" for n in registry.names("metrics"))
+        + ".",
+        table(("metric", "is", "unit", "better", "range", "interval", "source"), rows),
+        "## Benchmarks",
+        *parts,
+    )
+
+
+def gates_page() -> str:
+    """Grammar, forms, data gates."""
+    from gradus.data.facts import MEASUREMENTS
+    from gradus.gates import grammar, sequence, verdicts
+
+    ebnf = textwrap.dedent((grammar.__doc__ or "").split("::", 1)[1].split("A space stands")[0])
+    forms = [(f"`{form}`", meaning) for form, meaning in grammar.forms()]
+    return page(
+        "Gates",
+        fenced(ebnf.strip("\n")),
+        "A space stands around every operator.",
+        table(("gate", "meaning"), forms),
+        "## On data",
+        "Under `data.NAME.gates`, compared with a number: "
+        + ", ".join(f"`{name}`" for name in MEASUREMENTS)
+        + ".",
+        "## Verdicts",
+        text_of(verdicts.__doc__, skip_first=True),
+        "## The fixed sequence",
+        text_of(sequence.__doc__, skip_first=True),
+    )
+
+
+def sources_page() -> str:
+    """Sources with their options, formats, checkpoint kinds."""
+    parts = []
+    for name in registry.names("sources"):
+        kind = registry.load("sources", name)
+        gives = " and ".join(sorted(kind.purposes))
+        parts += [f"## {kind.key}", f"`{name}`: {kind.summary}. Gives {gives}. {prose(kind)}"]
+        parts += [prose(kind.Config), fenced(kind.example, "yaml")]
+    parts.append("## Formats")
+    for name in registry.names("formats"):
+        kind = registry.load("formats", name)
+        suffixes = ", ".join(f"`{s}`" for s in kind.suffixes)
+        parts += [
+            f"### {kind.name}",
+            f"`{name}`: {prose(kind)}" + (f" {suffixes}" if suffixes else ""),
+        ]
+        parts.append(fenced(kind.example, "yaml"))
+    rows = [(f"`{n}`", registry.load("kinds", n).summary) for n in registry.names("kinds")]
+    parts += ["## Kinds of checkpoints", table(("kind", "is"), rows)]
+    return page("Sources and formats", *parts)
+
+
+def python_page() -> str:
+    """What stands in ``gradus.__all__``."""
+    from gradus.predict import Model
+
+    parts = []
+    for name in gradus.__all__:
+        thing = getattr(gradus, name)
+        if isinstance(thing, str):
+            parts += [f"## {name}", "The installed version."]
+        elif inspect.isclass(thing):
+            parts += [f"## {name}", *described(thing)]
+            if dataclasses.is_dataclass(thing):
+                rows = [
+                    (f"`{f.name}`", code(annotation(f.type))) for f in dataclasses.fields(thing)
+                ]
+                parts.append(table(("field", "type"), rows))
+        else:
+            parts += [f"## {name}", fenced(signature(name, thing), "python"), *described(thing)]
+    parts += ["## Model", "What `gradus.load` and `gradus.finetune` give.", *described(Model)]
+    for method in ("predict", "predict_proba"):
+        made = getattr(Model, method)
+        parts += [f"### {method}", fenced(signature(method, made), "python"), *described(made)]
+    return page("Python", "Imported when first used.", *parts)
+
+
+# ---------------------------------------------------------------- configs and docstrings
+
+
+def config_table(config: type[BaseModel]) -> str:
+    """Key, type, default and meaning of every field, the meaning from the docstring."""
+    said = attributes(config)
+    rows = []
+    for name, field in config.model_fields.items():
+        if field.is_required():
+            default = "required"
+        else:
+            value = field.get_default(call_default_factory=True)
+            default = code(plainly(value))
+        rows.append((f"`{name}`", code(annotation(field.annotation)), default, said.get(name, "")))
+    return table(("key", "type", "default", "meaning"), rows) if rows else ""
+
+
+def attributes(thing: Any) -> dict[str, str]:
+    """The entries of a docstring's ``Attributes`` section."""
+    found: dict[str, str] = {}
+    current = ""
+    inside = False
+    for line in inspect.cleandoc(thing.__doc__ or "").splitlines():
+        if re.match(r"^(Class a|A)ttributes:$", line):
+            inside = True
+        elif inside and line and not line.startswith(" "):
+            break
+        elif inside and (match := _ENTRY.match(line)):
+            current = match[1]
+            found[current] = match[2]
+        elif inside and current and line.strip():
+            found[current] += " " + line.strip()
+    return {name: inline(text) for name, text in found.items()}
+
+
+def prose(thing: Any) -> str:
+    """A docstring without its sections."""
+    return text_of(thing.__doc__)
+
+
+def text_of(doc: str | None, *, skip_first: bool = False) -> str:
+    """Paragraphs before the first section or example, as Markdown."""
+    kept: list[str] = []
+    for block in inspect.cleandoc(doc or "").split("\n\n"):
+        if re.match(r"^(Class attributes|Attributes|Args|Returns|Raises|Yields|Example)s?:", block):
+            break
+        if block.endswith("::") or block.startswith((" ", ">>>")):
+            break
+        kept.append(inline(" ".join(block.split())))
+    return "\n\n".join(kept[1:] if skip_first else kept)
+
+
+def described(thing: Any) -> list[str]:
+    """A docstring with its sections as lists."""
+    parts = [prose(thing)]
+    for section in ("Args", "Attributes", "Returns", "Raises"):
+        match = re.search(
+            rf"^{section}:\n((?:(?: {{4}}.*)?\n?)+)", inspect.cleandoc(thing.__doc__ or ""), re.M
+        )
+        if match:
+            entries = re.sub(r"\n {8}", " ", match[1].rstrip())
+            lines = [re.sub(r"^(\w+): ", r"`\1`: ", line.strip()) for line in entries.splitlines()]
+            parts += [f"**{section}**", "\n".join(f"- {inline(line)}" for line in lines if line)]
+    return parts
+
+
+def annotation(kind: Any) -> str:
+    """A type as a reader of YAML would write it."""
+    if isinstance(kind, str):
+        return kind
+    if kind is None or kind is types.NoneType:
+        return "null"
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return annotation(args[0])
+    if origin is typing.Literal:
+        return " | ".join(str(arg) for arg in args)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(annotation(arg) for arg in args)
+    if origin in (list, tuple):
+        return f"list of {' and '.join(dict.fromkeys(annotation(a) for a in args if a is not ...))}"
+    if origin is not None and issubclass(origin, Mapping):
+        return "mapping"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.__name__.removesuffix("Config").lower()
+    return {"str": "text", "bool": "true | false", "int": "integer", "float": "number"}.get(
+        getattr(kind, "__name__", ""), str(kind).replace("typing.", "")
+    )
+
+
+def plainly(value: Any) -> str:
+    """A default as it would stand in YAML."""
+    if value is None or value is PydanticUndefined:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, BaseModel):
+        given = value.model_dump(mode="json", exclude_unset=True)
+        return "{" + ", ".join(f"{k}: {plainly(v)}" for k, v in given.items()) + "}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {plainly(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(plainly(v) for v in value) + "]"
+    return str(value).replace("\n", "\\n")
+
+
+def signature(name: str, function: Callable[..., Any]) -> str:
+    """A call as it is written, with types as in the source."""
+    made = inspect.signature(function)
+    short = [p for p in made.parameters.values() if p.name != "self"]
+    lines = [f"    {p}," for p in map(_parameter, _starred(short))]
+    return "\n".join([f"{name}(", *lines, f") -> {made.return_annotation}"])
+
+
+def _starred(parameters: Iterable[inspect.Parameter]) -> Iterable[inspect.Parameter | None]:
+    seen = False
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not seen:
+            seen = True
+            yield None
+        yield parameter
+
+
+def _parameter(parameter: inspect.Parameter | None) -> str:
+    return "*" if parameter is None else str(parameter).replace("'", "")
+
+
+# ---------------------------------------------------------------- Markdown
+
+
+def page(title: str, *parts: str) -> str:
+    """A whole page; empty parts are left out."""
+    return "\n\n".join([f"# {title}", *(part.strip("\n") for part in parts if part.strip())]) + "\n"
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    columns = list(columns)
+    lines = [columns, ["---"] * len(columns), *([cell(c) for c in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cell(text: str) -> str:
+    """Text that may stand in a table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def code(text: str) -> str:
+    """Text in backticks."""
+    return f"`{text}`"
+
+
+def fenced(text: str, language: str = "text") -> str:
+    """A block of code."""
+    return f"```{language}\n{text.rstrip()}\n```"
+
+
+def inline(text: str) -> str:
+    """reStructuredText's double backticks as Markdown's single ones."""
+    return _ROLE.sub(r"`\1`", text)
+
+
+if __name__ == "__main__":
+    main()

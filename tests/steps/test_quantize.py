@@ -11,6 +11,7 @@ from compress.steps import FAMILIES, Pair, quantise
 from gradus import registry
 from gradus.checkpoints import read_manifest, verify
 from gradus.compress.base import Scheme
+from gradus.compress.int8_dynamic import sums_are_wide
 from gradus.errors import CheckpointError
 from gradus.plan import check_plan, load_plan
 from gradus.predict import load
@@ -72,7 +73,9 @@ def test_only_fine_tuned_transformers_are_taken(tmp_path: Path) -> None:
     source = CheckpointRef(
         name="encoder", kind="transformer", path=str(pair.folder / "source"), digest="0" * 64
     )
-    with pytest.raises(CheckpointError, match=r"'encoder' .*name a finetune step"):
+    with pytest.raises(
+        CheckpointError, match=r"'encoder' holds the weights of a source.*name a fine"
+    ):
         quantise(source, tmp_path / "a")
     small = CheckpointRef(name="small", kind="onnx", path=str(pair.child))
     with pytest.raises(CheckpointError, match="'small' is a checkpoint of kind 'onnx'"):
@@ -84,6 +87,13 @@ def test_config_knows_the_schemes() -> None:
     assert QuantizeConfig(model="tuned", scheme="int8-dynamic.v1").scheme == "int8-dynamic.v1"
     with pytest.raises(ValidationError, match="did you mean 'int8-dynamic'"):
         QuantizeConfig(model="tuned", scheme="int8-dinamic")
+
+
+def test_weights_are_narrow_where_sums_are() -> None:
+    assert sums_are_wide("x86_64", ["avx2", "avx512f", "avx512_vnni"])
+    assert not sums_are_wide("x86_64", ["avx2", "avx512f"])
+    assert not sums_are_wide("AMD64", [])
+    assert sums_are_wide("arm64", [])
 
 
 @pytest.mark.parametrize("name", registry.names("schemes"))

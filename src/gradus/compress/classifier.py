@@ -124,15 +124,7 @@ def load_classifier(ref: CheckpointRef) -> Classifier:
         CheckpointError: it is no transformer, has no head, or can't be read.
     """
     folder = Path(ref.path)
-    if ref.kind != "transformer" or not is_checkpoint(folder) or not (folder / HEAD_FILE).is_file():
-        raise CheckpointError(
-            f"'{ref.name}' is no fine-tuned transformer but of kind '{ref.kind}' without labels of "
-            "its own: name a finetune step with objective: classify, or the folder of what it made"
-            if not is_checkpoint(folder)
-            else f"'{ref.name}' is a checkpoint of kind '{ref.kind}'"
-            f"{'' if ref.kind != 'transformer' else f' without {HEAD_FILE}'}: only what finetune "
-            "made with objective: classify can be compressed"
-        )
+    _check(ref, folder)
     manifest = read_manifest(folder)
     reading = manifest.preprocessing
     backbone = models.load_model(ref)
@@ -150,3 +142,17 @@ def load_classifier(ref: CheckpointRef) -> Classifier:
         tokenizer=models.load_tokenizer(ref),
         causal=models.is_causal(backbone),
     )
+
+
+def _check(ref: CheckpointRef, folder: Path) -> None:
+    if not is_checkpoint(folder):
+        raise CheckpointError(
+            f"'{ref.name}' holds the weights of a source, which know no labels: name a finetune "
+            "step with objective: classify, or the folder of what it made"
+        )
+    if ref.kind != "transformer" or not (folder / HEAD_FILE).is_file():
+        missing = f" without {HEAD_FILE}" if ref.kind == "transformer" else ""
+        raise CheckpointError(
+            f"'{ref.name}' is a checkpoint of kind '{ref.kind}'{missing}: only what finetune made "
+            "with objective: classify can be compressed"
+        )

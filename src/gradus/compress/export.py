@@ -5,6 +5,7 @@ Legend: n texts of L tokens each, h heads, k size of a head, K labels.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -145,10 +146,8 @@ def check_tokens(classifier: Classifier, encode: TextEncoder, texts: Sequence[st
 
 def _check(classifier: Classifier) -> None:
     for package in ("onnx", "onnxscript"):
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise MissingExtra(package, "onnx", "exporting to ONNX") from error
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(package, "onnx", "exporting to ONNX")
     size = sum(p.numel() * p.element_size() for p in classifier.module.parameters())
     if size > _MOST_BYTES:
         raise CheckpointError(

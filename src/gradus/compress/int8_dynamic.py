@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -12,9 +13,20 @@ from gradus.errors import CheckpointError
 if TYPE_CHECKING:
     from gradus.compress.classifier import Classifier
 
-# Processors that sum products of 8-bit integers in 32 bits; others overflow 16 bits on the way.
-WIDE_SUMS: Final = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimd"})
+# x86 processors without one of these sum pairs of 8-bit products in 16 bits, which may overflow.
+WIDE_SUMS: Final = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+X86: Final = frozenset({"x86_64", "AMD64", "i386", "i686"})
 FULL_RANGE, NARROW_RANGE = 127, 63
+NARROW_NOTE: Final = "Weights have 7 bits: without VNNI, sums of 8-bit products may overflow here."
+
+
+def sums_are_wide(machine: str, features: Sequence[str]) -> bool:
+    """Whether products of 8-bit integers are summed in 32 bits throughout.
+
+    >>> sums_are_wide("x86_64", ["avx2"]), sums_are_wide("aarch64", ["asimd"])
+    (False, True)
+    """
+    return machine not in X86 or bool(WIDE_SUMS & set(features))
 
 
 class Int8Dynamic(Scheme):
@@ -23,7 +35,8 @@ class Int8Dynamic(Scheme):
     Weights have a scale for each output channel, embeddings for each row, activations for each
     token (see `gradus.compress.integers`). Attention, norms and pooling stay in float32. The
     float32 graph that the integers are put into is run beside torch first, and refused when it
-    strays. Where the processor at hand would overflow (x86 without VNNI) weights get 7 bits.
+    strays. Where the processor at hand could overflow (x86 without VNNI) weights get 7 bits; a
+    checkpoint made with 8 bits elsewhere loses accuracy there.
     """
 
     kind: ClassVar[str] = "onnx"
@@ -40,7 +53,7 @@ class Int8Dynamic(Scheme):
         classifier.copy_tokenizer(folder)
         check_tokens(classifier, TextEncoder(folder / TOKENIZER, preprocessing), texts)
         exported = export(classifier, texts)
-        wide = bool(WIDE_SUMS & set(hardware.processor()[1]))
+        wide = sums_are_wide(platform.machine(), hardware.processor()[1])
         done = quantise_graph(exported.model, most=FULL_RANGE if wide else NARROW_RANGE)
         if not done.rewritten:
             raise CheckpointError(
@@ -60,7 +73,5 @@ class Int8Dynamic(Scheme):
                 "float32_parameters": done.kept_parameters,
                 "weight_bits": 8 if wide else 7,
             },
-            notes=()
-            if wide
-            else ("Weights have 7 bits: this processor would overflow with 8 (no VNNI).",),
+            notes=() if wide else (NARROW_NOTE,),
         )

@@ -144,7 +144,10 @@ class OnnxPredictor(Predictor):
 
     Batches hold texts of one length and are worked off by as many callers as there are threads,
     each with one thread inside; a single text gets a session of its own with all threads inside.
-    The same list of texts gives the same bits on the same machine, whatever the thread count.
+    The same list of texts gives the same bits on the same machine, whatever the thread count. Which
+    texts share a batch (see `equal_length_batches`) moves a row by rounding alone, as scales are
+    taken token by token: at most 6e-6 in a log-probability on 300 texts of BANKING77 with MiniLM,
+    where one scale for the whole batch moved it by up to 1.98.
     """
 
     kind: ClassVar[str] = "onnx"

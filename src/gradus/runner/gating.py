@@ -8,6 +8,7 @@ from typing import Any
 
 from gradus import gates
 from gradus.benchmarks.cost import CostBenchmark
+from gradus.data.facts import MEASUREMENTS
 from gradus.gates import Sequence as FixedSequence
 from gradus.gates import Side, judge
 from gradus.measure.changes import changes
@@ -128,6 +129,10 @@ def stops(spec: StepSpec, verdicts: Sequence[Verdict]) -> bool:
 def judge_data(
     texts: Sequence[str], name: str, measured: Sequence[Measurement], settings: Mapping[str, Any]
 ) -> list[Verdict]:
-    """The verdicts of a data set's own gates; they compare with constants only."""
-    side = Side(name=name, measurements=tuple(measured), predictions=None, observed=None)
-    return [judge(gates.parse(text), side, None, level=float(settings["level"])) for text in texts]
+    """The verdicts of a data set's own gates; they compare with constants only.
+
+    What is counted in the data is exact, so that "surely" asks nothing more of it.
+    """
+    side = Side(name=name, measurements=tuple(measured))
+    parsed = [replace(gates.parse(text, metrics=MEASUREMENTS), surely=False) for text in texts]
+    return [judge(gate, side, None, level=float(settings["level"])) for gate in parsed]

@@ -115,6 +115,20 @@ def test_a_shared_input_is_quantised_once_and_unused_weights_go() -> None:
     assert done.kept_parameters < 3 * M
 
 
+def test_one_matrix_may_be_table_and_weights_both_ways() -> None:
+    table = np.random.default_rng(4).normal(size=(K, K)).astype(np.float32)
+    nodes = [
+        onnx.helper.make_node("Gather", ["t", "ids"], ["e"]),
+        onnx.helper.make_node("MatMul", ["e", "t"], ["a"]),
+        onnx.helper.make_node("Gemm", ["a", "t"], ["y"], transB=1),
+    ]
+    model = graph(nodes, {"t": table}, ids=(onnx.TensorProto.INT64, ["n"]))
+    ids = np.arange(K)
+    exact = run(model, ids=ids)
+    assert quantise_graph(model).rewritten == {"Gather": 1, "MatMul": 1, "Gemm": 1}
+    assert np.abs(run(model, ids=ids) - exact).max() < 0.03 * np.abs(exact).max()
+
+
 def test_tables_are_kept_by_row() -> None:
     table = np.random.default_rng(4).normal(size=(50, 6)).astype(np.float32)
     table[3] *= 100

@@ -131,6 +131,15 @@ def test_data_left_out_is_that_of_the_model_s_step() -> None:
     assert plan.step("other").data == ("mail",)
 
 
+def test_data_come_down_through_several_steps() -> None:
+    chain = PLAN.replace("data: mail", "model: small").replace("model: tuned, model", "model")
+    assert load_plan(chain).step("other").data == ("news",)
+    later = PLAN.replace(
+        "{id: small, step: quantize, model: tuned", "{id: small, step: quantize, model: other"
+    )
+    assert any("defined later" in fault.message for fault in check_plan(later))
+
+
 def test_data_can_t_be_had_from_a_model_without_a_step() -> None:
     alone = PLAN.replace("model: tuned, gates", "model: encoder, gates")
     (fault,) = check_plan(alone)

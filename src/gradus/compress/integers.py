@@ -136,11 +136,12 @@ class _Rewriter:
         if matrix is None:
             return
         make = self.onnx.helper.make_node
-        if weights not in self.quantised:
+        stem = f"{weights}_transposed" if transposed else weights
+        if stem not in self.quantised:
             integers, scales = quantise_columns(matrix.T if transposed else matrix, self.most)
-            names = self._constant(f"{weights}_int8", integers)
-            self.quantised[weights] = names, self._constant(f"{weights}_scale", scales)
-        integers_name, scales_name = self.quantised[weights]
+            integers_name = self._constant(f"{stem}_int8", integers)
+            self.quantised[stem] = integers_name, self._constant(f"{stem}_scale", scales)
+        integers_name, scales_name = self.quantised[stem]
         if x not in self.inputs:
             yield from self._quantised_input(x)
         quantised, scale = self.inputs[x]
@@ -164,13 +165,9 @@ class _Rewriter:
         yield make("ReduceMax", [f"{x}_abs", "gradus_last"], [f"{x}_max"], keepdims=1)
         yield make("Mul", [f"{x}_max", "gradus_steps"], [f"{x}_step"])
         yield make("Max", [f"{x}_step", "gradus_least"], [scale])
-        yield from self._rounded(x, scale, quantised)
-        self.inputs[x] = quantised, scale
-
-    def _rounded(self, x: str, scale: str, quantised: str) -> Iterator[Any]:
-        make = self.onnx.helper.make_node
         yield make("Div", [x, scale], [f"{x}_steps"])
         yield make("QuantizeLinear", [f"{x}_steps", "gradus_one", "gradus_zero"], [quantised])
+        self.inputs[x] = quantised, scale
 
     def _lookup(self, node: Any) -> Iterator[Any]:
         """A table's rows in int8, each with its own scale."""
@@ -180,8 +177,8 @@ class _Rewriter:
             return
         make = self.onnx.helper.make_node
         integers, scales = quantise_columns(matrix.T, 127)
-        rows = self._constant(f"{table}_int8", np.ascontiguousarray(integers.T))
-        steps = self._constant(f"{table}_scale", scales[:, None])
+        rows = self._constant(f"{table}_rows_int8", np.ascontiguousarray(integers.T))
+        steps = self._constant(f"{table}_rows_scale", scales[:, None])
         out = node.output[0]
         yield make("Gather", [rows, ids], [f"{out}_int8"])
         yield make("Gather", [steps, ids], [f"{out}_scale"])

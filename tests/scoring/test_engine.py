@@ -97,11 +97,13 @@ def test_the_context_is_fed_once_for_all_options() -> None:
     assert sum(fed) == 4 + 5
 
 
-def test_bfloat16_is_close_and_reads_in_float32() -> None:
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_bfloat16_is_close_and_reads_in_float32(family: str) -> None:
     contexts = draw_contexts(5)
-    half = Scorer(make_causal_lm("llama"), dtype="bfloat16")
-    found, expected = half.choose(contexts, OPTIONS), expect("llama", contexts, OPTIONS)
-    assert half._output.weight.dtype == torch.float32
+    half = Scorer(make_causal_lm(family), dtype="bfloat16")
+    found, expected = half.choose(contexts, OPTIONS), expect(family, contexts, OPTIONS)
+    assert half.model.base_model.dtype == torch.bfloat16
+    assert not half.shares or half._output.weight.dtype == torch.float32
     assert 0 < np.abs(found - expected).max() < 0.5
 
 

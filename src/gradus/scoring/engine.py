@@ -86,13 +86,19 @@ class Scorer:
         self.to(dtype)
 
     def to(self, dtype: str) -> None:
-        """Compute hidden states in `dtype` from now on; logits stay in float32."""
+        """Compute hidden states in `dtype` from now on; logits stay in float32.
+
+        A model that is asked for one continuation at a time computes its logits in `dtype` too.
+        """
         kind = getattr(torch, dtype)
         if self._base.dtype == kind:
             return
-        # Tied to the embeddings, the head would be converted with them.
-        self._output = copy.deepcopy(self._output).float()
-        self._base.to(kind)
+        if self.shares:
+            # Tied to the embeddings, the head would be converted with them.
+            self._output = copy.deepcopy(self._output).float()
+            self._base.to(kind)
+        else:
+            self.model.to(kind)
         self._head_ids, self._head = (), {}
 
     @torch.inference_mode()

@@ -8,7 +8,12 @@ from typing import Any
 
 from .plans import FLOOR, Runs, states, step
 
-FINAL = {"id": "final", "step": "evaluate", "models": ["floor", "floor.majority"], "on": "news.test"}
+FINAL = {
+    "id": "final",
+    "step": "evaluate",
+    "models": ["floor", "floor.majority"],
+    "on": "news.test",
+}
 KEYS = {"id", "step", "state", "checkpoint", "seconds", "measurements", "gates"}
 RECORD = {
     *("metric", "value", "unit", "direction", "n", "ci_low", "ci_high", "ci_method", "level"),
@@ -123,9 +128,10 @@ def test_until_set_report_and_show(runs: Runs) -> None:
     assert "mini: pending" in shown
     assert "floor.majority" in shown
     assert "unknown run 'mino': did you mean 'mini'?" in runs("show", "mino", code=2).stderr
-    assert "unknown step 'flor': did you mean 'floor'?" in runs(
-        "run", plan, "--until", "flor", code=2
-    ).stderr
+    assert (
+        "unknown step 'flor': did you mean 'floor'?"
+        in runs("run", plan, "--until", "flor", code=2).stderr
+    )
 
 
 def test_several_faults_at_once(runs: Runs) -> None:

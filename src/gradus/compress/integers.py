@@ -180,7 +180,9 @@ class _Rewriter:
         rows = self._constant(f"{table}_rows_int8", np.ascontiguousarray(integers.T))
         steps = self._constant(f"{table}_rows_scale", scales[:, None])
         out = node.output[0]
-        yield make("Gather", [rows, ids], [f"{out}_int8"])
-        yield make("Gather", [steps, ids], [f"{out}_scale"])
-        yield make("Cast", [f"{out}_int8"], [f"{out}_steps"], to=self.onnx.TensorProto.FLOAT)
-        yield make("Mul", [f"{out}_steps", f"{out}_scale"], [out])
+        yield make("Gather", [rows, ids], [f"{out}_row_int8"])
+        yield make("Gather", [steps, ids], [f"{out}_row_scale"])
+        yield make(
+            "Cast", [f"{out}_row_int8"], [f"{out}_row_steps"], to=self.onnx.TensorProto.FLOAT
+        )
+        yield make("Mul", [f"{out}_row_steps", f"{out}_row_scale"], [out])

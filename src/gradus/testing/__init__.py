@@ -1,0 +1,41 @@
+"""Contract suites that every entry of the catalog passes, and that other packages' entries inherit.
+
+A test file of an extension needs a class for each entry, e.g.::
+
+    from gradus.testing import MetricContract
+
+    class TestMyMetric(MetricContract):
+        entry = "my_metric"
+
+pytest then runs the whole suite on it. `CONTRACTS` maps each section of the catalog to its suite.
+"""
+
+from gradus.testing.data import BenchmarkContract, FormatContract, MetricContract, SourceContract
+from gradus.testing.models import KindContract, ObjectiveContract, SchemeContract
+from gradus.testing.steps import StepContract
+from gradus.testing.world import ListeningMonitor, World
+
+CONTRACTS = {
+    "steps": StepContract,
+    "objectives": ObjectiveContract,
+    "schemes": SchemeContract,
+    "sources": SourceContract,
+    "formats": FormatContract,
+    "metrics": MetricContract,
+    "benchmarks": BenchmarkContract,
+    "kinds": KindContract,
+}
+
+__all__ = [
+    "CONTRACTS",
+    "BenchmarkContract",
+    "FormatContract",
+    "KindContract",
+    "ListeningMonitor",
+    "MetricContract",
+    "ObjectiveContract",
+    "SchemeContract",
+    "SourceContract",
+    "StepContract",
+    "World",
+]

@@ -1,0 +1,289 @@
+"""The contracts of metrics and benchmarks, of sources and formats."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gradus import registry
+from gradus.metrics.base import Metric, Observed, Predictions
+from gradus.testing.base import Contract, refused
+from gradus.testing.world import Rows, World
+
+_COSTS = ("latency", "throughput", "memory", "size")
+
+
+def real_predictions(world: World) -> Predictions:
+    """What a baseline fitted on train says of test, with the class shares as its parent's say."""
+    from gradus.measure import quality
+    from gradus.predict import load
+
+    outcome = world.run("baseline", {"data": "news"}, world.folder / "predictions")
+    assert outcome.checkpoint is not None
+    split, labels = world.dataset.splits["test"], world.dataset.labels
+    own, parent = (
+        quality.predictions(load(path).predictor, split, labels)
+        for path in (outcome.checkpoint, outcome.extras["majority"])
+    )
+    return quality.with_parent(own, parent)
+
+
+def real_costs(world: World) -> Observed:
+    """What it costs to run a baseline."""
+    from gradus.measure import cost
+    from gradus.predict import load
+
+    predictor = load(Path(world.model("floor").path)).predictor
+    texts = world.dataset.splits["test"].texts[:8]
+    observed = cost.observe(
+        {"floor": predictor}, texts, repeats=6, budget_seconds=1.0, memory_mb={"floor": 200.0}
+    )
+    return observed["floor"]
+
+
+class MetricContract(Contract):
+    """A number in its range whatever the items' order; its fast forms agree with the plain one."""
+
+    section: ClassVar[str] = "metrics"
+
+    def metric(self) -> Metric:
+        """The metric, of the first label where it is one for each."""
+        kind: type[Metric] = self.made
+        return kind(0) if kind.per_label else kind()
+
+    def observed(self, folder: Path) -> Any:
+        """What the metric is computed from: real predictions, or real timings."""
+        world = self.world(folder)
+        return real_costs(world) if self.made.needs in _COSTS else real_predictions(world)
+
+    def test_it_declares_what_its_number_means(self) -> None:
+        """Name, unit, direction, range and source."""
+        metric = self.metric()
+        assert metric.name == self.plain
+        assert metric.unit
+        assert metric.direction in ("higher", "lower")
+        low, high = metric.range
+        assert low < high
+        assert len(metric.source) > 10
+        assert metric.interval in ("wilson", "bootstrap", "order statistic", "none")
+
+    def test_a_number_in_its_range(self, tmp_path: Path) -> None:
+        """On real input the value is finite and within the declared range."""
+        value = self.metric()(self.observed(tmp_path))
+        assert isinstance(value, float)
+        assert math.isfinite(value)
+        low, high = self.metric().range
+        assert low <= value <= high
+
+    def test_the_order_of_items_has_no_part(self, tmp_path: Path) -> None:
+        """The same items in another order give the same value."""
+        observed = self.observed(tmp_path)
+        if not isinstance(observed, Predictions):
+            return
+        order = np.random.default_rng(0).permutation(len(observed))
+        np.testing.assert_allclose(
+            self.metric()(observed.take(order)), self.metric()(observed), rtol=1e-12
+        )
+
+    def test_its_fast_forms_agree(self, tmp_path: Path) -> None:
+        """Weightings give what resamples give; successes give the value."""
+        observed = self.observed(tmp_path)
+        if not isinstance(observed, Predictions):
+            return
+        metric = self.metric()
+        draws = np.random.default_rng(0).integers(0, len(observed), (5, len(observed)))
+        counts = np.stack([np.bincount(d, minlength=len(observed)) for d in draws]).astype(float)
+        weighted = metric.weighted(observed, counts)
+        if weighted is not None:
+            plain = [metric(observed.take(rows)) for rows in draws]
+            np.testing.assert_allclose(weighted, plain, rtol=1e-9, atol=1e-12)
+        successes = metric.successes(observed) if metric.interval == "wilson" else None
+        if successes is not None:
+            assert math.isclose(metric.of_share(float(successes.mean())), metric(observed))
+
+    def test_its_interval_holds_the_value(self, tmp_path: Path) -> None:
+        """Where it has an interval, the value lies within."""
+        from gradus.stats.intervals import interval
+
+        metric, observed = self.metric(), self.observed(tmp_path)
+        low, high = interval(metric, observed, level=0.95, draws=200, seed=0).ends()
+        value = metric(observed)
+        assert low is None or low <= value + 1e-9
+        assert high is None or value <= high + 1e-9
+
+
+class BenchmarkContract(Contract):
+    """A benchmark's metrics are in the catalog and can be computed as its protocol says."""
+
+    section: ClassVar[str] = "benchmarks"
+
+    def test_its_name_is_versioned(self) -> None:
+        """Measurements carry the same name as the catalog."""
+        assert self.made.name == registry.resolve("benchmarks", self.entry)
+        assert len(self.made.protocol) > 60
+
+    def test_every_metric_is_known_and_computed(self, tmp_path: Path) -> None:
+        """The rooms that measure give a record of each of its metrics."""
+        from gradus.measure import cost, quality
+
+        wanted = set(self.made.metrics)
+        assert wanted <= {registry.plain(name) for name in registry.names("metrics")}
+        world = self.world(tmp_path)
+        common = {"data": "news", "split": "test", "checkpoint": "floor", "contract": {}}
+        found = quality.measurements(
+            real_predictions(world), common=common, level=0.95, draws=100, seed=0
+        )
+        found += cost.measurements(real_costs(world), common=common, level=0.95, seed=0)
+        mine = {m.metric.partition("[")[0] for m in found if m.benchmark == self.made.name}
+        assert mine == wanted
+
+
+class SourceContract(Contract):
+    """The example is well formed, and what it points at is found."""
+
+    section: ClassVar[str] = "sources"
+
+    def example(self) -> dict[str, Any]:
+        """The source of the class's `example`."""
+        import yaml
+
+        raw = yaml.safe_load(self.made.example)
+        assert isinstance(raw, dict)
+        return raw
+
+    def place(self, folder: Path) -> Path | None:
+        """Put there what the example points at, relative to the folder that is given back.
+
+        None says that the example can't be located here, e.g. without a network.
+        """
+        raise NotImplementedError(f"the contract of source '{self.entry}' must say what is there")
+
+    def test_the_example_is_well_formed(self) -> None:
+        """It names this source alone, and a field that isn't known is refused by name."""
+        from gradus import sources
+
+        example = self.example()
+        assert self.made.key == self.plain
+        assert self.made.key in example
+        for purpose in self.made.purposes:
+            assert sources.check(example, purpose=purpose) == []
+            (fault,) = sources.check({**example, "no_such_field": 1}, purpose=purpose)
+            assert "no_such_field" in fault
+
+    def test_the_example_is_found(self, tmp_path: Path) -> None:
+        """The path exists, the origin says how a plan would name it."""
+        from gradus import sources
+
+        folder = self.place(tmp_path)
+        if folder is None:
+            return
+        example = self.example()
+        if "data" in self.made.purposes:
+            located = sources.locate_data(example, folder)
+            assert located.path.exists()
+            assert located.origin[self.made.key]
+        else:
+            ref = sources.locate_weights("example", example, folder)
+            assert len(ref.digest) == 64
+            assert ref.origin[self.made.key]
+
+    def test_what_is_absent_is_one_clear_error(self, tmp_path: Path) -> None:
+        """Nothing there: `SourceError`, which names what was looked for."""
+        from gradus import sources
+        from gradus.errors import SourceError
+
+        if self.place(tmp_path) is None:
+            return
+        missing = {self.made.key: "no-such-thing-here"}
+
+        def locate() -> object:
+            if "data" in self.made.purposes:
+                return sources.locate_data(missing, tmp_path)
+            return sources.locate_weights("x", missing, tmp_path)
+
+        assert "no-such-thing-here" in str(refused(SourceError, locate))
+
+
+class FormatContract(Contract):
+    """Rows come back as they were written, with the file and line where each stands."""
+
+    section: ClassVar[str] = "formats"
+
+    def write(self, folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+        """Write `rows` in this format; gives the path and ``columns`` as a plan has them."""
+        raise NotImplementedError(f"the contract of format '{self.entry}' must write it")
+
+    def test_the_example_is_a_data_set(self) -> None:
+        """The example is an entry of a plan's ``data:``."""
+        import yaml
+
+        from gradus.data.config import DataConfig
+
+        config = DataConfig.model_validate(yaml.safe_load(self.made.example))
+        assert config.format in ("auto", registry.resolve("formats", self.entry))
+        assert self.made.name == self.plain
+        assert all(s.startswith(".") and s == s.lower() for s in self.made.suffixes)
+
+    def test_rows_come_back(self, tmp_path: Path) -> None:
+        """Texts and labels are those that were written; lines count from 1."""
+        from gradus.data.config import ColumnsConfig
+        from gradus.data.formats.base import Tally
+
+        wanted = self.world(tmp_path).rows
+        path, columns = self.write(tmp_path / "written", wanted)
+        tally = Tally()
+        config = ColumnsConfig(**columns)
+        rows = list(self.made().rows(path, columns=config, encodings=None, tally=tally))
+        assert sorted((row.text, row.label) for row in rows) == sorted(wanted)
+        assert all(row.file.exists() and row.line >= 1 for row in rows)
+        assert len({(row.file, row.line) for row in rows}) == len(rows)
+        assert tally.files == len({row.file for row in rows})
+
+    def test_bytes_that_are_no_text_are_one_clear_error(self, tmp_path: Path) -> None:
+        """`DataError` names the file."""
+        from gradus.data.config import ColumnsConfig
+        from gradus.data.formats.base import Tally
+        from gradus.errors import DataError
+
+        path, columns = self.write(tmp_path / "written", self.world(tmp_path).rows[:4])
+        broken = path if path.is_file() else next(p for p in path.rglob("*") if p.is_file())
+        content = broken.read_bytes()
+        broken.write_bytes(content[: len(content) // 2] + b"\xff\xfe\x81" + content[-5:])
+        rows = self.made().rows(
+            path, columns=ColumnsConfig(**columns), encodings=("utf-8",), tally=Tally()
+        )
+        assert refused(DataError, lambda: list(rows)).file == str(broken)
+
+
+def write_jsonl(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as JSON lines."""
+    folder.mkdir()
+    path = folder / "rows.jsonl"
+    lines = (json.dumps({"text": t, "label": c}, ensure_ascii=False) + "\n" for t, c in rows)
+    path.write_text("".join(lines), encoding="utf-8")
+    return path, {}
+
+
+def write_delimited(folder: Path, rows: Rows, delimiter: str) -> tuple[Path, Mapping[str, str]]:
+    """`rows` with a header and the delimiter."""
+    folder.mkdir()
+    path = folder / ("rows.csv" if delimiter == "," else "rows.tsv")
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=delimiter)
+        writer.writerow(("sentence", "topic"))
+        writer.writerows(rows)
+    return path, {"text": "sentence", "label": "topic"}
+
+
+def write_folders(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as a folder a label, a file a text."""
+    for number, (text, label) in enumerate(rows):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        (folder / label / f"{number:04}.txt").write_text(text, encoding="utf-8")
+    return folder, {}

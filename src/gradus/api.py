@@ -165,7 +165,7 @@ def step(
     if data is not None:
         config.setdefault("data", data.name)
     named = dict(models or {})
-    if "model" in config and config["model"] not in named:
+    if "model" in config and str(config["model"]) not in named:
         named["model"], config["model"] = config["model"], "model"
     try:
         settings = made.Config.model_validate(config)

@@ -1,0 +1,133 @@
+"""Quality on real data: the plans that ship, over several seeds.
+
+BBC news and BANKING77 through the stages of plans/news.yaml and plans/banking77.yaml, measured on
+test; zero-shot BBC news with SmolLM2-135M as plans/news.yaml prompts it, over train and dev
+together. A ratio is the error of the stated figure divided by ours.
+
+    python bench/quality.py --json             about 45 minutes on 2 cores
+    python bench/quality.py --only zero-shot   one of news, banking77, zero-shot
+    python bench/quality.py --quick --json     one seed, solved heads, 200 prompts
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from common import ROOT, Result, finish, parser, say, shared_data
+
+AIMS = {"news": 0.97, "banking77": 0.943, "zero-shot": 0.70}
+PEERS = {
+    "news": ("published here: the transformers Trainer after 660 s", 0.973),
+    "banking77": ("published here: the transformers Trainer, best flags, 397 s", 0.926),
+    "zero-shot": ("chance", 0.2),
+}
+
+
+def tuned(name: str, seed: int, runs: Path, quick: bool) -> float:
+    """Test accuracy of a plan's tuned checkpoint."""
+    from gradus import api
+
+    path = ROOT / "plans" / f"{name}.yaml"
+    raw = yaml.safe_load(path.read_text(encoding="utf-8").replace("on: ", '"on": '))
+    for source in [raw["data"][name]["source"]]:
+        for split in source.values():
+            if isinstance(split, dict):
+                split["file"] = split["file"].replace("${data}", str(shared_data()))
+    raw.pop("vars", None)
+    step = {k: v for k, v in _step(raw, "tuned").items() if k != "gates"}
+    if quick:
+        step["stages"] = [{"train": "head"}]
+    evaluate = {"id": "final", "step": "evaluate", "models": ["tuned"], "on": f"{name}.test"}
+    plan = {
+        "name": f"{name}-{seed}",
+        "seed": seed,
+        "data": raw["data"],
+        "models": {"encoder": raw["models"]["encoder"]},
+        "steps": [step, evaluate],
+        "measure": {"cost": False},
+    }
+    record = api.run(plan, runs_dir=runs)
+    return _accuracy(record.step("final").measurements)
+
+
+def zero_shot(seed: int, quick: bool) -> tuple[float, int]:
+    """Accuracy over train and dev together, and the number of texts."""
+    import numpy as np
+
+    from gradus import api, hardware
+    from gradus.predict import load
+
+    raw = yaml.safe_load((ROOT / "plans" / "news.yaml").read_text(encoding="utf-8"))
+    config = _step(raw, "zero-shot")
+    for key in ("id", "step", "data", "model", "gates"):
+        config.pop(key, None)
+    data = api.load_data(raw["data"]["news"], seed=seed, name="news")
+    parts = [data.splits[s] for s in ("train", "dev.select", "dev.gate")]
+    texts = [t for part in parts for t in part.texts]
+    gold = np.concatenate([part.labels for part in parts])
+    if quick:
+        chosen = np.random.default_rng(seed).permutation(len(texts))[:200]
+        texts, gold = [texts[i] for i in chosen], gold[chosen]
+    with tempfile.TemporaryDirectory() as place:
+        made = api.step("prompt", out=place, data=data, model=raw["models"]["lm"], **config)
+        model = load(made.checkpoint, dtype=hardware.training_dtype())
+        rows = model.predictor.log_probs(texts)
+        order = [model.labels.index(label) for label in data.labels]
+    return float((rows[:, order].argmax(1) == gold).mean()), len(texts)
+
+
+def _step(plan: dict[str, Any], step_id: str) -> dict[str, Any]:
+    return dict(next(s for s in plan["steps"] if s["id"] == step_id))
+
+
+def _accuracy(measurements: Any) -> float:
+    return next(m.value for m in measurements if m.metric == "accuracy")
+
+
+def main() -> None:
+    """Run what was asked for and print the medians."""
+    from gradus import hardware
+
+    made = parser(__doc__)
+    made.add_argument("--only", choices=sorted(AIMS), default=None)
+    made.add_argument("--seeds", default="13,14,15")
+    args = made.parse_args()
+    seeds = [int(s) for s in args.seeds.split(",")][: 1 if args.quick else None]
+    results, values = [], {}
+    with tempfile.TemporaryDirectory() as runs:
+        for name in [args.only] if args.only else list(AIMS):
+            if name == "zero-shot":
+                # Nothing is drawn at zero shots: one seed says it all.
+                values[name] = [zero_shot(seeds[0], args.quick)[0]]
+            else:
+                values[name] = [tuned(name, s, Path(runs), args.quick) for s in seeds]
+            say(f"{name}: {values[name]}")
+            results.append(result(name, values[name], hardware))
+    finish(results, as_json=args.json, values=values, seeds=seeds)
+
+
+def result(name: str, found: list[float], hardware: Any) -> Result:
+    """The median beside the figure aimed at."""
+    peer, figure = PEERS[name]
+    ours = statistics.median(found)
+    return Result(
+        name=f"{name}: test accuracy" if name != "zero-shot" else "zero-shot news: accuracy",
+        peer=peer,
+        peer_flags=f"aim {AIMS[name]}",
+        dtype=hardware.training_dtype(),
+        threads=hardware.threads(),
+        ours=ours,
+        theirs=figure,
+        unit="accuracy",
+        ratio=(1 - figure) / (1 - ours) if ours < 1 else None,
+        target=(1 - figure) / (1 - AIMS[name]),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -111,7 +111,7 @@ def test_a_step_on_a_damaged_checkpoint_is_held_up(runs: Runs, tuned: Path) -> N
 
 @pytest.mark.slow
 def test_int8_of_a_damaged_checkpoint_is_held_up(runs: Runs, tuned: Path) -> None:
-    damaged = with_noise(tuned, runs.folder / "damaged")
+    damaged = with_noise(tuned, runs.folder / "damaged", scale=0.2)
     models = {"damaged": {"folder": str(damaged)}, "sound": {"folder": str(tuned)}}
     small = {
         "id": "small",

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar
 from gradus import registry
 from gradus.testing.world import Rows, World
 
-
 Raised = TypeVar("Raised", bound=BaseException)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from gradus.benchmarks.cost import CostBenchmark
 from gradus.checkpoints import read_manifest
+from gradus.errors import EXIT_CLOSED, EXIT_DONE
 from gradus.records import RunRecord
 
 
@@ -64,12 +65,14 @@ def greatest_difference(one: Essence, two: Essence) -> float:
 def run_to_end(command: Sequence[str], **options: Any) -> float:
     """Seconds that `command` takes; `options` as for `subprocess.run`.
 
+    A gate that closes (exit code 3) is an outcome like any other.
+
     Raises:
-        RuntimeError: it didn't end with exit code 0; the message holds the end of what it said.
+        RuntimeError: it failed; the message holds the end of what it said.
     """
     began = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    if done.returncode != 0:
+    if done.returncode not in (EXIT_DONE, EXIT_CLOSED):
         raise RuntimeError(f"exit code {done.returncode}: {done.stderr[-2000:]}")
     return time.monotonic() - began
 

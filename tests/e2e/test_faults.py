@@ -29,7 +29,9 @@ def rows(runs: Runs, shared_data: Path) -> Path:
     """A file of 200 questions with two labels, which a test may change."""
     path = runs.folder / "rows.csv"
     with (shared_data / "banking77.train.csv").open(encoding="utf-8", newline="") as source:
-        kept = [r for r in csv.reader(source) if r[1] in ("category", "card_arrival", "atm_support")]
+        kept = [
+            r for r in csv.reader(source) if r[1] in ("category", "card_arrival", "atm_support")
+        ]
     with path.open("w", encoding="utf-8", newline="") as target:
         csv.writer(target).writerows(kept[:201])
     return path
@@ -153,7 +155,7 @@ def limited(runs: Runs, megabytes: float, *args: object) -> subprocess.Completed
         runs.command(*args),
         cwd=runs.folder,
         env=runs.environment,
-        preexec_fn=limit,  # noqa: PLW1509  # nothing else runs in this process
+        preexec_fn=limit,  # the child has one thread
         capture_output=True,
         text=True,
         check=False,

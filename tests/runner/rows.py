@@ -6,10 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-
+from gradus.data.config import DataConfig
 from gradus.data.dataset import Dataset
 from gradus.data.load import load_dataset
-from gradus.data.config import DataConfig
 
 ROWS = "".join(
     f'{{"text": "{word} number {i}", "label": "{label}"}}\n'

@@ -93,9 +93,9 @@ def test_it_changes_with_threads_and_versions(
     monkeypatch.setenv("GRADUS_THREADS", "2")
     assert of(arguments) != one
     two = of(arguments)
+    version = hardware.version
     for name in ("gradus-lm", "torch", "transformers"):
         with monkeypatch.context() as patch:
-            version = hardware.version
             patch.setattr(
                 hardware, "version", lambda n, name=name: "99" if n == name else version(n)
             )

@@ -34,9 +34,9 @@ def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(RunBusy, match=f"process {holder.pid} is working") as caught:
-            with folder.locked():
-                pass
+        held = f"process {holder.pid} is working"
+        with pytest.raises(RunBusy, match=held) as caught, folder.locked():
+            pass
         assert "--runs-dir" in str(caught.value)
         holder.kill()
     with folder.locked():
@@ -87,14 +87,14 @@ def test_folders_are_set_aside_under_names_of_their_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, number: int) -> None:
-    with pytest.raises(StorageError, match=r"no space left .* MB free.*make room"):
-        with storage(tmp_path / "absent"):
-            raise OSError(number, os.strerror(number))
+    said = r"no space left .* MB free.*make room"
+    with pytest.raises(StorageError, match=said), storage(tmp_path / "absent"):
+        raise OSError(number, os.strerror(number))
 
 
 def test_other_failures_keep_their_own_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"can't be written \(Permission denied\)"):
-        with storage(tmp_path):
-            raise PermissionError(errno.EACCES, "Permission denied", "x")
+    said = r"can't be written \(Permission denied\)"
+    with pytest.raises(StorageError, match=said), storage(tmp_path):
+        raise PermissionError(errno.EACCES, "Permission denied", "x")
     with pytest.raises(FileNotFoundError), storage(tmp_path):
         (tmp_path / "none").read_bytes()

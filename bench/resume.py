@@ -5,7 +5,7 @@ own twentieth of the run's length, and then run again with the same command. It 
 when every checkpoint has the same digest (the SHA-256 of its files) and every measurement, cost
 aside, is the same number to the last bit.
 
-With --quick: 5 runs on 1,500 questions, with two short stages below a solved head.
+With --quick: 4 runs on 1,500 questions, with two short stages below a solved head.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from common import ROOT, Result, finish, parser, say, shared_data
 
 SEED = 2718
-MOMENTS, QUICK_MOMENTS = 20, 5
+MOMENTS, QUICK_MOMENTS = 20, 4
 QUICK = (
     "data.banking77.limit=1500",
     "data.banking77.split.stratify=true",

@@ -15,7 +15,6 @@ ELSEWHERE: Final[dict[str, str]] = {
     "make test": "runs the tests themselves",
     "make check": "make test begins with it",
     "pip install 'gradus-lm[all]'": "needs the network",
-    "gradus run plans/news.yaml": "minutes; tests/e2e run it",
     "gradus run plans/banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
     "gradus predict runs/news/steps/tuned/checkpoint --input articles.csv": "needs the demo's run",

@@ -15,6 +15,7 @@ from gradus.records import Fault, Measurement, Plan, RunRecord, Verdict
 
 if TYPE_CHECKING:
     from gradus.data.dataset import Dataset
+    from gradus.metrics.base import Predictions
     from gradus.predict import Model
     from gradus.runner.monitor import Reporter
     from gradus.steps.base import StepOutcome
@@ -268,10 +269,17 @@ def metric(
     )
 
 
-def gate(text: str, measurements: Sequence[Measurement], *, name: str = "checkpoint") -> Verdict:
-    """Judge a gate against a constant, e.g. ``gate("surely accuracy >= 0.9", [measurement])``.
+def gate(
+    text: str,
+    measurements: Sequence[Measurement],
+    *,
+    predictions: Predictions | None = None,
+    name: str = "checkpoint",
+) -> Verdict:
+    """Judge a gate against a constant, e.g. ``gate("accuracy >= 0.9", [measurement])``.
 
-    For a gate between checkpoints use `gradus.gates.judge` with the items of both.
+    ``surely`` asks a one-sided bound of the items, so it needs `predictions` too. For a gate
+    between checkpoints use `gradus.gates.judge` with the items of both.
     """
     from gradus.gates import Side, judge, parse
 
@@ -281,5 +289,5 @@ def gate(text: str, measurements: Sequence[Measurement], *, name: str = "checkpo
             f"'{text}' compares two checkpoints: use gradus.gates.judge, which takes the "
             "items of both"
         )
-    side = Side(name=name, measurements=tuple(measurements), predictions=None, observed=None)
+    side = Side(name, tuple(measurements), predictions, None)
     return judge(parsed, side, None)

@@ -127,6 +127,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Only errors that Gradus raises on purpose become messages; any other keeps its traceback.
     """
+    # Libraries draw bars of their own in the middle of ours; one progress display is enough.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         command().main(args=None if args is None else list(args), prog_name="gradus")
     except SystemExit as stop:

@@ -164,7 +164,7 @@ def forms() -> list[tuple[str, str]]:
         ("latency_p50_ms <= 0.6 * tuned", "ratio of medians of timings taken in turns"),
         (
             "size_mb <= 0.3 * parent",
-            "amounts are compared as they stand; parent is the step before",
+            "amounts are compared as they stand; parent is what the step began with",
         ),
         ("f1[sport] >= 0.9", "of one label"),
         ("news.accuracy >= 0.9", "on a data set or benchmark by name"),

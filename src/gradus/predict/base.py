@@ -27,7 +27,9 @@ class Predictor(ABC):
 
     @classmethod
     @abstractmethod
-    def open(cls, ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None) -> Self:
+    def open(
+        cls, ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None
+    ) -> Self:
         """Load the checkpoint; verifies nothing again that `gradus.load` has verified.
 
         Raises:
@@ -47,7 +49,7 @@ class Predictor(ABC):
     @property
     @abstractmethod
     def contract(self) -> Mapping[str, str]:
-        """What belongs to a measurement's contract: dtype, backend, max_tokens, tokenizer digest."""
+        """Part of a measurement's contract: dtype, backend, max_tokens, tokenizer digest."""
 
     @property
     @abstractmethod

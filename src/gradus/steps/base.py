@@ -61,7 +61,7 @@ class StepOutcome:
 
     Attributes:
         checkpoint: folder of the checkpoint, with its manifest; None when the step makes none.
-        extras: further checkpoints by name, e.g. ``{"majority": path}``; measured as ``id.majority``.
+        extras: further checkpoints by name: ``{"majority": path}`` is measured as ``id.majority``.
         measure: what to measure; None means the step's checkpoints on ``dev.gate`` of its data.
         notes: sentences for the report ("3 prompts were too long and lost examples").
         facts: numbers and small tables for the report, JSON only.

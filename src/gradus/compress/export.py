@@ -134,8 +134,9 @@ def check_tokens(classifier: Classifier, encode: TextEncoder, texts: Sequence[st
     Raises:
         CheckpointError: it doesn't.
     """
-    # Long enough to be cut, and one that is empty.
-    probes = [*texts, " ".join(texts) * (1 + classifier.max_tokens), ""]
+    # One long enough to be cut (a token seldom holds 20 characters), and one that is empty.
+    joined = " ".join(texts) + " "
+    probes = [*texts, joined * (1 + 20 * classifier.max_tokens // len(joined)), ""]
     for text, own, theirs in zip(probes, encode(probes), classifier.encode(probes), strict=True):
         if own != theirs:
             raise CheckpointError(

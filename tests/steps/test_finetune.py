@@ -18,6 +18,7 @@ from gradus.checkpoints import hash_file, open_checkpoint, read_manifest, verify
 from gradus.predict.transformer import TransformerPredictor
 from gradus.records import CheckpointRef
 from gradus.steps.finetune import Finetune, FinetuneConfig
+from gradus.training.state import STATE
 
 from . import tiny
 
@@ -159,6 +160,24 @@ Finetune().run(config, tiny.context(Path(sys.argv[1]), ref, tiny.data(n=600)))
 """
 
 
+def killed_after_a_save(command: list[str], state: Path, draw: random.Random) -> bool:
+    """Kill the process a random moment after it has saved; False when it ended before."""
+
+    def stamp() -> int:
+        return state.stat().st_mtime_ns if state.exists() else 0
+
+    before = stamp()
+    process = subprocess.Popen(command)
+    while process.poll() is None and stamp() in (0, before):
+        time.sleep(0.005)
+    time.sleep(draw.uniform(0.0, 0.3))
+    ended = process.poll() is not None
+    if not ended:
+        os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return not ended
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_bits(
     encoder: CheckpointRef, tmp_path: Path
@@ -171,21 +190,12 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
         stages=stages,
     )
     command = [sys.executable, "-c", script]
-    started = time.monotonic()
     subprocess.run([*command, str(tmp_path / "whole")], check=True)
-    seconds = time.monotonic() - started
+    state = tmp_path / "killed" / "work" / STATE
     draw, kills = random.Random(0), 0
-    while kills < 20:
-        process = subprocess.Popen([*command, str(tmp_path / "killed")])
-        try:
-            process.wait(timeout=draw.uniform(0.5, 1.0) * seconds)
-            break
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-    else:
-        subprocess.run([*command, str(tmp_path / "killed")], check=True)
+    while kills < 5 and killed_after_a_save([*command, str(tmp_path / "killed")], state, draw):
+        kills += 1
+    subprocess.run([*command, str(tmp_path / "killed")], check=True)
     assert kills >= 1
     whole, killed = (tmp_path / n / "out" / "checkpoint" for n in ("whole", "killed"))
     verify(killed)

@@ -45,6 +45,10 @@ class ColumnsConfig(_Config):
 
     Left out, the text is the field ``text`` and the label the one field called ``label``,
     ``category`` or ``class``.
+
+    Attributes:
+        text: name of the field or column that holds the text.
+        label: name of the field or column that holds the label.
     """
 
     text: str | None = None
@@ -56,6 +60,12 @@ class SplitConfig(_Config):
 
     Left out, dev has 0.1, test 0.1 (unless sources are given by split), train the rest. With
     `stratify` every label has its exact quota in each split, and the assignment is stored.
+
+    Attributes:
+        train: share of the texts to train on.
+        dev: share of both halves of dev together.
+        test: share of the texts that `evaluate` alone reads.
+        stratify: exact label quotas instead of quotas in expectation.
     """
 
     train: Share | None = None

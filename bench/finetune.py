@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -137,6 +138,7 @@ def theirs(
         AutoModelForSequenceClassification,
         AutoTokenizer,
         DataCollatorWithPadding,
+        PrinterCallback,
         Trainer,
         TrainerCallback,
         TrainingArguments,
@@ -205,6 +207,7 @@ def theirs(
             },
             callbacks=[Watch()],
         )
+        trainer.remove_callback(PrinterCallback)  # it would print before our JSON
         trainer.train()
     return line
 
@@ -234,9 +237,9 @@ def main() -> None:
             found[lr] = line.best
     best = max(found, key=lambda r: found[r]) if found else rates[0]
     peer = theirs(train, held_out, labels, lr=best, epochs=epochs, seed=args.seed)
-    targets = [*TARGETS, (round(peer.best, 4), 2.0)]
+    targets = [*TARGETS, (math.floor(peer.best * 1e4) / 1e4, 2.0)]
     if args.quick:
-        targets = [(round(peer.best, 4), 2.0)]
+        targets = [(math.floor(peer.best * 1e4) / 1e4, 2.0)]
     results = [
         Result(
             name=f"seconds to accuracy {accuracy:g}" + (" (the Trainer's best)" if last else ""),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gradus import registry
+from gradus.benchmarks.base import Benchmark
 from gradus.benchmarks.classify import ClassifyBenchmark
 from gradus.benchmarks.parity import ParityBenchmark
 from gradus.data.dataset import Split
@@ -80,9 +81,9 @@ def measurements(
     `common` holds the record's fields that all of them share: data, split, checkpoint, contract,
     items.
     """
-    benchmarks = [ClassifyBenchmark]
+    benchmarks: list[type[Benchmark]] = [ClassifyBenchmark]
     if observed.parent_log_probs is not None:
-        benchmarks.append(ParityBenchmark)  # type: ignore[arg-type]  # both are Benchmark classes
+        benchmarks.append(ParityBenchmark)
     found = []
     for benchmark in benchmarks:
         for name in benchmark.metrics:

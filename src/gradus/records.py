@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 
 class State(StrEnum):
@@ -34,6 +34,48 @@ class Answer(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     UNDECIDED = "undecided"
+
+
+Target = Literal["label", "labels", "number", "spans"]
+"""What an item of a data set is labelled with: one label, any number of them (multi-label), a
+number, or spans of characters that carry a label each."""
+
+
+class Pair(str):
+    """Two texts that are judged together, e.g. premise and hypothesis.
+
+    As a string it is both with a line end between, which is what linear models, prompts and
+    reports see; a tokenizer gets the two apart.
+
+    >>> Pair("It rains.", "It is dry.").second
+    'It is dry.'
+    """
+
+    first: str
+    second: str
+
+    def __new__(cls, first: str, second: str) -> Self:
+        """The pair of `first` and `second`."""
+        pair = super().__new__(cls, f"{first}\n{second}")
+        pair.first, pair.second = first, second
+        return pair
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """What `copy` and `pickle` make it again from."""
+        return type(self), (self.first, self.second)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """The characters `start` to `end` (exclusive) of a text carry `label`.
+
+    `score` is a prediction's probability; it has no part in comparisons.
+    """
+
+    start: int
+    end: int
+    label: str
+    score: float | None = field(default=None, compare=False)
 
 
 class Record:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gradus.errors import DataError
+from gradus.records import Target
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -14,17 +17,23 @@ SPLITS = ("train", "dev.select", "dev.gate", "test")
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """N labelled texts.
+    """N labelled texts. K is the number of the data set's labels.
 
     Attributes:
-        texts: N texts.
-        labels: int64 [N], indices into the data set's labels.
+        texts: N texts; a pair of texts is a `Pair`.
+        labels: what each text is labelled with, in the form that the data set's target says:
+            ``label`` int64 [N], indices into the labels; ``labels`` bool [N, K]; ``number``
+            float64 [N]; ``spans`` object [N], each a tuple of `Span`, in order of their start.
         ids: N content hashes (hex), unique within the data set after exact duplicates are dropped.
+        words: for spans, the words of each text as (start, end) in characters; else None.
+        columns: further columns by name, N values each, to look at slices by.
     """
 
     texts: Sequence[str]
     labels: np.ndarray
     ids: Sequence[str]
+    words: Sequence[Sequence[tuple[int, int]]] | None = None
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -35,6 +44,8 @@ class Split:
             texts=[self.texts[i] for i in rows],
             labels=self.labels[list(rows)],
             ids=[self.ids[i] for i in rows],
+            words=None if self.words is None else [self.words[i] for i in rows],
+            columns={name: [of[i] for i in rows] for name, of in self.columns.items()},
         )
 
     def sample(self, n: int) -> Split:
@@ -52,6 +63,15 @@ class TrainingData:
     train: Split
     select: Split
     digest: str
+    target: Target = "label"
+
+    def require(self, target: Target, who: str) -> None:
+        """Raise DataError unless the data set has this target; `who` asks for it."""
+        if self.target != target:
+            raise DataError(
+                f"{self.name}: {who} needs data with 'target: {target}', this has "
+                f"'target: {self.target}'"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,7 @@ class Dataset:
     digest: str
     split_digests: Mapping[str, str]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    target: Target = "label"
 
     def for_training(self) -> TrainingData:
         """The part that steps may see."""
@@ -78,4 +99,5 @@ class Dataset:
             train=self.splits["train"],
             select=self.splits["dev.select"],
             digest=self.digest,
+            target=self.target,
         )

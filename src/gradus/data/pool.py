@@ -27,7 +27,7 @@ class Pool:
     located: Located
     format: str
     texts: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     index: dict[str, int] = field(default_factory=dict)

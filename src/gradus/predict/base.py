@@ -9,20 +9,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from gradus.records import CheckpointRef
+from gradus.errors import ContractError
+from gradus.records import CheckpointRef, Span, Target
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 class Predictor(ABC):
-    """A checkpoint that classifies texts.
+    """A checkpoint that says something about texts: what, its `target` tells.
 
-    Subclasses load lazily imported back ends in `open` and hold no other state than the weights.
+    A predictor whose target is ``label`` or ``labels`` has `log_probs`, one whose target is
+    ``number`` has `numbers`, one whose target is ``spans`` has `spans`. Subclasses load lazily
+    imported back ends in `open` and hold no other state than the weights.
     """
 
     kind: ClassVar[str]
     summary: ClassVar[str]
+    target: Target = "label"
     labels: tuple[str, ...]
 
     @classmethod
@@ -36,15 +40,41 @@ class Predictor(ABC):
             CheckpointError: the content can't be read as this kind.
         """
 
-    @abstractmethod
     def log_probs(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """float64 [N, K] natural logarithms of the labels' probabilities, in the texts' order.
 
+        With target ``label`` the probabilities of a row sum to 1; with ``labels`` each is its own.
         `progress` is called with the number of texts done so far. The same text gives the same
         row whatever the batch, up to rounding.
         """
+        raise self._lacks("label")
+
+    def numbers(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """float64 [N], in the texts' order; `progress` as above."""
+        raise self._lacks("number")
+
+    def spans(
+        self,
+        texts: Sequence[str],
+        *,
+        words: Sequence[Sequence[tuple[int, int]]] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[tuple[Span, ...]]:
+        """N tuples of spans in order of their start, none overlapping; `progress` as above.
+
+        `words` are the (start, end) of each text's words, None for the checkpoint's own way of
+        finding them.
+        """
+        raise self._lacks("spans")
+
+    def _lacks(self, wanted: str) -> ContractError:
+        return ContractError(
+            f"a checkpoint with target '{self.target}' was asked for target '{wanted}'"
+        )
 
     @property
     @abstractmethod

@@ -5,14 +5,16 @@ from __future__ import annotations
 import codecs
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Final, Literal, NamedTuple
 
 from gradus.data.config import ColumnsConfig
 from gradus.errors import DataError
+from gradus.records import Span
 from gradus.sources.base import listing
 
 Role = Literal["text", "label"]
@@ -23,12 +25,23 @@ USUAL_NAMES: Final[dict[Role, tuple[str, ...]]] = {
 
 
 class Row(NamedTuple):
-    """One labelled text and where it stands; `line` counts from 1."""
+    """One labelled text and where it stands.
+
+    Attributes:
+        text: the text; a `Pair` where two belong together.
+        label: one name; several names; a number; spans, in order of their start.
+        file: where it stands.
+        line: in that file, from 1.
+        words: (start, end) of the text's words in characters, where the target is spans.
+        columns: further fields that are kept, as text.
+    """
 
     text: str
-    label: str
+    label: str | tuple[str, ...] | float | tuple[Span, ...]
     file: Path
     line: int
+    words: tuple[tuple[int, int], ...] | None = None
+    columns: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)

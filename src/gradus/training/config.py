@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
+ADAPTER = "adapter"
 _TOP = re.compile(r"^top-([1-9][0-9]*)$")
 
 
@@ -20,6 +21,8 @@ class StageConfig(BaseModel):
         train: ``head``, ``top-N`` (the head and the N highest layers), ``all`` (every layer and
             the head, embeddings only with `embeddings`), or names of parameters, of groups
             (``layer.3``, ``embeddings``, ``head``) and regular expressions between slashes.
+            ``adapter``, where the step has one: the whole adapter and the head. The model's own
+            weights then stay frozen, and of each selection the adapter's part trains.
         solver: ``lbfgs`` solves the head exactly on cached features (``train: head`` only).
         l2: the solver's penalty: minimises the summed cross-entropy plus ``l2 / 2`` times the
             squared norm of the weights that multiply the features (not of the biases).
@@ -74,10 +77,10 @@ class StageConfig(BaseModel):
     @classmethod
     def _known_selection(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(value, str):
-            if value in ("head", "all") or _TOP.match(value):
+            if value in ("head", "all", ADAPTER) or _TOP.match(value):
                 return value
             raise ValueError(
-                f"'{value}' is none of head, top-N, all; names and /regular expressions/ "
+                f"'{value}' is none of head, top-N, all, adapter; names and /regular expressions/ "
                 f"are written as a list: [{value}]"
             )
         if not value:

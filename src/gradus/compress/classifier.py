@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from gradus.checkpoints import Manifest, is_checkpoint, read_manifest
 from gradus.errors import CheckpointError
-from gradus.objectives.classification import load_head
+from gradus.objectives.pooled import load_head
 from gradus.objectives.classify import HEAD_FILE
 from gradus.objectives.pooling import LinearHead
 from gradus.predict.onnx import TOKENIZER

@@ -60,7 +60,7 @@ class TransformerPredictor(Predictor):
 
         from gradus.checkpoints import read_manifest
         from gradus.errors import CheckpointError
-        from gradus.objectives.classification import load_head
+        from gradus.objectives.pooled import load_head
         from gradus.objectives.classify import HEAD_FILE
         from gradus.objectives.pooling import LinearHead
         from gradus.training import models

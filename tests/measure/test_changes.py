@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from gradus.measure.changes import COMPARED, changes, shared
+from gradus.benchmarks.classify import ClassifyBenchmark
+from gradus.measure.changes import changes, shared
 from gradus.metrics.base import Predictions
 
 
@@ -71,7 +72,7 @@ def test_only_shared_items_are_compared() -> None:
     assert len(left) == len(right) == 50
     np.testing.assert_array_equal(left.gold, right.gold)
     assert {row["n"] for row in rows(own, other).values()} == {50}
-    assert rows(own, other).keys() == set(COMPARED)
+    assert rows(own, other).keys() == set(ClassifyBenchmark.compared)
     assert rows(own, predictions(2, 0.7, first=200)) == {}
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradus.benchmarks.classify import align
 from gradus.data.dataset import Split
 from gradus.errors import ContractError
 from gradus.measure import quality
@@ -23,6 +24,7 @@ class Fixed:
     """Says the same row of every text."""
 
     labels = ("c", "a")
+    target = "label"
 
     def log_probs(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
@@ -35,9 +37,9 @@ def test_columns_are_matched_by_name(own: list[str], wanted: list[str]) -> None:
     rows = np.arange(8.0).reshape(2, 4)
     if not set(own) & set(wanted):
         with pytest.raises(ContractError, match="none in common"):
-            quality.align(rows, own, wanted)
+            align(rows, own, wanted)
         return
-    aligned = quality.align(rows, own, wanted)
+    aligned = align(rows, own, wanted)
     for column, label in enumerate(wanted):
         expected = rows[:, own.index(label)] if label in own else [-np.inf, -np.inf]
         np.testing.assert_array_equal(aligned[:, column], expected)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from gradus.benchmarks.base import Benchmark
+from gradus.errors import ContractError
+from gradus.records import Target
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gradus.data.dataset import Split
+    from gradus.metrics.base import Predictions
+    from gradus.predict.base import Predictor
 
 
 class ClassifyBenchmark(Benchmark):
@@ -36,3 +46,60 @@ class ClassifyBenchmark(Benchmark):
         "recall",
         "f1",
     )
+    target: ClassVar[Target | None] = "label"
+    compared: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "log_loss")
+
+    @classmethod
+    def items(cls) -> type[Predictions]:
+        """One label an item."""
+        from gradus.metrics.base import Predictions
+
+        return Predictions
+
+    @classmethod
+    def outputs(
+        cls, predictor: Predictor, split: Split, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """Log-probabilities [N, K of the checkpoint]."""
+        return predictor.log_probs(split.texts, progress=progress)
+
+    @classmethod
+    def observe(
+        cls, outputs: np.ndarray, own: Sequence[str], split: Split, labels: Sequence[str]
+    ) -> Predictions:
+        """Labels are matched by name; one that the checkpoint doesn't know has probability 0."""
+        import numpy as np
+
+        from gradus.metrics.base import Predictions
+
+        log_probs = align(np.asarray(outputs, dtype=np.float64), own, labels)
+        return Predictions(
+            gold=np.asarray(split.labels, dtype=np.int64),
+            predicted=log_probs.argmax(axis=1).astype(np.int64),
+            log_probs=log_probs,
+            labels=tuple(labels),
+            ids=tuple(split.ids),
+        )
+
+
+def align(rows: np.ndarray, own: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """Columns of `rows` [N, len(own)] brought into the order of `wanted`; absent ones are -inf.
+
+    Raises:
+        ContractError: no label is shared.
+    """
+    import numpy as np
+
+    if tuple(own) == tuple(wanted):
+        return rows
+    position = {label: i for i, label in enumerate(own)}
+    if not set(wanted) & set(position):
+        raise ContractError(
+            f"the checkpoint's labels ({', '.join(own[:5])}) and the data set's "
+            f"({', '.join(wanted[:5])}) have none in common"
+        )
+    aligned = np.full((len(rows), len(wanted)), -np.inf)
+    for column, label in enumerate(wanted):
+        if label in position:
+            aligned[:, column] = rows[:, position[label]]
+    return aligned

@@ -13,7 +13,7 @@ from gradus.records import Measurement
 from gradus.registry import plain
 
 if TYPE_CHECKING:
-    from gradus.metrics.base import Observed, Predictions
+    from gradus.metrics.base import Items, Observed
 
 HAND_OFF = ("dtype", "backend")
 COMPARABLE = ("unit", "benchmark", "data", "split")
@@ -25,7 +25,7 @@ class Side:
 
     name: str
     measurements: Sequence[Measurement] = ()
-    predictions: Predictions | None = None
+    predictions: Items | None = None
     observed: Observed | None = None
 
     def measurement(self, gate: GateSpec) -> Measurement | None:
@@ -76,7 +76,7 @@ def check_contract(own: Measurement, other: Measurement) -> str:
     return f"; a hand-off comparison ({', '.join(differing)})" if differing else ""
 
 
-def align(own: Predictions, other: Predictions) -> tuple[Predictions, Predictions]:
+def align(own: Items, other: Items) -> tuple[Items, Items]:
     """The items that both have, by id, in the order of the first; labels in its order too.
 
     Raises:
@@ -84,8 +84,11 @@ def align(own: Predictions, other: Predictions) -> tuple[Predictions, Prediction
     """
     import numpy as np
 
-    from gradus.metrics.base import Predictions
-
+    if own.target != other.target:
+        raise ContractError(
+            f"one checkpoint was measured on data with target '{own.target}', the other on data "
+            f"with target '{other.target}': measure both on the same data"
+        )
     if set(own.labels) != set(other.labels):
         odd = sorted(set(own.labels) ^ set(other.labels))
         raise ContractError(
@@ -97,18 +100,8 @@ def align(own: Predictions, other: Predictions) -> tuple[Predictions, Prediction
     first = own.take(np.array(rows, dtype=np.int64))
     second = other.take(np.array([where[own.ids[i]] for i in rows], dtype=np.int64))
     if own.labels != other.labels:
-        to_own = np.array([own.labels.index(label) for label in other.labels], dtype=np.int64)
-        back = np.argsort(to_own)
-        second = Predictions(
-            gold=to_own[second.gold],
-            predicted=to_own[second.predicted],
-            log_probs=None if second.log_probs is None else second.log_probs[:, back],
-            labels=own.labels,
-            parent_log_probs=(
-                None if second.parent_log_probs is None else second.parent_log_probs[:, back]
-            ),
-        )
-    differing = np.flatnonzero(first.gold != second.gold)
+        second = second.relabelled(own.labels)
+    differing = np.flatnonzero(~first.gold_equals(second))
     if len(differing):
         item = own.ids[rows[int(differing[0])]]
         raise ContractError(

@@ -30,7 +30,7 @@ from gradus.gates.wording import bounds_text, number, p_text, signed
 from gradus.records import Answer, Measurement, Verdict
 
 if TYPE_CHECKING:
-    from gradus.metrics.base import Metric, Predictions
+    from gradus.metrics.base import Items, Metric
     from gradus.stats.paired import Comparison
 
 MISSING = "missing"
@@ -320,8 +320,8 @@ def _items(gate: GateSpec, own: Side, other: Side, note: str, settings: dict[str
 def _test_items(
     gate: GateSpec,
     metric: Metric,
-    first: Predictions,
-    second: Predictions,
+    first: Items,
+    second: Items,
     settings: dict[str, Any],
 ) -> tuple[Answer, Comparison, float | None, int | None]:
     """Answer, difference with bounds, p-value where a test gives one, items needed."""

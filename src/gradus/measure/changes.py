@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from gradus import registry
-from gradus.metrics.base import Metric, Predictions
+from gradus import benchmarks, registry
+from gradus.metrics.base import Items, Metric
 from gradus.stats import paired
 
-COMPARED = ("accuracy", "f1_macro", "log_loss")
 
-
-def shared(own: Predictions, other: Predictions) -> tuple[Predictions, Predictions]:
+def shared(own: Items, other: Items) -> tuple[Items, Items]:
     """The items that both sides hold, in the order of `own`."""
     row = {item: i for i, item in enumerate(other.ids)}
     mine = np.array([i for i, item in enumerate(own.ids) if item in row], dtype=np.int64)
@@ -27,33 +25,34 @@ def shared(own: Predictions, other: Predictions) -> tuple[Predictions, Predictio
 
 
 def changes(
-    own: Predictions,
-    other: Predictions,
+    own: Items,
+    other: Items,
     *,
     against: str,
     level: float,
     draws: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """One row a metric of `COMPARED`: difference, two-sided interval, whether it excludes zero.
+    """One row a metric that the benchmark compares: a difference and what it is worth.
 
-    `p_value` is that of the exact two-sided McNemar test for accuracy, None for the others.
-    An empty list where no item is shared or the labels differ.
+    That is its two-sided interval and whether it excludes zero; `p_value` is that of the exact
+    two-sided McNemar test for accuracy, None for the others. An empty list where no item is shared
+    or the labels differ.
     """
-    if own.labels != other.labels:
+    if own.target != other.target or own.labels != other.labels:
         return []
     left, right = shared(own, other)
     if len(left) == 0:
         return []
     return [
         {"metric": name, "against": against, **row}
-        for name in COMPARED
+        for name in benchmarks.of(own.target).compared
         if (row := _row(registry.load("metrics", name)(), left, right, level, draws, seed))
     ]
 
 
 def _row(
-    metric: Metric, left: Predictions, right: Predictions, level: float, draws: int, seed: int
+    metric: Metric, left: Items, right: Items, level: float, draws: int, seed: int
 ) -> dict[str, Any] | None:
     each = (1 + level) / 2  # two one-sided bounds at this level are the two-sided interval
     one, two = metric.successes(left), metric.successes(right)

@@ -9,17 +9,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from gradus import registry
-from gradus.benchmarks.base import Benchmark
-from gradus.benchmarks.classify import ClassifyBenchmark
+from gradus import benchmarks, registry
 from gradus.benchmarks.parity import ParityBenchmark
 from gradus.data.dataset import Split
 from gradus.errors import ContractError
-from gradus.metrics.base import Metric, Predictions
+from gradus.metrics.base import Items, Metric, Predictions
 from gradus.predict.base import Predictor
-from gradus.records import Measurement
+from gradus.records import Measurement, Target
 from gradus.stats.intervals import interval
 
 
@@ -28,64 +24,43 @@ def predictions(
     split: Split,
     labels: Sequence[str],
     *,
+    target: Target = "label",
     progress: Callable[[int], None] | None = None,
-) -> Predictions:
-    """What `predictor` says of every text of `split`.
+) -> Items:
+    """What `predictor` says of every item of `split`, whose data have `labels` and `target`.
 
-    The checkpoint's labels are matched to the data set's by name; a label that it doesn't know
-    gets probability 0.
-
-    Raises:
-        ContractError: checkpoint and data set have no label in common.
-    """
-    raw = predictor.log_probs(split.texts, progress=progress)
-    log_probs = align(raw, predictor.labels, labels)
-    return Predictions(
-        gold=np.asarray(split.labels, dtype=np.int64),
-        predicted=log_probs.argmax(axis=1).astype(np.int64),
-        log_probs=log_probs,
-        labels=tuple(labels),
-        ids=tuple(split.ids),
-    )
-
-
-def align(rows: np.ndarray, own: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
-    """Columns of `rows` [N, len(own)] brought into the order of `wanted`; absent ones are -inf.
+    The checkpoint's labels are matched to the data set's by name.
 
     Raises:
-        ContractError: no label is shared.
+        ContractError: checkpoint and data have different targets or no label in common.
     """
-    position = {label: i for i, label in enumerate(own)}
-    if not set(wanted) & set(position):
+    benchmark = benchmarks.of(target)
+    if predictor.target != target:
         raise ContractError(
-            f"the checkpoint's labels ({', '.join(own[:5])}) and the data set's "
-            f"({', '.join(wanted[:5])}) have none in common"
+            f"the checkpoint's target is '{predictor.target}', the data's is '{target}'"
         )
-    aligned = np.full((len(rows), len(wanted)), -np.inf)
-    for column, label in enumerate(wanted):
-        if label in position:
-            aligned[:, column] = rows[:, position[label]]
-    return aligned
+    outputs = benchmark.outputs(predictor, split, progress)
+    return benchmark.observe(outputs, predictor.labels, split, labels)
 
 
 def measurements(
-    observed: Predictions,
+    observed: Items,
     *,
     common: Mapping[str, object],
     level: float,
     draws: int,
     seed: int,
 ) -> list[Measurement]:
-    """Every classification metric on `observed`; parity too when the parent's rows are there.
+    """Every metric of the target's benchmark; parity too when the parent's rows are there.
 
     `common` holds the record's fields that all of them share: data, split, checkpoint, contract,
     items.
     """
-    benchmarks: list[type[Benchmark]] = [ClassifyBenchmark]
-    if observed.parent_log_probs is not None:
-        benchmarks.append(ParityBenchmark)
+    taken = [benchmarks.of(observed.target)]
+    if isinstance(observed, Predictions) and observed.parent_log_probs is not None:
+        taken.append(ParityBenchmark)
     found = []
-    for benchmark in benchmarks:
+    for benchmark in taken:
         for name in benchmark.metrics:
             kind: type[Metric] = registry.load("metrics", name)
             indices = range(len(observed.labels)) if kind.per_label else [None]
@@ -101,7 +76,7 @@ def measurements(
 def _measured(
     metric: Metric,
     text: str,
-    observed: Predictions,
+    observed: Items,
     benchmark: str,
     common: Mapping[str, object],
     level: float,
@@ -137,12 +112,14 @@ def _measured(
     )
 
 
-def with_parent(own: Predictions, parent: Predictions) -> Predictions:
+def with_parent(own: Items, parent: Items) -> Predictions:
     """`own` with the parent's log-probabilities beside its own, item by item.
 
     Raises:
         ContractError: an item or a label isn't in both.
     """
+    if not (isinstance(own, Predictions) and isinstance(parent, Predictions)):
+        raise ContractError("parity is only defined for one label an item")
     if parent.labels != own.labels or parent.log_probs is None:
         raise ContractError("parent and child have different labels: their parity isn't defined")
     row = {item: i for i, item in enumerate(parent.ids)}

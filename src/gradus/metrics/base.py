@@ -5,9 +5,13 @@ Legend: N items, K labels, R repeats.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from gradus.records import Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,9 +20,63 @@ Direction = Literal["higher", "lower"]
 Interval = Literal["wilson", "bootstrap", "order statistic", "none"]
 
 
+class Items(ABC):
+    """What was predicted on N items, beside what is true of them; one class a target.
+
+    Attributes:
+        target: what the items are labelled with.
+        labels: the K labels, in index order; none for numbers.
+        ids: N content hashes (hex), which pair the items of two checkpoints; () for resamples.
+    """
+
+    __slots__ = ()
+    target: ClassVar[Target]
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """N."""
+
+    @abstractmethod
+    def take(self, rows: np.ndarray) -> Self:
+        """The items at `rows` (int [M], repeats allowed), without ids: what a bootstrap draws."""
+
+    @abstractmethod
+    def joined(self, other: Self) -> Self:
+        """The items of both, one after the other, without ids."""
+
+    @abstractmethod
+    def relabelled(self, labels: tuple[str, ...]) -> Self:
+        """The same items with the same labels in another order."""
+
+    @abstractmethod
+    def right(self) -> np.ndarray:
+        """bool [N], whether an item is wholly right; for numbers, nearer than the usual error."""
+
+    @abstractmethod
+    def gold_equals(self, other: Self) -> np.ndarray:
+        """bool [N], whether what is true of an item is the same on both sides."""
+
+    @abstractmethod
+    def to_columns(self) -> dict[str, list[Any]]:
+        """Columns of N JSON-like values each, for an item file."""
+
+    @classmethod
+    @abstractmethod
+    def from_columns(
+        cls, columns: Mapping[str, list[Any]], labels: tuple[str, ...], ids: tuple[str, ...]
+    ) -> Self:
+        """The items that `to_columns` wrote."""
+
+    @abstractmethod
+    def described(self, row: int) -> tuple[str, str, float | None]:
+        """What is true of an item, what was predicted, and how probable that was, for a reader."""
+
+
 @dataclass(frozen=True, slots=True)
-class Predictions:
-    """Predictions on N items.
+class Predictions(Items):
+    """One label predicted for each of N items.
 
     Attributes:
         gold: int64 [N], the true label's index.
@@ -29,6 +87,7 @@ class Predictions:
         parent_log_probs: float64 [N, K] of the parent on the same items; for parity only.
     """
 
+    target: ClassVar[Target] = "label"
     gold: np.ndarray
     predicted: np.ndarray
     log_probs: np.ndarray | None
@@ -40,7 +99,7 @@ class Predictions:
         return len(self.gold)
 
     def take(self, rows: np.ndarray) -> Predictions:
-        """The items at `rows` (int [M], repeats allowed), without ids: what a bootstrap draws."""
+        """See `Items.take`."""
         return Predictions(
             gold=self.gold[rows],
             predicted=self.predicted[rows],
@@ -48,6 +107,90 @@ class Predictions:
             labels=self.labels,
             parent_log_probs=None if self.parent_log_probs is None else self.parent_log_probs[rows],
         )
+
+    def joined(self, other: Self) -> Predictions:
+        """See `Items.joined`."""
+        import numpy as np
+
+        def join(one: np.ndarray | None, two: np.ndarray | None) -> np.ndarray | None:
+            return None if one is None or two is None else np.concatenate([one, two])
+
+        return Predictions(
+            gold=np.concatenate([self.gold, other.gold]),
+            predicted=np.concatenate([self.predicted, other.predicted]),
+            log_probs=join(self.log_probs, other.log_probs),
+            labels=self.labels,
+            parent_log_probs=join(self.parent_log_probs, other.parent_log_probs),
+        )
+
+    def relabelled(self, labels: tuple[str, ...]) -> Predictions:
+        """See `Items.relabelled`."""
+        import numpy as np
+
+        to = np.array([labels.index(label) for label in self.labels], dtype=np.int64)
+        back = np.argsort(to)
+        parent = self.parent_log_probs
+        return Predictions(
+            gold=to[self.gold],
+            predicted=to[self.predicted],
+            log_probs=None if self.log_probs is None else self.log_probs[:, back],
+            labels=labels,
+            ids=self.ids,
+            parent_log_probs=None if parent is None else parent[:, back],
+        )
+
+    def right(self) -> np.ndarray:
+        """See `Items.right`."""
+        found: np.ndarray = self.gold == self.predicted
+        return found
+
+    def gold_equals(self, other: Self) -> np.ndarray:
+        """See `Items.gold_equals`."""
+        found: np.ndarray = self.gold == other.gold
+        return found
+
+    def to_columns(self) -> dict[str, list[Any]]:
+        """``gold`` and ``predicted`` label names, ``log_probs`` where there are any."""
+        columns: dict[str, list[Any]] = {
+            "gold": [self.labels[i] for i in self.gold],
+            "predicted": [self.labels[i] for i in self.predicted],
+        }
+        for name in ("log_probs", "parent_log_probs"):
+            rows = getattr(self, name)
+            if rows is not None:
+                columns[name] = rows.tolist()
+        return columns
+
+    @classmethod
+    def from_columns(
+        cls, columns: Mapping[str, list[Any]], labels: tuple[str, ...], ids: tuple[str, ...]
+    ) -> Predictions:
+        """See `Items.from_columns`."""
+        import numpy as np
+
+        index = {label: i for i, label in enumerate(labels)}
+
+        def rows(name: str) -> np.ndarray | None:
+            if name not in columns:
+                return None
+            return np.asarray(columns[name], dtype=np.float64).reshape(len(ids), -1)
+
+        return cls(
+            gold=np.array([index[v] for v in columns["gold"]], dtype=np.int64),
+            predicted=np.array([index[v] for v in columns["predicted"]], dtype=np.int64),
+            log_probs=rows("log_probs"),
+            labels=labels,
+            ids=ids,
+            parent_log_probs=rows("parent_log_probs"),
+        )
+
+    def described(self, row: int) -> tuple[str, str, float | None]:
+        """See `Items.described`."""
+        predicted = int(self.predicted[row])
+        probability = None
+        if self.log_probs is not None:
+            probability = math.exp(float(self.log_probs[row, predicted]))
+        return self.labels[int(self.gold[row])], self.labels[predicted], probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +236,19 @@ class Metric:
     source: ClassVar[str]
     summary: ClassVar[str]
     needs: ClassVar[
-        Literal["labels", "probabilities", "parent", "latency", "throughput", "memory", "size"]
+        Literal[
+            "labels",
+            "probabilities",
+            "parent",
+            "labelsets",
+            "labelset probabilities",
+            "numbers",
+            "spans",
+            "latency",
+            "throughput",
+            "memory",
+            "size",
+        ]
     ]
     interval: ClassVar[Interval] = "bootstrap"
     per_label: ClassVar[bool] = False
@@ -105,10 +260,10 @@ class Metric:
         self.label = label
 
     def __call__(self, observed: Any) -> float:
-        """The value on `Predictions` (or `Observed` for costs); NaN where it is undefined."""
+        """The value on `Items` (or `Observed` for costs); NaN where it is undefined."""
         raise NotImplementedError
 
-    def successes(self, predictions: Predictions) -> np.ndarray | None:
+    def successes(self, predictions: Any) -> np.ndarray | None:
         """bool [M] over the items that a proportion is a share of, else None.
 
         M is N, or the number of items in the subset that the proportion is taken over
@@ -121,7 +276,7 @@ class Metric:
         """The value that belongs to a mean of `successes`: rising, the identity for most."""
         return share
 
-    def weighted(self, predictions: Predictions, weights: np.ndarray) -> np.ndarray | None:
+    def weighted(self, predictions: Any, weights: np.ndarray) -> np.ndarray | None:
         """The values [D] under D weightings of the items (float64 [D, N]), all at once.
 
         A resample is the weighting by how often each item was drawn. None, as here, says that

@@ -1,9 +1,9 @@
 """Item files: one Parquet row an item, so that two checkpoints are compared item by item.
 
-Columns: ``id`` (content hash, hex), ``text``, ``gold``, ``predicted`` (label names), ``log_probs``
-(list of float64, natural logarithms, in the order of the labels) and, for parity,
-``parent_log_probs``.
-The labels stand as JSON in the schema's metadata under ``labels``.
+Columns: ``id`` (content hash, hex), ``text``, and those that the items' class gives, for one label
+an item ``gold``, ``predicted`` (label names), ``log_probs`` (list of float64, natural logarithms,
+in the order of the labels) and, for parity, ``parent_log_probs``. The schema's metadata hold the
+labels as JSON under ``labels`` and the target under ``target``.
 """
 
 from __future__ import annotations
@@ -12,42 +12,34 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from gradus import benchmarks
+from gradus.errors import CheckpointError, GradusError
+from gradus.metrics.base import Items
 
-from gradus.errors import CheckpointError
-from gradus.metrics.base import Predictions
 
-
-def write_items(path: Path, predictions: Predictions, texts: Sequence[str]) -> None:
+def write_items(path: Path, items: Items, texts: Sequence[str]) -> None:
     """Write the items atomically: the file is whole or absent.
 
-    `texts` has N entries in the order of the predictions.
+    `texts` has N entries in the order of the items.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = predictions.labels
     columns = {
-        "id": pa.array(predictions.ids, pa.string()),
-        "text": pa.array(texts, pa.string()),
-        "gold": pa.array([names[i] for i in predictions.gold], pa.string()),
-        "predicted": pa.array([names[i] for i in predictions.predicted], pa.string()),
+        "id": pa.array(items.ids, pa.string()),
+        "text": pa.array([str(text) for text in texts], pa.string()),
+        **{name: pa.array(values) for name, values in items.to_columns().items()},
     }
-    for name, rows in (
-        ("log_probs", predictions.log_probs),
-        ("parent_log_probs", predictions.parent_log_probs),
-    ):
-        if rows is not None:
-            columns[name] = pa.array(rows.tolist(), pa.list_(pa.float64()))
-    table = pa.table(columns).replace_schema_metadata({"labels": json.dumps(names)})
+    metadata = {"labels": json.dumps(items.labels), "target": items.target}
+    table = pa.table(columns).replace_schema_metadata(metadata)
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, partial)
     partial.replace(path)
 
 
-def read_items(path: Path) -> tuple[Predictions, list[str]]:
-    """The predictions and the texts of an item file.
+def read_items(path: Path) -> tuple[Items, list[str]]:
+    """The items and the texts of an item file.
 
     Raises:
         CheckpointError: the file is missing or isn't an item file.
@@ -58,21 +50,9 @@ def read_items(path: Path) -> tuple[Predictions, list[str]]:
     try:
         table = pq.read_table(path)
         labels = tuple(json.loads(table.schema.metadata[b"labels"]))
-    except (OSError, KeyError, TypeError, pa.ArrowInvalid) as error:
+        kind = benchmarks.of(table.schema.metadata.get(b"target", b"label").decode()).items()
+        columns = {name: table[name].to_pylist() for name in table.column_names}
+        found = kind.from_columns(columns, labels, tuple(columns["id"]))
+    except (OSError, KeyError, TypeError, pa.ArrowInvalid, GradusError) as error:
         raise CheckpointError(f"{path}: not a readable item file ({error})") from error
-    index = {label: i for i, label in enumerate(labels)}
-
-    def rows(name: str) -> np.ndarray | None:
-        if name not in table.column_names:
-            return None
-        return np.asarray(table[name].to_pylist(), dtype=np.float64).reshape(len(table), -1)
-
-    predictions = Predictions(
-        gold=np.array([index[v] for v in table["gold"].to_pylist()], dtype=np.int64),
-        predicted=np.array([index[v] for v in table["predicted"].to_pylist()], dtype=np.int64),
-        log_probs=rows("log_probs"),
-        labels=labels,
-        ids=tuple(table["id"].to_pylist()),
-        parent_log_probs=rows("parent_log_probs"),
-    )
-    return predictions, table["text"].to_pylist()
+    return found, columns["text"]

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gradus.metrics.base import Metric, Predictions
+from gradus.metrics.base import Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 class MeanMetric(Metric):
     """The mean over items of `per_item`; NaN without items."""
 
-    def per_item(self, predictions: Predictions) -> np.ndarray:
+    def per_item(self, predictions: Any) -> np.ndarray:
         """float64 [N], the number whose mean is the value."""
         raise NotImplementedError
 
-    def __call__(self, observed: Predictions) -> float:
+    def __call__(self, observed: Any) -> float:
         values = self.per_item(observed)
         return float(values.mean()) if len(values) else float("nan")
 
-    def weighted(self, predictions: Predictions, weights: np.ndarray) -> np.ndarray:
+    def weighted(self, predictions: Any, weights: np.ndarray) -> np.ndarray:
         import numpy as np
 
         sums: np.ndarray = weights @ self.per_item(predictions)
@@ -36,15 +36,15 @@ class ProportionMetric(MeanMetric):
     range = (0.0, 1.0)
     interval = "wilson"
 
-    def successes(self, predictions: Predictions) -> np.ndarray:
+    def successes(self, predictions: Any) -> np.ndarray:
         raise NotImplementedError
 
-    def per_item(self, predictions: Predictions) -> np.ndarray:
+    def per_item(self, predictions: Any) -> np.ndarray:
         import numpy as np
 
         return self.successes(predictions).astype(np.float64)
 
-    def __call__(self, observed: Predictions) -> float:
+    def __call__(self, observed: Any) -> float:
         import numpy as np
 
         hits = self.successes(observed)

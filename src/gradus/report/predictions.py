@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -56,20 +55,42 @@ def _read(run_folder: Path, m: Fact, steps: list[Fact], full: bool) -> Fact:
     from gradus.metrics.items import read_items
 
     items, texts = read_items(run_folder / m["items"])
-    labels = list(items.labels)
-    pairs = list(zip(items.gold.tolist(), items.predicted.tolist(), strict=True))
-    counts = Counter(pairs)
-    gold, predicted = Counter(g for g, _ in pairs), Counter(p for _, p in pairs)
-    wrong = [i for i, (g, p) in enumerate(pairs) if g != p]
-    confused = sorted((-c, g, p) for (g, p), c in counts.items() if g != p)
+    wrong = (~items.right()).nonzero()[0].tolist()
+    shown = [items.described(i) for i in range(len(items))] if full else []
+    worst = _worst(items, texts, wrong, shown)
     return {
         "checkpoint": m["checkpoint"],
         "data": m["data"],
         "split": m["split"],
         "items": m["items"],
-        "n": len(pairs),
+        "n": len(items),
         "wrong": len(wrong),
-        "labels": labels,
+        "labels": list(items.labels),
+        **_confusion(items, steps, m),
+        "ranked": any(w["probability"] is not None for w in worst),
+        "worst": worst,
+    }
+
+
+def _confusion(items: Any, steps: list[Fact], m: Fact) -> Fact:
+    """Who was taken for whom, where an item has one label; else counts are left empty."""
+    labels = list(items.labels)
+    if items.target != "label":
+        measured = {label: _measured(steps, m, label) for label in labels}
+        return {
+            "counts": [],
+            "pairs": [],
+            "classes": [
+                {"label": label, "gold": None, "predicted": None, "correct": None, "measured": of}
+                for label, of in measured.items()
+                if of
+            ],
+        }
+    pairs = list(zip(items.gold.tolist(), items.predicted.tolist(), strict=True))
+    counts = Counter(pairs)
+    gold, predicted = Counter(g for g, _ in pairs), Counter(p for _, p in pairs)
+    confused = sorted((-c, g, p) for (g, p), c in counts.items() if g != p)
+    return {
         "counts": sorted([g, p, c] for (g, p), c in counts.items()),
         "pairs": [
             {"gold": labels[g], "predicted": labels[p], "count": -c, "of": gold[g]}
@@ -85,8 +106,6 @@ def _read(run_folder: Path, m: Fact, steps: list[Fact], full: bool) -> Fact:
             }
             for k, label in enumerate(labels)
         ],
-        "ranked": items.log_probs is not None,
-        "worst": _worst(items, texts, wrong) if full else [],
     }
 
 
@@ -103,24 +122,19 @@ def _measured(steps: list[Fact], like: Fact, label: str) -> Fact:
     }
 
 
-def _worst(items: Any, texts: list[str], wrong: list[int]) -> list[Fact]:
+def _worst(items: Any, texts: list[str], wrong: list[int], shown: list[Any]) -> list[Fact]:
     """The errors made with the greatest probability; in file order where there are none."""
-
-    def probability(i: int) -> float | None:
-        if items.log_probs is None:
-            return None
-        return math.exp(float(items.log_probs[i][items.predicted[i]]))
-
-    rows = [(probability(i), i) for i in wrong]
-    rows.sort(key=lambda row: (-(row[0] or 0.0), row[1]))
+    if not shown:
+        return []
+    wrong.sort(key=lambda i: (-(shown[i][2] or 0.0), i))
     return [
         {
             "id": items.ids[i] if items.ids else None,
-            "gold": items.labels[items.gold[i]],
-            "predicted": items.labels[items.predicted[i]],
-            "probability": p,
+            "gold": shown[i][0],
+            "predicted": shown[i][1],
+            "probability": shown[i][2],
             "text": texts[i][:LONGEST],
             "left_out": max(0, len(texts[i]) - LONGEST),
         }
-        for p, i in rows[:WORST]
+        for i in wrong[:WORST]
     ]

@@ -280,19 +280,18 @@ def changes(known: Fact) -> Table:
 def classes(prediction: Fact) -> Table:
     """Each label: items, right, how often predicted, and what was measured of it."""
     kinds = list(dict.fromkeys(k for c in prediction["classes"] for k in c["measured"]))
-    spec = [("label", False), ("items", True), ("right", True), ("wrong", True)]
-    spec += [("predicted", True), *((kind, True) for kind in kinds)]
-    rows = [
-        [
-            Cell(c["label"]),
-            Cell(number(c["gold"])),
-            Cell(number(c["correct"])),
-            Cell(number(c["gold"] - c["correct"])),
-            Cell(number(c["predicted"])),
-            *(measured(c["measured"].get(kind)) for kind in kinds),
-        ]
-        for c in prediction["classes"]
-    ]
+    counted = all(c["gold"] is not None for c in prediction["classes"])
+    spec = [("label", False)]
+    if counted:
+        spec += [("items", True), ("right", True), ("wrong", True), ("predicted", True)]
+    spec += [(kind, True) for kind in kinds]
+    rows = []
+    for c in prediction["classes"]:
+        counts = (
+            [c["gold"], c["correct"], c["gold"] - c["correct"], c["predicted"]] if counted else []
+        )
+        cells = [Cell(number(count)) for count in counts]
+        rows.append([Cell(c["label"]), *cells, *(measured(c["measured"].get(k)) for k in kinds)])
     return make(spec, rows)
 
 

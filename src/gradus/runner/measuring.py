@@ -14,7 +14,7 @@ from gradus.benchmarks.cost import CostBenchmark
 from gradus.benchmarks.parity import ParityBenchmark
 from gradus.data.dataset import Dataset, Split
 from gradus.measure import cost, quality
-from gradus.metrics.base import Observed, Predictions
+from gradus.metrics.base import Items, Observed
 from gradus.metrics.items import read_items, write_items
 from gradus.records import Measurement, StepSpec
 from gradus.runner.fingerprint import digest
@@ -219,10 +219,11 @@ def _quality(
             model.predictor,
             split,
             dataset.labels,
+            target=dataset.target,
             progress=counter(reporter, len(split), text),
         )
         parent = _parent(spec, target, produces, inputs)
-        if parent is not None:
+        if parent is not None and dataset.target == "label":
             theirs = quality.predictions(inputs.predictor(parent).predictor, split, dataset.labels)
             seen = quality.with_parent(seen, theirs)
         write_items(items, seen, split.texts)
@@ -326,7 +327,7 @@ def _memory(name: str, texts: Sequence[str], inputs: Inputs) -> float:
     return float(read_json(place)["mb"])
 
 
-def predictions_of(measured: Sequence[Measurement], inputs: Inputs) -> Predictions | None:
+def predictions_of(measured: Sequence[Measurement], inputs: Inputs) -> Items | None:
     """The items behind measurements of one checkpoint on one split; None where none are kept."""
     for measurement in measured:
         if measurement.items is not None:

@@ -6,18 +6,13 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gradus import registry
+from gradus import benchmarks, registry
 from gradus.data.dataset import TrainingData
-from gradus.metrics.base import Predictions
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gradus.records import RunRecord, StepRecord, StepSpec
-
-MONITORED = ("accuracy", "f1_macro", "log_loss")
 
 
 class Reporter(Protocol):
@@ -77,27 +72,27 @@ class RunMonitor:
         self._data = data
         self._reporter = reporter
 
-    def score(self, log_probs: np.ndarray) -> dict[str, float]:
-        """Accuracy, macro F1 and log-loss on dev.select; `log_probs` is [n_select, n_labels].
+    def score(self, outputs: Any) -> dict[str, float]:
+        """What the target's benchmark compares, on dev.select; see `Monitor.score`.
 
         Raises:
             ValueError: the step has no data, or the shape is another.
         """
         if self._data is None:
             raise ValueError("this step has no data to score on")
-        select = self._data.select
-        if log_probs.shape != (len(select), len(self._data.labels)):
+        data, select = self._data, self._data.select
+        benchmark = benchmarks.of(data.target)
+        if len(outputs) != len(select) or (
+            data.target in ("label", "labels") and outputs.shape[1:] != (len(data.labels),)
+        ):
             raise ValueError(
-                f"log_probs has shape {log_probs.shape}, dev.select has {len(select)} items "
-                f"and {len(self._data.labels)} labels"
+                f"outputs has shape {getattr(outputs, 'shape', len(outputs))}, dev.select has "
+                f"{len(select)} items and {len(data.labels)} labels"
             )
-        seen = Predictions(
-            gold=select.labels,
-            predicted=log_probs.argmax(axis=1),
-            log_probs=log_probs.astype("float64"),
-            labels=self._data.labels,
-        )
-        values = {name: float(registry.load("metrics", name)()(seen)) for name in MONITORED}
+        seen = benchmark.observe(outputs, data.labels, select, data.labels)
+        values = {
+            name: float(registry.load("metrics", name)()(seen)) for name in benchmark.compared
+        }
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
     def point(self, **row: float | int | str) -> None:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from gradus.metrics.base import Metric, Observed, Predictions
+from gradus.metrics.base import Items, Metric, Observed, Predictions
 from gradus.metrics.costs import TimingMetric
 from gradus.metrics.counts import CountMetric, Counts
 from gradus.metrics.ece import Ece
@@ -84,7 +84,7 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
 
 def interval(
     metric: Metric,
-    observed: Predictions | Observed,
+    observed: Items | Observed,
     *,
     level: float = 0.95,
     draws: int = 2000,
@@ -112,10 +112,10 @@ def interval(
     if isinstance(metric, MeanMetric):
         low, high = studentised(metric.per_item(observed), level, draws, rng)
         return Interval(*_clip(metric, low, high), "studentised bootstrap", level)
-    if isinstance(metric, CountMetric):
+    if isinstance(metric, CountMetric) and isinstance(observed, Predictions):
         low, high = _counts(metric, observed, level, draws, rng)
         return Interval(low, high, "bayesian bootstrap", level)
-    if isinstance(metric, Ece):
+    if isinstance(metric, Ece) and isinstance(observed, Predictions):
         from gradus.stats.calibration import ece_interval
 
         low, high = ece_interval(metric, observed, level, draws, rng)
@@ -247,7 +247,7 @@ def _counts(
     return min(low, value), metric.range[1] if value >= metric.range[1] else max(high, value)
 
 
-def draw_values(metric: Metric, predictions: Predictions, weights: np.ndarray) -> np.ndarray:
+def draw_values(metric: Metric, predictions: Items, weights: np.ndarray) -> np.ndarray:
     """The metric's values [D] on resamples [D, N], at once where it can."""
     values = metric.weighted(predictions, weights)
     if values is not None:
@@ -260,7 +260,7 @@ def draw_values(metric: Metric, predictions: Predictions, weights: np.ndarray) -
 
 def _bca(
     metric: Metric,
-    predictions: Predictions,
+    predictions: Items,
     value: float,
     level: float,
     draws: int,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from gradus.metrics.base import Metric, Predictions
+from gradus.metrics.base import Items, Metric, Predictions
 from gradus.metrics.counts import CountMetric
 from gradus.metrics.means import MeanMetric
 from gradus.stats.intervals import (
@@ -88,8 +88,8 @@ def proportions(first: np.ndarray, second: np.ndarray, level: float = 0.95) -> C
 
 def bootstrap(
     metric: Metric,
-    first: Predictions,
-    second: Predictions,
+    first: Items,
+    second: Items,
     *,
     factor: float = 1.0,
     level: float = 0.95,
@@ -120,7 +120,11 @@ def bootstrap(
         return Comparison(value, low, high, "paired studentised bootstrap")
     parts = []
     for size in chunks(draws, n):
-        if isinstance(metric, CountMetric):
+        if (
+            isinstance(metric, CountMetric)
+            and isinstance(first, Predictions)
+            and isinstance(second, Predictions)
+        ):
             one, two = posterior_counts((first, second), size, rng)
             parts.append(metric.of_counts(one) - factor * metric.of_counts(two))
             continue
@@ -138,8 +142,8 @@ def bootstrap(
 
 def _swapped(
     metric: Metric,
-    first: Predictions,
-    second: Predictions,
+    first: Items,
+    second: Items,
     level: float,
     draws: int,
     rng: np.random.Generator,
@@ -150,7 +154,7 @@ def _swapped(
     be one draw of these. Ends are taken outwards by a rounding error, so that a tie is no claim.
     """
     n = len(first)
-    both = stack(first, second)
+    both = first.joined(second)
     parts = []
     for size in chunks(draws, 2 * n):
         swap = rng.integers(0, 2, (size, n)).astype(np.float64)
@@ -162,21 +166,6 @@ def _swapped(
         return -math.inf, math.inf
     below = float(np.quantile(values, 1 - level, method="lower"))
     return below - 1e-12, float(np.quantile(values, level, method="higher")) + 1e-12
-
-
-def stack(first: Predictions, second: Predictions) -> Predictions:
-    """The items of both, one after the other: 2 N of them, without ids."""
-
-    def join(one: np.ndarray | None, two: np.ndarray | None) -> np.ndarray | None:
-        return None if one is None or two is None else np.concatenate([one, two])
-
-    return Predictions(
-        gold=np.concatenate([first.gold, second.gold]),
-        predicted=np.concatenate([first.predicted, second.predicted]),
-        log_probs=join(first.log_probs, second.log_probs),
-        labels=first.labels,
-        parent_log_probs=join(first.parent_log_probs, second.parent_log_probs),
-    )
 
 
 def timings(

@@ -17,8 +17,6 @@ from pydantic import BaseModel, ConfigDict
 from gradus.records import CheckpointRef
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gradus.data.dataset import TrainingData
 
 
@@ -79,8 +77,12 @@ class StepOutcome:
 class Monitor(Protocol):
     """Progress and dev.select, while a step works; nothing here is read by a gate."""
 
-    def score(self, log_probs: np.ndarray) -> dict[str, float]:
-        """Metrics on dev.select from log-probabilities [n_select, n_labels], rows in its order."""
+    def score(self, outputs: Any) -> dict[str, float]:
+        """Metrics on dev.select from what is predicted for its n items, in its order.
+
+        `outputs` is what the data's target asks of a predictor: log-probabilities [n, K] for
+        ``label`` and ``labels``, numbers [n], or n tuples of spans.
+        """
         ...
 
     def point(self, **row: float | int | str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator
 
-from gradus.benchmarks.classify import ClassifyBenchmark
+from gradus import benchmarks
 from gradus.benchmarks.cost import CostBenchmark
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome, Target
 
@@ -91,7 +91,7 @@ on: news.test
     def produces(cls, config: EvaluateConfig) -> frozenset[str]:
         """Quality, and cost unless it is switched off."""
         cost = CostBenchmark.metrics if config.cost else ()
-        return frozenset({*ClassifyBenchmark.metrics, *cost})
+        return frozenset({*benchmarks.quality_metrics(), *cost})
 
     def run(self, config: EvaluateConfig, context: StepContext) -> StepOutcome:
         """Say what to measure; the runner does it, and counts the reading."""

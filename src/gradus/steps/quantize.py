@@ -10,8 +10,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator
 
-from gradus import registry
-from gradus.benchmarks.classify import ClassifyBenchmark
+from gradus import benchmarks, registry
 from gradus.benchmarks.cost import CostBenchmark
 from gradus.benchmarks.parity import ParityBenchmark
 from gradus.compress.base import Scheme
@@ -79,7 +78,7 @@ gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.6 * tuned"]
     def produces(cls, config: QuantizeConfig) -> frozenset[str]:
         """Quality, cost, and parity with the parent."""
         return frozenset(
-            {*ClassifyBenchmark.metrics, *CostBenchmark.metrics, *ParityBenchmark.metrics}
+            {*benchmarks.quality_metrics(), *CostBenchmark.metrics, *ParityBenchmark.metrics}
         )
 
     def run(self, config: QuantizeConfig, context: StepContext) -> StepOutcome:

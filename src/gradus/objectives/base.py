@@ -38,6 +38,7 @@ class Prepared:
         labels: label names in the order of the outputs.
         preprocessing: the manifest's.
         kind: the checkpoint's kind.
+        settle: called once after training; what it gives joins `preprocessing`.
     """
 
     task: Task
@@ -47,6 +48,7 @@ class Prepared:
     kind: str = "transformer"
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    settle: Callable[[], Mapping[str, Any]] = dict
 
 
 class Objective(ABC):

@@ -29,6 +29,11 @@ class Predictor(ABC):
     target: Target = "label"
     labels: tuple[str, ...]
 
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """With target ``labels``: K probabilities, from which on each label is said."""
+        return (0.5,) * len(self.labels)
+
     @classmethod
     @abstractmethod
     def open(

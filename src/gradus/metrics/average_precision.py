@@ -1,0 +1,50 @@
+# ruff: noqa: D102  # what an overridden method gives is said once, in the base class
+"""Average precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gradus.metrics.counts import ratio
+from gradus.metrics.ranking import RankMetric, running, tied
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SOURCE = "Zhu (2004), Recall, Precision and Average Precision; steps, no interpolation"
+
+
+class AveragePrecision(RankMetric):
+    """`average_precision[label]`: the precision at each positive item's score, averaged.
+
+    The area under the precision-recall steps without interpolation, as in scikit-learn. Chance
+    gives the share of positive items. NaN without a positive item.
+    """
+
+    name = "average_precision"
+    source = _SOURCE
+    summary = "mean of the precision at each item with the label, items ranked by score"
+    per_label = True
+
+    def of_scores(
+        self, scores: np.ndarray, positive: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
+        import numpy as np
+
+        order, _, end = tied(-scores)
+        above = np.flatnonzero(positive[order])
+        sorted_weights = weights[:, order]
+        mine = sorted_weights[:, above]
+        hits = running(sorted_weights * positive[order])[:, end[above]]
+        # Where nothing has weight up to a place, the place has none itself: its term is zero.
+        precision = np.nan_to_num(ratio(hits, running(sorted_weights)[:, end[above]]))
+        return ratio((mine * precision).sum(axis=1), mine.sum(axis=1))
+
+
+class AveragePrecisionMacro(AveragePrecision):
+    """Mean of `average_precision[label]` over the labels that have a positive item."""
+
+    name = "average_precision_macro"
+    source = _SOURCE
+    summary = "mean average precision over the labels, each against the rest"
+    per_label = False

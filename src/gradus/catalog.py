@@ -1,8 +1,9 @@
 """The one list of what a plan can name.
 
-A line here and one new file add a step, metric, objective, source, format, benchmark or checkpoint
-kind. Names carry a version; a plan may leave it out and gets the newest, and the resolved plan
-stores it. Nothing is imported until it is used, so listing the catalog costs nothing.
+A line here and one new file add a step, metric, objective, optimiser, loss, source, format,
+benchmark or checkpoint kind. Names carry a version; a plan may leave it out and gets the newest,
+and the resolved plan stores it. Nothing is imported until it is used, so listing the catalog costs
+nothing.
 
 Other packages add entries through entry points in the group ``gradus.<section>``, e.g.
 ``[project.entry-points."gradus.metrics"]``.
@@ -22,6 +23,25 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
     },
     "objectives": {
         "classify.v1": "gradus.objectives.classify:Classify",
+        "regress.v1": "gradus.objectives.regress:Regress",
+    },
+    "optimisers": {
+        "adamw.v1": "gradus.training.optimisers.adamw:AdamW",
+        "sgd.v1": "gradus.training.optimisers.sgd:Sgd",
+        "lion.v1": "gradus.training.optimisers.lion:Lion",
+        "adafactor.v1": "gradus.training.optimisers.adafactor:Adafactor",
+        "muon.v1": "gradus.training.optimisers.muon:Muon",
+    },
+    "losses": {
+        "cross-entropy.v1": "gradus.training.losses.cross_entropy:CrossEntropy",
+        "focal.v1": "gradus.training.losses.focal:Focal",
+        "supcon.v1": "gradus.training.losses.supcon:SupCon",
+    },
+    "adapters": {
+        "lora.v1": "gradus.training.adapters.lora:Lora",
+        "ia3.v1": "gradus.training.adapters.ia3:Ia3",
+        "prompt-tuning.v1": "gradus.training.adapters.prompt_tuning:PromptTuning",
+        "prefix-tuning.v1": "gradus.training.adapters.prefix_tuning:PrefixTuning",
     },
     "schemes": {
         "int8-dynamic.v1": "gradus.compress.int8_dynamic:Int8Dynamic",
@@ -57,6 +77,30 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "mcc.v1": "gradus.metrics.mcc:Mcc",
         "log_loss.v1": "gradus.metrics.log_loss:LogLoss",
         "ece.v1": "gradus.metrics.ece:Ece",
+        "brier.v1": "gradus.metrics.brier:Brier",
+        "auroc.v1": "gradus.metrics.auroc:Auroc",
+        "auroc_macro.v1": "gradus.metrics.auroc:AurocMacro",
+        "average_precision.v1": "gradus.metrics.average_precision:AveragePrecision",
+        "average_precision_macro.v1": "gradus.metrics.average_precision:AveragePrecisionMacro",
+        "top_3_accuracy.v1": "gradus.metrics.top_k_accuracy:Top3Accuracy",
+        "top_5_accuracy.v1": "gradus.metrics.top_k_accuracy:Top5Accuracy",
+        "cohen_kappa.v1": "gradus.metrics.cohen_kappa:CohenKappa",
+        "multilabel_f1.v1": "gradus.metrics.multilabel_f1:MultilabelF1",
+        "multilabel_f1_micro.v1": "gradus.metrics.multilabel_f1:MultilabelF1Micro",
+        "multilabel_f1_macro.v1": "gradus.metrics.multilabel_f1:MultilabelF1Macro",
+        "multilabel_f1_samples.v1": "gradus.metrics.multilabel_f1:MultilabelF1Samples",
+        "multilabel_precision_micro.v1": (
+            "gradus.metrics.multilabel_precision:MultilabelPrecisionMicro"
+        ),
+        "multilabel_recall_micro.v1": "gradus.metrics.multilabel_recall:MultilabelRecallMicro",
+        "multilabel_log_loss.v1": "gradus.metrics.multilabel_log_loss:MultilabelLogLoss",
+        "subset_accuracy.v1": "gradus.metrics.subset_accuracy:SubsetAccuracy",
+        "hamming_loss.v1": "gradus.metrics.hamming_loss:HammingLoss",
+        "spearman.v1": "gradus.metrics.spearman:Spearman",
+        "pearson.v1": "gradus.metrics.pearson:Pearson",
+        "rmse.v1": "gradus.metrics.rmse:Rmse",
+        "mae.v1": "gradus.metrics.mae:Mae",
+        "r2.v1": "gradus.metrics.r2:R2",
         "latency_p50_ms.v1": "gradus.metrics.latency:LatencyP50",
         "latency_p95_ms.v1": "gradus.metrics.latency:LatencyP95",
         "throughput_texts_s.v1": "gradus.metrics.throughput:Throughput",
@@ -67,6 +111,8 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
     },
     "benchmarks": {
         "classify.v1": "gradus.benchmarks.classify:ClassifyBenchmark",
+        "multilabel.v1": "gradus.benchmarks.multilabel:MultilabelBenchmark",
+        "regress.v1": "gradus.benchmarks.regress:RegressBenchmark",
         "cost.v1": "gradus.benchmarks.cost:CostBenchmark",
         "parity.v1": "gradus.benchmarks.parity:ParityBenchmark",
     },

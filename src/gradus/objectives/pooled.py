@@ -5,8 +5,9 @@ Legend: B texts in a batch, T tokens, d hidden size, K outputs of the head, N te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,9 +27,14 @@ _NORM_SAMPLE = 256
 
 
 class PooledTask(Task):
-    """A pooled backbone and a linear head; subclasses say what is minimised."""
+    """A pooled backbone and a linear head; subclasses say what is minimised.
+
+    Attributes:
+        names: the outputs' labels, where they have any.
+    """
 
     head: LinearHead
+    names: tuple[str, ...] = ()
     dtype: ClassVar[torch.dtype] = torch.int64
 
     def __init__(
@@ -102,7 +108,18 @@ class PooledTask(Task):
         places = torch.from_numpy(np.argsort(np.concatenate(order)))
         return torch.cat(parts)[places]
 
-    def settle(self) -> dict[str, object]:
+    def configure(self, config: Any) -> None:
+        """Take what it needs from the objective's config. Nothing, unless a subclass says so."""
+
+    def continue_from(self, head: Path, before: Mapping[str, Any]) -> None:
+        """Take over the head file of a checkpoint that has `before` as its preprocessing."""
+        self.load_head(head)
+
+    def settings(self) -> dict[str, Any]:
+        """Preprocessing of its own that is known before training."""
+        return {}
+
+    def settle(self) -> dict[str, Any]:
         """Preprocessing that only the trained task can tell; asked once, after training."""
         return {}
 

@@ -1,10 +1,11 @@
-"""A linear softmax head solved rather than descended to.
+"""A linear head solved rather than descended to.
 
 Legend: N examples, d features, K labels.
 
 Minimises ``sum_i CE(y_i, W x_i + b) + l2 / 2 * |W|^2``, multinomial logistic regression with its
 biases unpenalised (scikit-learn's `LogisticRegression` with ``C = 1 / l2``), by L-BFGS
-(Liu & Nocedal 1989). The problem is convex, so the starting point doesn't matter.
+(Liu & Nocedal 1989). The problem is convex, so the starting point doesn't matter. Where a text has
+any number of labels, CE is the sum of K binary cross-entropies: K independent logistic regressions.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from gradus.errors import TrainingError
 
@@ -38,9 +39,15 @@ def solve_head(
     *,
     l2: float,
     smoothing: float = 0.0,
+    weights: torch.Tensor | None = None,
     iterations: int = 200,
 ) -> Solution:
-    """Solve for `features` [N, d], `labels` int64 [N] and K = `count`.
+    """Solve for `features` [N, d] and K = `count`.
+
+    `labels` is int64 [N], or float [N, K] of zeros and ones where each label stands for itself.
+
+    `weights` [K] multiplies the cross-entropy of each example by its label's weight
+    (scikit-learn's `class_weight`).
 
     Raises:
         TrainingError: features or the solution aren't finite.
@@ -67,10 +74,18 @@ def solve_head(
         line_search_fn="strong_wolfe",
     )
 
+    by_label = weights.to(dtype) if weights is not None else None
+
     def objective() -> torch.Tensor:
         solver.zero_grad()
         logits = scaled @ weight.T + bias
-        loss = cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+        if labels.ndim == 2:
+            gold = labels.to(dtype) * (1 - smoothing) + smoothing / 2
+            loss = binary_cross_entropy_with_logits(logits, gold, weight=by_label, reduction="sum")
+        else:
+            loss = cross_entropy(
+                logits, labels, weight=by_label, label_smoothing=smoothing, reduction="sum"
+            )
         if l2 > 0:
             loss = loss + 0.5 * weight.square().sum()
         loss = loss / n

@@ -103,7 +103,7 @@ def test_the_config_survives_json() -> None:
         ),
         ({"source": FILE, "split": {"dev": -0.1}}, "split.dev: Input should be greater than or"),
         ({"source": FILE, "split": {"valid": 0.1}}, "split.valid: Extra inputs are not permitted"),
-        ({"source": FILE, "labels": ["a", "a"]}, "labels: must be at least two labels, each once"),
+        ({"source": FILE, "labels": ["a", "a"]}, "labels: must be labels, each once"),
         ({"source": FILE, "limit": 0}, "limit: Input should be greater than 0"),
         ({"source": FILE, "dev": "both"}, "dev: Input should be 'halves' or 'joined'"),
     ],

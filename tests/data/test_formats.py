@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from gradus import registry
 from gradus.data.config import ColumnsConfig
-from gradus.data.formats.base import Format, Row, Tally, find_broken
+from gradus.data.formats.base import Format, Row, Tally
+from gradus.data.formats.files import find_broken
+from gradus.data.rows import read_rows
 from gradus.errors import DataError
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
@@ -33,13 +35,8 @@ def read(
     **columns: str,
 ) -> list[Row]:
     reader: Format = registry.load("formats", format_name)()
-    rows = reader.rows(
-        path,
-        columns=ColumnsConfig(**columns),
-        encodings=encodings,
-        tally=Tally() if tally is None else tally,
-    )
-    return list(rows)
+    chosen = ColumnsConfig(**columns)
+    return list(read_rows(reader, [path], columns=chosen, encodings=encodings, tally=tally))
 
 
 def pairs(rows: list[Row]) -> list[tuple[str, str]]:
@@ -347,7 +344,7 @@ def test_folders_without_labels_or_files(tmp_path: Path) -> None:
         read("folders", tmp_path)
     with pytest.raises(DataError, match="needs a folder, this is a file"):
         read("folders", tmp_path / "a.csv")
-    with pytest.raises(DataError, match="has no columns: drop 'columns'"):
+    with pytest.raises(DataError, match="the fields of the format folders have fixed names"):
         read("folders", tmp_path, text="a")
     (tmp_path / "empty" / "a.txt").write_text(" \n")
     with pytest.raises(DataError, match=r"a.txt, line 1: the text is empty"):
@@ -360,9 +357,7 @@ def test_memory_is_bounded_by_a_record(tmp_path: Path) -> None:
     path.write_text(record * 5_000)
     reader: Any = registry.load("formats", "jsonl")()
     tracemalloc.start()
-    count = sum(
-        1 for _ in reader.rows(path, columns=ColumnsConfig(), encodings=None, tally=Tally())
-    )
+    count = sum(1 for _ in read_rows(reader, [path]))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 5_000

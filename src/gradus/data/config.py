@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import math
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,12 +14,14 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
 from gradus import registry, sources
-from gradus.errors import UnknownName
+from gradus.errors import UnknownName, unknown
+from gradus.records import Target
 
 GIVEN = ("train", "dev", "test")
 DEFAULT_SHARE = 0.1
@@ -41,18 +44,79 @@ class _Config(BaseModel):
 
 
 class ColumnsConfig(_Config):
-    """Which fields hold the text and the label.
+    """Which fields hold what.
 
-    Left out, the text is the field ``text`` and the label the one field called ``label``,
-    ``category`` or ``class``.
+    Left out, the text is the field ``text`` and the label the one field with a usual name:
+    ``label``, ``category`` or ``class``; with several labels also ``labels``; for numbers
+    ``label``, ``score``, ``value`` or ``rating``; for spans ``spans`` or ``entities``. In nested
+    records (JSON, Parquet) dots lead inside: ``info.0.score``.
 
     Attributes:
-        text: name of the field or column that holds the text.
-        label: name of the field or column that holds the label.
+        text: the field that holds the text; two fields make pairs of texts. For spans it may hold
+            a list of words, whose tags (IOB1, IOB2 or IOBES) the label's field then lists.
+        label: the field that holds the label, labels, number or spans.
+        group: the field whose value no two splits share.
+        keep: fields to look at results by.
+        separator: what stands between several labels in one string.
     """
 
-    text: str | None = None
+    text: str | tuple[str, ...] | None = None
     label: str | None = None
+    group: str | None = None
+    keep: tuple[str, ...] = ()
+    separator: str | None = Field(default=None, min_length=1)
+
+    @field_validator("text")
+    @classmethod
+    def _check_text(cls, text: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if isinstance(text, tuple) and (len(text) != 2 or text[0] == text[1]):
+            raise ValueError(f"must be one field, or two of a pair, not {list(text)}")
+        return text
+
+    @field_validator("keep")
+    @classmethod
+    def _check_keep(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(keep)) != len(keep):
+            raise ValueError("names a field twice")
+        return keep
+
+    def texts(self) -> tuple[str, ...]:
+        """The fields of the text that are named: none, one or two."""
+        if self.text is None:
+            return ()
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+
+class FilterConfig(_Config):
+    """Which rows are left out; how many is said in the facts, by key.
+
+    Attributes:
+        min_words: fewest words a text may have, as white space parts them.
+        max_words: most of them.
+        min_chars: fewest characters.
+        max_chars: most of them.
+        where: field -> the values of which a row must have one.
+        drop_labels: labels that aren't wanted: rows with them go; of several labels or spans, only
+            they.
+    """
+
+    min_words: PositiveInt | None = None
+    max_words: PositiveInt | None = None
+    min_chars: PositiveInt | None = None
+    max_chars: PositiveInt | None = None
+    where: Mapping[str, tuple[str | bool | int | float, ...]] = {}
+    drop_labels: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        for unit in ("words", "chars"):
+            low, high = getattr(self, f"min_{unit}"), getattr(self, f"max_{unit}")
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"min_{unit} {low} is above max_{unit} {high}: nothing is left")
+        for name, values in self.where.items():
+            if not values:
+                raise ValueError(f"where.{name} lists no value: nothing is left")
+        return self
 
 
 class SplitConfig(_Config):
@@ -80,7 +144,15 @@ class DataConfig(_Config):
     Attributes:
         source: one source, or sources by split: ``{train: …, test: …}`` with dev if there is one.
         format: a format of the catalog; ``auto`` goes by the file's suffix, a folder is `folders`.
+        options: the format's own options.
+        target: what texts are labelled with: one ``label``, any number of ``labels``, a
+            ``number`` or ``spans`` of characters. Left out, what the format implies, else a label.
         columns: which fields hold text and label.
+        filter: which rows are left out.
+        sample: a share of each source's texts, or a number of them, by content hash.
+        duplicates: ``drop`` leaves out exact copies of a text; ``keep`` keeps them within their
+            split, as published figures on given splits want it. Either way no text of test is in
+            dev or train, and none of dev in train.
         encoding: one encoding, or several to be tried in order for each file. Left out, UTF-8;
             the format may allow stray files in another.
         labels: the labels in the order of the outputs; left out, sorted by name.
@@ -92,13 +164,27 @@ class DataConfig(_Config):
 
     source: Mapping[str, Any]
     format: str = "auto"
+    options: Mapping[str, Any] = {}
+    target: Target = "label"
     columns: ColumnsConfig = ColumnsConfig()
+    filter: FilterConfig = FilterConfig()
+    sample: Annotated[float, Field(gt=0, lt=1)] | PositiveInt | None = None
+    duplicates: Literal["drop", "keep"] = "drop"
     encoding: Encoding | tuple[Encoding, ...] | None = None
     labels: tuple[str, ...] | None = None
     split: SplitConfig = SplitConfig()
     dev: Literal["halves", "joined"] = "halves"
     limit: PositiveInt | None = None
     gates: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _imply_target(cls, raw: Any) -> Any:
+        """Where the plan says no target, the format's own; the resolved plan has it written."""
+        if isinstance(raw, Mapping) and "target" not in raw and raw.get("source"):
+            implied = _implied(str(raw.get("format", "auto")), raw["source"])
+            return {**raw, "target": implied} if implied else raw
+        return raw
 
     @field_validator("source")
     @classmethod
@@ -135,9 +221,44 @@ class DataConfig(_Config):
     @field_validator("labels")
     @classmethod
     def _check_labels(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if labels is not None and (len(set(labels)) != len(labels) or len(labels) < 2):
-            raise ValueError("must be at least two labels, each once")
+        if labels is not None and (len(set(labels)) != len(labels) or not labels):
+            raise ValueError("must be labels, each once")
         return labels
+
+    @model_validator(mode="after")
+    def _check_target(self) -> Self:
+        target = self.target
+        if target == "label" and self.labels is not None and len(self.labels) < 2:
+            raise ValueError("labels: must be at least two")
+        if target == "number" and self.labels is not None:
+            raise ValueError("labels: a number has none, drop them or 'target: number'")
+        if target == "number" and self.filter.drop_labels:
+            raise ValueError("filter.drop_labels: a number has no labels")
+        if target != "labels" and self.columns.separator is not None:
+            raise ValueError("columns.separator: only 'target: labels' has several in a string")
+        if target == "spans" and len(self.columns.texts()) == 2:
+            raise ValueError("columns.text: spans are marked in one text, not in a pair")
+        if self.format != "auto":
+            options_of(registry.load("formats", self.format), self.options, target)
+        return self
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        stratify, group = self.split.stratify, self.columns.group is not None
+        if stratify and self.target in ("number", "spans"):
+            raise ValueError(
+                f"split.stratify: needs 'target: label' or labels, this is '{self.target}'"
+            )
+        if stratify and group:
+            raise ValueError("split.stratify: quotas would tear groups apart: drop it or the group")
+        if self.duplicates == "keep" and (stratify or group):
+            raise ValueError(
+                "duplicates: copies can be kept only where splits go by content: drop "
+                f"'{'split.stratify' if stratify else 'columns.group'}'"
+            )
+        if isinstance(self.sample, int) and self.limit is not None:
+            raise ValueError("limit: 'sample' is a number of texts already: drop one")
+        return self
 
     @model_validator(mode="after")
     def _check_shares(self) -> Self:
@@ -184,6 +305,52 @@ def by_split(source: Mapping[str, Any]) -> dict[str, Any]:
     if _is_by_split(source):
         return {key: source[key] for key in GIVEN if key in source}
     return {"": source}
+
+
+def options_of(kind: Any, options: Mapping[str, Any], target: Target) -> Any:
+    """A format's options, typed.
+
+    Raises:
+        ValueError: an option isn't known or wrong, or the format gives another target.
+    """
+    if kind.implies not in (None, target):
+        raise ValueError(f"target: the format {kind.name} gives {kind.implies}, not '{target}'")
+    try:
+        return kind.Config.model_validate(dict(options))
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            name = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] == "extra_forbidden":
+                faults.append(
+                    unknown(f"option of the format {kind.name}", name, kind.Config.model_fields)
+                )
+            else:
+                faults.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
+        raise ValueError(f"options: {'; '.join(faults)}") from error
+
+
+def _implied(format_name: str, source: Any) -> Target | None:
+    """The target that a format, or a file's suffix, has of itself."""
+    try:
+        if format_name != "auto":
+            found: Target | None = registry.load("formats", format_name).implies
+            return found
+    except UnknownName:
+        return None  # told by the check of the format itself
+    specs = by_split(source).values() if isinstance(source, Mapping) else ()
+    suffixes = {
+        suffix.lower()
+        for spec in specs
+        if isinstance(spec, Mapping) and isinstance(spec.get("file"), str)
+        for suffix in PurePath(spec["file"]).suffixes[-2:]
+    }
+    for name in registry.names("formats"):
+        kind = registry.load("formats", name)
+        if kind.implies and suffixes & set(kind.suffixes):
+            implied: Target = kind.implies
+            return implied
+    return None
 
 
 def _is_by_split(source: Mapping[str, Any]) -> bool:

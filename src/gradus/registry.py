@@ -16,6 +16,7 @@ from gradus.catalog import CATALOG
 from gradus.errors import GradusError, UnknownName
 
 _VERSIONED = re.compile(r"^(?P<name>[a-z][a-z0-9_-]*)\.v(?P<version>[1-9][0-9]*)$")
+_SINGULAR = {"losses": "loss"}
 
 
 class DuplicateName(GradusError):
@@ -57,7 +58,7 @@ def resolve(section: str, name: str) -> str:
         return name
     versions = [v for v in known if v.rpartition(".v")[0] == name]
     if not versions:
-        raise UnknownName(section.rstrip("s"), name, (plain(v) for v in known))
+        raise UnknownName(_SINGULAR.get(section, section[:-1]), name, (plain(v) for v in known))
     return max(versions, key=lambda v: int(v.rpartition(".v")[2]))
 
 

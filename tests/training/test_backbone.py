@@ -7,7 +7,7 @@ from gradus.errors import TrainingError
 from gradus.training.backbone import Backbone
 from gradus.training.config import StageConfig
 from gradus.training.groups import find_groups, select
-from gradus.training.optimiser import build, decays, rate_of
+from gradus.training.optimiser import StageOptimiser, decays, rate_of
 from gradus.training.packing import Tokens
 
 from .conftest import LAYERS, VOCABULARY, WIDTH, make_model
@@ -149,9 +149,9 @@ def test_weight_decay_spares_biases_and_norms() -> None:
     stage = StageConfig(weight_decay=0.3)
     chosen, _ = select(stage, groups, [])
     parameters = dict(model.named_parameters())
-    optimiser = build(parameters, chosen, stage, groups)
+    (made,) = StageOptimiser(parameters, chosen, stage, groups).parts
     decay_of = {
-        id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]
+        id(p): group["weight_decay"] for group in made.param_groups for p in group["params"]
     }
     for name in chosen:
         spared = name.endswith("bias") or "LayerNorm" in name

@@ -12,7 +12,7 @@ import torch
 
 from gradus.errors import DataChanged, Interrupted, TrainingError
 from gradus.training.config import StageConfig
-from gradus.training.loop import train
+from gradus.training.loop import make_loss, train
 
 from .conftest import KeptMonitor, KilledHere, make_task
 
@@ -178,9 +178,11 @@ def test_the_loss_is_torchs_smoothed_cross_entropy() -> None:
     batch = task.train.batch(range(7))
     features = task.features(task.backbone.run(batch), batch.layout)
     logits = 2.0 * features @ task.head.weight.T + task.head.bias
-    loss = torch.nn.CrossEntropyLoss(label_smoothing=0.2)
-    expected = loss(logits, task.labels[torch.from_numpy(batch.rows)])
-    got = task.loss(features, batch, 0.2) / task.weight(batch)
+    expected = torch.nn.CrossEntropyLoss(label_smoothing=0.2)(
+        logits, task.labels[torch.from_numpy(batch.rows)]
+    )
+    loss = make_loss(StageConfig(label_smoothing=0.2), task)
+    got = task.loss(features, batch, loss) / task.weight(batch)
     torch.testing.assert_close(got, expected)
 
 

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, log_softmax, nll_loss
 
 from gradus.objectives.pooled import FEATURE_NORM, PooledTask
 from gradus.training.config import StageConfig
+from gradus.training.losses.base import Classes, Loss
 from gradus.training.packing import Batch
 from gradus.training.solver import solve_head
 
@@ -21,10 +22,15 @@ class ClassifyTask(PooledTask):
 
     name = "classify"
 
-    def loss(self, features: torch.Tensor, batch: Batch, smoothing: float) -> torch.Tensor:
-        """Summed cross-entropy in nats."""
-        logits = self.head(features)
-        return cross_entropy(logits, self.of(batch), label_smoothing=smoothing, reduction="sum")
+    @property
+    def classes(self) -> Classes:
+        """The K labels and how many texts of train have each; numbers where they have no names."""
+        counts = torch.bincount(self.labels, minlength=len(self.head.bias)).tolist()
+        return Classes(self.names or tuple(map(str, range(len(counts)))), tuple(counts))
+
+    def loss(self, features: torch.Tensor, batch: Batch, loss: Loss) -> torch.Tensor:
+        """The stage's loss, summed over the texts, in nats."""
+        return loss(self.head(features), self.of(batch), features)
 
     def outputs(self, features: torch.Tensor) -> torch.Tensor:
         """Log-probabilities [B, K], float64."""
@@ -42,7 +48,7 @@ class ClassifyTask(PooledTask):
         """More accurate; among equals the lower loss."""
         return (row["select_accuracy"], -row["select_loss"])
 
-    def solve(self, features: torch.Tensor, stage: StageConfig) -> dict[str, float]:
+    def solve(self, features: torch.Tensor, stage: StageConfig, loss: Loss) -> dict[str, float]:
         """Multinomial logistic regression on features brought to their usual norm."""
         unit = self.head.scale / FEATURE_NORM
         found = solve_head(
@@ -51,10 +57,14 @@ class ClassifyTask(PooledTask):
             len(self.head.bias),
             l2=stage.l2,
             smoothing=0.0,
+            weights=loss.weights,
         )
         with torch.no_grad():
             self.head.weight.copy_(found.weight / FEATURE_NORM)
             self.head.bias.copy_(found.bias)
             logits = self.head(features)
-            loss = float(cross_entropy(logits, self.labels))
-        return {"train_loss": loss, "iterations": float(found.iterations)}
+            summed = cross_entropy(logits, self.labels, weight=loss.weights, reduction="sum")
+        return {
+            "train_loss": float(summed) / len(self.labels),
+            "iterations": float(found.iterations),
+        }

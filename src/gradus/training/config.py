@@ -7,11 +7,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gradus import registry
+from gradus.training.choice import Choice, ChoiceConfig
+from gradus.training.losses.base import LossConfig
+from gradus.training.optimisers.base import OptimiserConfig
+
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 ADAPTER = "adapter"
+DEFAULT_OPTIMISER, DEFAULT_LOSS = "adamw", "cross-entropy"
 _TOP = re.compile(r"^top-([1-9][0-9]*)$")
+# Keys of a stage that are short for an option of what it chooses.
+_SHORT = {"beta2": "optimiser", "label_smoothing": "loss"}
 
 
 class StageConfig(BaseModel):
@@ -27,7 +35,10 @@ class StageConfig(BaseModel):
         l2: the solver's penalty: minimises the summed cross-entropy plus ``l2 / 2`` times the
             squared norm of the weights that multiply the features (not of the biases).
         epochs: passes over train; parts of a pass are allowed. `steps` instead counts updates.
-        lr: learning rate of the highest layer, before schedule and decay.
+        optimiser: name of an optimiser, or a mapping with its ``name`` and options.
+        loss: name of a loss, or a mapping with its ``name`` and options.
+        lr: learning rate of the highest layer, before schedule and decay; left out, what is usual
+            for the optimiser: for ``adamw`` 2e-4, and 1e-3 where the head alone trains.
         head_lr: learning rate of the head; `lr` when left out.
         layer_lr_decay: each layer below the highest gets this factor more; embeddings one more.
         schedule: factor over the stage; see `gradus.training.schedules`.
@@ -36,7 +47,7 @@ class StageConfig(BaseModel):
         clip: greatest norm of the gradient over all that trains; None for no limit.
         accumulate: batches whose gradients are summed before an update.
         batch_size: examples a batch; `batch_tokens` bounds the tokens of a batch instead.
-        label_smoothing: share of the target spread evenly over all labels.
+        label_smoothing: short for the loss's option; 0.1 in ``cross-entropy``.
         dropout: rate inside trained layers; None keeps the model's own. Frozen layers have none.
             None at all by default: label smoothing regularises at a fraction of the time.
         patience: stop after that many epochs in a row without improvement on dev.select.
@@ -44,7 +55,7 @@ class StageConfig(BaseModel):
             default is ``best``, else ``last``.
         average: exponential moving average over updates with this decay takes the place of the
             weights at evaluation and at the stage's end; None for none.
-        beta2: decay of AdamW's second moment.
+        beta2: short for the optimiser's option; 0.999 in ``adamw``.
         embeddings: whether ``all`` and ``top-N`` train the embeddings too.
     """
 
@@ -55,6 +66,12 @@ class StageConfig(BaseModel):
     l2: Annotated[float, Field(ge=0)] = 0.1
     epochs: Positive | None = None
     steps: Annotated[int, Field(ge=1)] | None = None
+    optimiser: Annotated[OptimiserConfig, Choice("optimisers")] = Field(
+        default=DEFAULT_OPTIMISER, validate_default=True
+    )
+    loss: Annotated[LossConfig, Choice("losses")] = Field(
+        default=DEFAULT_LOSS, validate_default=True
+    )
     lr: Positive | None = None
     head_lr: Positive | None = None
     layer_lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.8
@@ -65,12 +82,12 @@ class StageConfig(BaseModel):
     accumulate: Annotated[int, Field(ge=1)] = 1
     batch_size: Annotated[int, Field(ge=1)] | None = None
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
-    label_smoothing: Share = 0.1
+    label_smoothing: Share | None = None
     dropout: Share | None = 0.0
     patience: Annotated[int, Field(ge=1)] | None = None
     keep: Literal["last", "best"] | None = None
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
-    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    beta2: Annotated[float, Field(gt=0, lt=1)] | None = None
     embeddings: bool = False
 
     @field_validator("train")
@@ -99,6 +116,43 @@ class StageConfig(BaseModel):
             raise ValueError("give batch_size or batch_tokens, not both")
         return self
 
+    @model_validator(mode="after")
+    def _choices_fit(self) -> StageConfig:
+        for key, where in _SHORT.items():
+            given, choice = getattr(self, key), getattr(self, where)
+            if given is not None:
+                _check_short(key, given, where, choice)
+        if self.solver == "lbfgs":
+            if not self.loss.solvable:
+                raise ValueError(f"solver lbfgs minimises cross-entropy, not {_plain(self.loss)}")
+            if self._optimises:
+                raise ValueError("solver lbfgs takes no optimiser")
+        if self.train == "head":
+            for where, choice in (("optimiser", self.optimiser), ("loss", self.loss)):
+                if choice.needs_layers:
+                    raise ValueError(
+                        f"{where} {_plain(choice)} works on layers: train: head has none"
+                    )
+        return self
+
+    @property
+    def _optimises(self) -> bool:
+        """Whether another optimiser than the default one is asked for."""
+        return self.optimiser != Choice("optimisers").read(DEFAULT_OPTIMISER)
+
+    @property
+    def chosen_optimiser(self) -> OptimiserConfig:
+        """The optimiser's config with what the stage says of it."""
+        given = {"beta2": self.beta2} if self.beta2 is not None else {}
+        return self.optimiser.model_copy(update=given)
+
+    @property
+    def chosen_loss(self) -> LossConfig:
+        """The loss's config with what the stage says of it."""
+        smoothing = self.label_smoothing
+        given = {"label_smoothing": smoothing} if smoothing is not None else {}
+        return self.loss.model_copy(update=given)
+
     @property
     def solved(self) -> bool:
         """Whether the head is solved rather than descended to; the default for ``train: head``
@@ -106,14 +160,16 @@ class StageConfig(BaseModel):
         if self.solver is not None:
             return self.solver == "lbfgs"
         asked = (self.epochs, self.steps, self.lr, self.batch_size, self.batch_tokens)
-        return self.train == "head" and all(value is None for value in asked)
+        steps = any(value is not None for value in asked) or self._optimises
+        return self.train == "head" and not steps and self.loss.solvable
 
     @property
     def rate(self) -> float:
-        """The learning rate: as given, or 1e-3 for a head alone and 2e-4 for layers."""
+        """The learning rate: as given, or what is usual for the optimiser."""
         if self.lr is not None:
             return self.lr
-        return 1e-3 if self.train == "head" else 2e-4
+        usual = self.optimiser
+        return usual.usual_head_rate if self.train == "head" else usual.usual_rate
 
     @property
     def keeps_best(self) -> bool:
@@ -129,6 +185,19 @@ class StageConfig(BaseModel):
         """N of ``top-N``, else None."""
         match = _TOP.match(self.train) if isinstance(self.train, str) else None
         return int(match.group(1)) if match else None
+
+
+def _plain(choice: ChoiceConfig) -> str:
+    return registry.plain(choice.name)
+
+
+def _check_short(key: str, given: float, where: str, choice: ChoiceConfig) -> None:
+    """That what `where` chooses has the option `key`, and isn't given another value for it."""
+    field = type(choice).model_fields.get(key)
+    if field is None:
+        raise ValueError(f"{key}: the {where} {_plain(choice)} has no such option")
+    if getattr(choice, key) not in (field.default, given):
+        raise ValueError(f"give {key} once: in the stage or in its {where}")
 
 
 def _compile(pattern: str) -> re.Pattern[str] | None:

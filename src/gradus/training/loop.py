@@ -15,13 +15,16 @@ from typing import Any
 
 import torch
 
+from gradus import registry
 from gradus.errors import TrainingError
 from gradus.steps.base import Monitor
 from gradus.training.activations import Activations
 from gradus.training.config import StageConfig
+from gradus.training.gradient import GradientStage
 from gradus.training.groups import select
 from gradus.training.interrupts import Interrupts
-from gradus.training.stage import GradientStage, Shared
+from gradus.training.losses.base import Loss
+from gradus.training.stage import Shared
 from gradus.training.state import Progress, load_state, save_state
 from gradus.training.storage import load_tensors
 from gradus.training.task import Task
@@ -101,6 +104,8 @@ class _Run:
         self.task, self.stages, self.seed, self.work = task, stages, seed, work
         self.monitor, self.dtype, self.interrupts = monitor, dtype, interrupts
         self.progress = Progress()
+        # All of them now: what is wrong with the last stage's shows before the first one trains.
+        self.losses = [make_loss(stage, task) for stage in stages]
         self._since = time.monotonic()
         self._saved_at = self._since
 
@@ -137,6 +142,7 @@ class _Run:
         shared = Shared(
             task=task,
             stage=stage,
+            loss=self.losses[index],
             index=index,
             stages=len(self.stages),
             seed=self.seed,
@@ -190,6 +196,25 @@ class _Run:
             "flops": progress.flops,
             "stage_seconds": by_stage,
         }
+
+
+def make_loss(stage: StageConfig, task: Task) -> Loss:
+    """The loss of a stage for the labels of a task.
+
+    Raises:
+        TrainingError: it asks for what the task's labels don't have.
+    """
+    config = stage.chosen_loss
+    if not task.chooses_loss and stage.loss != StageConfig().loss:
+        raise TrainingError(
+            f"loss: {registry.plain(config.name)}: objective {task.name} has a loss of its own on "
+            "these data: leave loss out"
+        )
+    if not task.chooses_loss:
+        # A loss that nobody chose says nothing: what smoothing there is, the stage asked for.
+        config = config.model_copy(update={"label_smoothing": stage.label_smoothing or 0.0})
+    loss: Loss = registry.load("losses", config.name)(config, task.classes)
+    return loss
 
 
 def own_aligned_memory(task: Task) -> None:

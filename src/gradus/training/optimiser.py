@@ -1,4 +1,4 @@
-"""AdamW over the parameters that a stage trains, with layer-wise rates.
+"""The optimiser of a stage: rates by layer, and a state that outlives an interruption.
 
 Layer-wise decay as in Howard & Ruder 2018 (discriminative fine-tuning, section 3.1): the highest
 layer learns at the stage's rate, each one below at `layer_lr_decay` times the one above.
@@ -7,12 +7,20 @@ layer learns at the stage's rate, each one below at `layer_lr_decay` times the o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Final
 
 import torch
 from torch import nn
 
+from gradus import registry
+from gradus.errors import TrainingError
 from gradus.training.config import StageConfig
 from gradus.training.groups import HEAD, LayerGroups
+from gradus.training.optimisers.base import Member
+
+PREFIX: Final = "optimiser/"
+_NUMBERS: Final = {"bool": torch.bool, "int": torch.int64, "float": torch.float64}
+_SET_EACH_UPDATE: Final = ("lr", "base", "params")
 
 
 def rate_of(group: str, stage: StageConfig, groups: LayerGroups) -> float:
@@ -32,51 +40,125 @@ def decays(parameter: torch.Tensor) -> bool:
     return parameter.ndim > 1
 
 
-def build(
-    parameters: Mapping[str, nn.Parameter],
-    chosen: Mapping[str, str],
-    stage: StageConfig,
-    groups: LayerGroups,
-) -> torch.optim.AdamW:
-    """Fused AdamW (Loshchilov & Hutter 2019) over `chosen` (name -> group).
+class StageOptimiser:
+    """What the catalog's entry makes of a stage's parameters, as one.
 
-    Every parameter group of the optimiser keeps its rate before the schedule under ``base``.
+    Attributes:
+        trained: the parameters by name.
+        parts: torch's optimisers, which together hold each parameter once. Every parameter group
+            keeps its rate before the schedule under ``base``.
     """
-    together: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, group in chosen.items():
-        decay = stage.weight_decay if decays(parameters[name]) else 0.0
-        together.setdefault((rate_of(group, stage, groups), decay), []).append(parameters[name])
-    settings = [
-        {"params": members, "lr": rate, "base": rate, "weight_decay": decay}
-        for (rate, decay), members in together.items()
-    ]
-    return torch.optim.AdamW(settings, betas=(0.9, stage.beta2), fused=True)
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        chosen: Mapping[str, str],
+        stage: StageConfig,
+        groups: LayerGroups,
+    ) -> None:
+        """For `chosen` (name -> group) of `parameters`.
+
+        Raises:
+            TrainingError: the optimiser can't train these parameters.
+        """
+        config = stage.chosen_optimiser
+        members = [
+            Member(
+                name=name,
+                group=group,
+                parameter=parameters[name],
+                rate=rate_of(group, stage, groups),
+                weight_decay=stage.weight_decay if decays(parameters[name]) else 0.0,
+            )
+            for name, group in chosen.items()
+        ]
+        self.trained = {member.name: member.parameter for member in members}
+        self.parts = tuple(registry.load("optimisers", config.name)().build(config, members))
+        self._part_of = _owners(self.parts, self.trained, config.name)
+        for group in self._groups():
+            group["base"] = group["lr"]
+        self._begun = [_numbers(group) for group in self._groups()]
+
+    def set_rates(self, factor: float) -> None:
+        """Put the schedule's factor on every group's rate."""
+        for group in self._groups():
+            group["lr"] = group["base"] * factor
+
+    def step(self) -> None:
+        """One update from the gradients that stand there, which are then dropped."""
+        for part in self.parts:
+            part.step()
+        for parameter in self.trained.values():
+            parameter.grad = None
+
+    def export(self) -> dict[str, torch.Tensor]:
+        """All that the optimiser remembers, as named tensors.
+
+        ``optimiser/KIND/KEY/PARAMETER`` holds state of a parameter, ``optimiser/KIND/KEY/#N`` a
+        number of the N-th parameter group that has changed since the stage began; KIND is
+        ``tensor``, ``bool``, ``int``, ``float`` or ``none``.
+
+        Raises:
+            TrainingError: the optimiser keeps something that can't be saved.
+        """
+        found = {}
+        for name, parameter in self.trained.items():
+            for key, value in self._part_of[name].state.get(parameter, {}).items():
+                kind, tensor = _as_tensor(key, value)
+                found[f"{PREFIX}{kind}/{key}/{name}"] = tensor
+        for place, (group, before) in enumerate(zip(self._groups(), self._begun, strict=True)):
+            for key, value in _numbers(group).items():
+                if key not in before or before[key] != value:
+                    kind, tensor = _as_tensor(key, value)
+                    found[f"{PREFIX}{kind}/{key}/#{place}"] = tensor
+        return found
+
+    def restore(self, saved: Mapping[str, torch.Tensor]) -> None:
+        """Put back what `export` gave; other tensors in `saved` are left alone."""
+        groups = self._groups()
+        for place, tensor in saved.items():
+            if not place.startswith(PREFIX):
+                continue
+            kind, key, name = place.removeprefix(PREFIX).split("/", 2)
+            value = tensor if kind == "tensor" else tensor.item() if kind in _NUMBERS else None
+            if name.startswith("#"):
+                groups[int(name[1:])][key] = value
+            else:
+                self._part_of[name].state[self.trained[name]][key] = value
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for part in self.parts for group in part.param_groups]
 
 
-def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    """Put the schedule's factor on every group's rate."""
-    for group in optimiser.param_groups:
-        group["lr"] = group["base"] * factor
+def _owners(
+    parts: tuple[torch.optim.Optimizer, ...], trained: Mapping[str, nn.Parameter], name: str
+) -> dict[str, torch.optim.Optimizer]:
+    """Parameter name -> the part that holds it."""
+    held = [(id(p), part) for part in parts for group in part.param_groups for p in group["params"]]
+    found = dict(held)
+    if len(held) != len(found) or found.keys() != {id(p) for p in trained.values()}:
+        raise TrainingError(f"optimiser {name} doesn't hold every parameter exactly once")
+    return {key: found[id(parameter)] for key, parameter in trained.items()}
 
 
-def export(
-    optimiser: torch.optim.AdamW, parameters: Mapping[str, nn.Parameter]
-) -> dict[str, torch.Tensor]:
-    """The optimiser's moments as named tensors: ``optimiser/KEY/PARAMETER``."""
+def _numbers(group: Mapping[str, Any]) -> dict[str, bool | int | float]:
+    """What a parameter group counts; its rate is set anew at every update."""
     return {
-        f"optimiser/{key}/{name}": value
-        for name, parameter in parameters.items()
-        for key, value in optimiser.state.get(parameter, {}).items()
+        key: value
+        for key, value in group.items()
+        if key not in _SET_EACH_UPDATE and isinstance(value, bool | int | float)
     }
 
 
-def restore(
-    optimiser: torch.optim.AdamW,
-    parameters: Mapping[str, nn.Parameter],
-    saved: Mapping[str, torch.Tensor],
-) -> None:
-    """Put back what `export` gave."""
-    for key in ("step", "exp_avg", "exp_avg_sq"):
-        for name, parameter in parameters.items():
-            if f"optimiser/{key}/{name}" in saved:
-                optimiser.state[parameter][key] = saved[f"optimiser/{key}/{name}"]
+def _as_tensor(key: str, value: Any) -> tuple[str, torch.Tensor]:
+    """Kind and tensor of a value of an optimiser's state."""
+    if isinstance(value, torch.Tensor):
+        return "tensor", value
+    if value is None:
+        return "none", torch.empty(0)
+    kind = type(value).__name__
+    if kind not in _NUMBERS or "/" in key:
+        raise TrainingError(
+            f"the optimiser keeps '{key}' of type {kind}: only tensors and numbers can be saved"
+        )
+    return kind, torch.tensor(value, dtype=_NUMBERS[kind])

@@ -1,33 +1,22 @@
-"""One stage: a head solved, or gradient steps with early stopping."""
+"""What every stage works with, and the stage whose head is solved."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from gradus.errors import TrainingError
 from gradus.steps.base import Monitor
-from gradus.training import optimiser as adamw
 from gradus.training.activations import Activations, autocast
 from gradus.training.config import StageConfig
-from gradus.training.packing import Batch, Tokens, epoch_batches, inference_batches
-from gradus.training.schedules import factor
+from gradus.training.losses.base import Loss
+from gradus.training.packing import Batch, Tokens, inference_batches
 from gradus.training.state import Progress
-from gradus.training.storage import load_tensors, save_tensors, write_whole
 from gradus.training.task import Task
 
-BATCH_SIZE = 32
-DEFAULT_EPOCHS = 3
-POINTS_AN_EPOCH = 10
 EVALUATION_TOKENS = 4096
 
 
@@ -37,6 +26,7 @@ class Shared:
 
     task: Task
     stage: StageConfig
+    loss: Loss
     index: int
     stages: int
     seed: int
@@ -87,7 +77,7 @@ class Shared:
     def solve(self) -> dict[str, Any]:
         """Solve the head on all train features."""
         features = self.caches.store(self.task.train).all()
-        facts = self.task.solve(features, self.stage)
+        facts = self.task.solve(features, self.stage, self.loss)
         self.progress.evaluation = self.evaluate()
         self.point(1.0, 0.0, train_loss=facts["train_loss"], **self.progress.evaluation)
         return {**facts, **self.progress.evaluation}
@@ -107,273 +97,3 @@ def _in_order(values: torch.Tensor, rows: np.ndarray, lengths: np.ndarray) -> to
     starts[rows] = np.cumsum(lengths[rows]) - lengths[rows]
     places = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)])
     return values[torch.from_numpy(places)]
-
-
-class GradientStage:
-    """Updates of one stage, from its beginning or from where a state left off."""
-
-    def __init__(
-        self, shared: Shared, chosen: Mapping[str, str], saved: Mapping[str, torch.Tensor] | None
-    ) -> None:
-        self.shared, self.stage, self.task = shared, shared.stage, shared.task
-        self.progress = shared.progress
-        everything = self.task.parameters()
-        self.trained: dict[str, nn.Parameter] = {name: everything[name] for name in chosen}
-        for name, parameter in everything.items():
-            parameter.requires_grad_(name in chosen)
-            parameter.grad = None
-        self.optimiser = adamw.build(everything, chosen, self.stage, self.task.backbone.groups)
-        self.average: dict[str, torch.Tensor] = {}
-        if saved is not None:
-            adamw.restore(self.optimiser, self.trained, saved)
-            self.average = {n: saved[f"average/{n}"] for n in chosen if f"average/{n}" in saved}
-        self._dropping = [
-            layer
-            for k, layer in enumerate(self.task.backbone.groups.layers)
-            if f"layer.{k}" in chosen.values()
-        ]
-        self._embeds = "embeddings" in chosen.values()
-        self._per_token = self._flops_a_token(everything)
-        self.total, self.per_epoch = self._plan()
-
-    def run(
-        self,
-        after_update: Callable[[Callable[[], dict[str, torch.Tensor]]], None],
-        save: Callable[[Mapping[str, torch.Tensor]], None],
-    ) -> dict[str, Any]:
-        """All epochs; returns facts of the stage."""
-        progress = self.progress
-        with self._dropout():
-            # An epoch is over when its evaluation is: `done` then goes back to 0.
-            while progress.done or (progress.update < self.total and not self._out_of_patience()):
-                self._epoch(after_update)
-                self._end_of_epoch()
-                save(self.tensors())
-        self._settle()
-        return {
-            "updates": progress.update,
-            "epochs": progress.epoch,
-            "stopped_early": progress.update < self.total,
-            **progress.evaluation,
-        }
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """What the state must hold beside the weights."""
-        averages = {f"average/{n}": t for n, t in self.average.items()}
-        return {**adamw.export(self.optimiser, self.trained), **averages}
-
-    def _updates(self, epoch: int) -> list[list[np.ndarray]]:
-        stage = self.stage
-        size = stage.batch_size or (None if stage.batch_tokens else BATCH_SIZE)
-        seed = (self.shared.seed, self.shared.index, epoch)
-        lengths = self.task.train.lengths
-        batches = epoch_batches(lengths, seed, size=size, tokens=stage.batch_tokens)
-        return [batches[i : i + stage.accumulate] for i in range(0, len(batches), stage.accumulate)]
-
-    def _plan(self) -> tuple[int, int]:
-        """Number of updates of the stage, and of its first epoch."""
-        first = len(self._updates(0))
-        if self.stage.steps is not None:
-            return self.stage.steps, first
-        epochs = self.stage.epochs or DEFAULT_EPOCHS
-        whole = math.floor(epochs)
-        if self.stage.batch_tokens is None:
-            return max(1, math.ceil(epochs * first)), first
-        # The number of batches depends on the shuffle when tokens bound them.
-        total = sum(len(self._updates(e)) for e in range(whole))
-        rest = epochs - whole
-        return max(1, total + math.ceil(rest * len(self._updates(whole)) if rest else 0)), first
-
-    def _epoch(self, after_update: Callable[[Callable[[], dict[str, torch.Tensor]]], None]) -> None:
-        progress, updates = self.progress, self._updates(self.progress.epoch)
-        every = max(1, math.ceil(len(updates) / POINTS_AN_EPOCH))
-        self._train_mode()
-        for place in range(progress.done, len(updates)):
-            if progress.update >= self.total:
-                break
-            rate = self._update([self.task.train.batch(rows) for rows in updates[place]])
-            progress.done = place + 1
-            last = progress.done == len(updates) or progress.update == self.total
-            if progress.done % every == 0 and not last:
-                mean = progress.recent[0] / progress.recent[1]
-                at = progress.epoch + progress.done / len(updates)
-                self.shared.point(at, rate, train_loss=mean)
-                progress.recent = [0.0, 0.0]
-            after_update(self.tensors)
-            self._show()
-
-    def _update(self, batches: Sequence[Batch]) -> float:
-        """One update from the summed gradients of `batches`; returns the learning rate."""
-        progress, stage = self.progress, self.stage
-        rate = self._rate(progress.update)
-        adamw.set_rates(self.optimiser, rate / stage.rate)
-        weight = sum(self.task.weight(batch) for batch in batches)
-        for batch in batches:
-            features = self.shared.features(self.task.train, batch)
-            loss = self.task.loss(features, batch, stage.label_smoothing)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise self._not_finite(batches, value, rate)
-            (loss / weight).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            progress.tokens += batch.layout.tokens
-            progress.flops += self._per_token * batch.layout.tokens
-            for sums in (progress.losses, progress.recent):
-                sums[0] += value
-        for sums in (progress.losses, progress.recent):
-            sums[1] += weight
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.trained.values(), stage.clip or math.inf, foreach=True
-        )
-        if not bool(torch.isfinite(norm)):
-            raise self._not_finite(batches, float(norm), rate, "the gradient")
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        progress.update += 1
-        self._follow()
-        return rate
-
-    def _end_of_epoch(self) -> None:
-        progress = self.progress
-        at = progress.epoch + progress.done / len(self._updates(progress.epoch))
-        with self._averaged():
-            progress.evaluation = self.shared.evaluate()
-            self._remember_best()
-        rate = self._rate(progress.update - 1)
-        mean = progress.losses[0] / progress.losses[1]
-        self.shared.point(at, rate, train_loss=mean, **progress.evaluation)
-        progress.epoch, progress.done = progress.epoch + 1, 0
-        progress.losses, progress.recent = [0.0, 0.0], [0.0, 0.0]
-
-    def _rate(self, update: int) -> float:
-        """The highest layer's learning rate at an update."""
-        stage = self.stage
-        return stage.rate * factor(stage.schedule, update, self.total, stage.warmup)
-
-    def _remember_best(self) -> None:
-        progress = self.progress
-        if not self.stage.keeps_best or not progress.evaluation:
-            return
-        merit = list(self.task.merit(progress.evaluation))
-        if progress.best is not None and merit <= progress.best:
-            progress.worse += 1
-            return
-        progress.best, progress.worse = merit, 0
-        progress.best_file = f"best-{self.shared.index}-{progress.epoch}.safetensors"
-        weights = {f"weight/{n}": p for n, p in self.trained.items()}
-        facts = {"evaluation": progress.evaluation, "epoch": progress.epoch + 1}
-        save_tensors(self.shared.work / progress.best_file, weights, facts)
-
-    def _out_of_patience(self) -> bool:
-        return self.stage.patience is not None and self.progress.worse >= self.stage.patience
-
-    def _settle(self) -> None:
-        """The weights the stage ends with: the average's, the best or the last."""
-        with torch.no_grad():
-            if self.progress.best_file is not None:
-                saved, facts = load_tensors(self.shared.work / self.progress.best_file)
-                for name, parameter in self.trained.items():
-                    parameter.copy_(saved[f"weight/{name}"])
-                self.progress.evaluation = facts["evaluation"]
-            elif self.average:
-                for name, parameter in self.trained.items():
-                    parameter.copy_(self.average[name])
-
-    def _follow(self) -> None:
-        """Move the average towards the weights; it warms up so that the start is forgotten."""
-        if self.stage.average is None:
-            return
-        if not self.average:
-            self.average = {n: p.detach().clone() for n, p in self.trained.items()}
-            return
-        t = self.progress.update
-        decay = min(self.stage.average, (1 + t) / (10 + t))
-        weights = [p.detach() for p in self.trained.values()]
-        torch._foreach_lerp_(list(self.average.values()), weights, 1 - decay)
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """The average in the weights' place for the length of the block."""
-        if not self.average:
-            yield
-            return
-        kept = {n: p.detach().clone() for n, p in self.trained.items()}
-        with torch.no_grad():
-            for name, parameter in self.trained.items():
-                parameter.copy_(self.average[name])
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for name, parameter in self.trained.items():
-                    parameter.copy_(kept[name])
-
-    def _train_mode(self) -> None:
-        """Dropout where something trains, none elsewhere."""
-        self.task.backbone.model.eval()
-        if self._embeds:
-            self.task.backbone.model.train()
-        for layer in self.task.backbone.groups.layers:
-            layer.train(layer in self._dropping)
-        self.task.head.train()
-
-    @contextmanager
-    def _dropout(self) -> Iterator[None]:
-        """The stage's dropout rate in the layers that train."""
-        before: list[tuple[nn.Module, str, float]] = []
-        if self.stage.dropout is not None:
-            for layer in self._dropping:
-                for module in layer.modules():
-                    name = "p" if isinstance(module, nn.Dropout) else "attention_dropout"
-                    if isinstance(getattr(module, name, None), float):
-                        before.append((module, name, getattr(module, name)))
-                        setattr(module, name, self.stage.dropout)
-        try:
-            yield
-        finally:
-            for module, name, rate in before:
-                setattr(module, name, rate)
-
-    def _flops_a_token(self, everything: Mapping[str, nn.Parameter]) -> float:
-        """2 a weight forwards and 4 backwards (Kaplan et al. 2020), from the lowest layer up."""
-        groups = self.task.backbone.groups
-        low = max(self.shared.low, 0)
-        above = sum(
-            everything[name].numel()
-            for name, group in groups.group_of.items()
-            if groups.depth(group) >= low
-        )
-        return 6.0 * above
-
-    def _show(self) -> None:
-        share = self.progress.update / self.total
-        text = f"stage {self.shared.index + 1} of {self.shared.stages}: {self.stage.label}"
-        self.shared.monitor.progress(self.shared.index + share, self.shared.stages, text)
-
-    def _not_finite(
-        self, batches: Sequence[Batch], value: float, rate: float, what: str = "the loss"
-    ) -> TrainingError:
-        tokens, progress = self.task.train, self.progress
-        rows = [int(row) for batch in batches for row in batch.rows]
-        ids = [tokens.keys[row] if tokens.keys else str(row) for row in rows]
-        where = self.shared.work / "failed-batch.json"
-        spans = [(tokens.offsets[row], tokens.offsets[row + 1]) for row in rows]
-        content = {
-            "stage": self.shared.index,
-            "epoch": progress.epoch,
-            "update": progress.update,
-            "lr": rate,
-            "ids": ids,
-            "token_ids": [tokens.ids[a:b].tolist() for a, b in spans],
-        }
-        write_whole(where, lambda p: _write_json(p, content))
-        shown = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
-        return TrainingError(
-            f"stage {self.shared.index + 1} (train: {self.stage.label}), epoch "
-            f"{progress.epoch + 1}, update {progress.update + 1}, learning rate {rate:.3g}: "
-            f"{what} is {value}; batch of items {shown}, kept in {where}. Try a lower lr, a lower "
-            "clip, a longer warmup or dtype: float32. The state saved before is intact"
-        )
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")

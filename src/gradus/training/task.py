@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 
 from gradus.training.backbone import Backbone
 from gradus.training.config import StageConfig
+from gradus.training.losses.base import Classes, Loss
 from gradus.training.packing import Batch, Layout, Tokens
 
 
@@ -32,7 +34,13 @@ class Task(ABC):
         select: tokenised dev.select.
         digest: of data and tokenisation; part of the identity of everything that is cached.
         name: of the objective, for messages.
+
+    Class attributes:
+        chooses_loss: whether `loss` minimises what a stage chooses from the catalog. A task that
+            has a loss of its own takes no more than the label smoothing from it.
     """
+
+    chooses_loss: ClassVar[bool] = True
 
     name: str
     backbone: Backbone
@@ -54,9 +62,19 @@ class Task(ABC):
     def features(self, hidden: torch.Tensor, layout: Layout) -> torch.Tensor:
         """float32 [F, d] from hidden state [T, d]."""
 
+    @property
+    def classes(self) -> Classes | None:
+        """The labels that logits stand for, with their counts in train; None where logits stand
+        for none, so that nothing can be weighed by label."""
+        return None
+
     @abstractmethod
-    def loss(self, features: torch.Tensor, batch: Batch, smoothing: float) -> torch.Tensor:
-        """The summed loss of a train batch, to be divided by `weight`."""
+    def loss(self, features: torch.Tensor, batch: Batch, loss: Loss) -> torch.Tensor:
+        """The summed loss of a train batch, to be divided by `weight`.
+
+        `loss` is the stage's choice from the catalog, for whoever has logits and labels:
+        ``loss(logits, gold, features)``.
+        """
 
     @abstractmethod
     def weight(self, batch: Batch) -> int:
@@ -74,8 +92,10 @@ class Task(ABC):
     def merit(self, row: Mapping[str, float]) -> tuple[float, ...]:
         """What makes one evaluation better than another; tuples compare, greater is better."""
 
-    def solve(self, features: torch.Tensor, stage: StageConfig) -> dict[str, float]:
+    def solve(self, features: torch.Tensor, stage: StageConfig, loss: Loss) -> dict[str, float]:
         """Set the head to the solution on all train features; returns facts.
+
+        `loss` is one whose config says that it is ``solvable``; its label weights hold.
 
         Raises:
             TrainingError: this objective's head has no such solution.

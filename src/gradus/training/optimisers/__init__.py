@@ -1,0 +1,1 @@
+"""Optimisers: one file each, listed in section ``optimisers`` of the catalog."""

@@ -18,10 +18,11 @@ from torch.nn.functional import normalize
 
 from gradus.checkpoints import Manifest, is_checkpoint, read_manifest
 from gradus.errors import CheckpointError
-from gradus.objectives.pooled import load_head
 from gradus.objectives.classify import HEAD_FILE
+from gradus.objectives.pooled import load_head
 from gradus.objectives.pooling import LinearHead
 from gradus.predict.onnx import TOKENIZER
+from gradus.predict.outputs import head_outputs, target_of
 from gradus.records import CheckpointRef
 from gradus.training import models
 
@@ -118,7 +119,7 @@ class Classifier:
 
 
 def load_classifier(ref: CheckpointRef) -> Classifier:
-    """Load a checkpoint that was fine-tuned with ``objective: classify``.
+    """Load a checkpoint that was fine-tuned with ``objective: classify`` or ``regress``.
 
     Raises:
         CheckpointError: it is no transformer, has no head, or can't be read.
@@ -127,10 +128,20 @@ def load_classifier(ref: CheckpointRef) -> Classifier:
     _check(ref, folder)
     manifest = read_manifest(folder)
     reading = manifest.preprocessing
+    if target_of(reading) == "spans":
+        raise CheckpointError(
+            f"'{ref.name}' labels spans, which the exported graph has no outputs for: use it as it "
+            "is, without compression"
+        )
+    if reading.get("pairs"):
+        raise CheckpointError(
+            f"'{ref.name}' judges pairs of texts, which the exported graph can't tell apart: "
+            "use it as it is, without compression"
+        )
     backbone = models.load_model(ref)
     head = LinearHead(
         int(backbone.config.hidden_size),  # type: ignore[union-attr, arg-type]  # nn.Module types attributes as tensors
-        len(manifest.labels),
+        head_outputs(reading, len(manifest.labels)),
         float(reading["scale"]),
     )
     load_head(head, folder / HEAD_FILE)
@@ -154,5 +165,5 @@ def _check(ref: CheckpointRef, folder: Path) -> None:
         missing = f" without {HEAD_FILE}" if ref.kind == "transformer" else ""
         raise CheckpointError(
             f"'{ref.name}' is a checkpoint of kind '{ref.kind}'{missing}: only what finetune made "
-            "with objective: classify can be compressed"
+            "with objective: classify or regress can be compressed"
         )

@@ -3,8 +3,8 @@
 Legend: N texts, K labels, L tokens of a text, n texts of equal length.
 
 Files of a checkpoint of kind ``onnx``: ``model.onnx``, which turns token ids, int64 [n, L], into
-logits, float32 [n, K], and ``tokenizer.json``. There is no attention mask: a batch holds texts of
-one length, so that no token of padding is ever computed.
+logits, float32 [n, K] (standardised numbers, [n, 1]), and ``tokenizer.json``. There is no attention
+mask: a batch holds texts of one length, so that no token of padding is ever computed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from gradus.errors import CheckpointError, MissingExtra
 from gradus.predict.base import Predictor
+from gradus.predict.outputs import (
+    head_outputs,
+    in_units,
+    log_probabilities,
+    target_of,
+    thresholds_of,
+)
 from gradus.records import CheckpointRef
 
 if TYPE_CHECKING:
@@ -163,7 +170,7 @@ class OnnxPredictor(Predictor):
         size_bytes: int,
     ) -> None:
         """See `open`."""
-        self.labels = tuple(labels)
+        self.labels, self.target = tuple(labels), target_of(preprocessing)
         self._folder, self._preprocessing = folder, dict(preprocessing)
         self._threads, self._size_bytes = threads, size_bytes
         self._encode = TextEncoder(folder / TOKENIZER, preprocessing)
@@ -198,25 +205,44 @@ class OnnxPredictor(Predictor):
             self._sessions[threads] = open_session(self._folder / GRAPH, threads)
         return self._sessions[threads]
 
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """See `Predictor.thresholds`."""
+        return thresholds_of(self._preprocessing, len(self.labels))
+
     def log_probs(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """float64 [N, K], in the texts' order; see `Predictor.log_probs`."""
+        if self.target not in ("label", "labels"):
+            raise self._lacks("label")
+        return log_probabilities(self._outputs(texts, progress), self.target)
+
+    def numbers(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """float64 [N], in the texts' order; see `Predictor.numbers`."""
+        if self.target != "number":
+            raise self._lacks("number")
+        return in_units(self._outputs(texts, progress), self._preprocessing)
+
+    def _outputs(self, texts: Sequence[str], progress: Callable[[int], None] | None) -> np.ndarray:
+        """What the graph gives, [N, K] (or [N, 1] for numbers)."""
         import numpy as np
 
         if len(texts) == 1:
             logits = self._infer(self._encode(texts), self._threads)
             if progress is not None:
                 progress(1)
-            return _log_softmax(logits)
-        rows = np.empty((len(texts), len(self.labels)))
+            return logits
+        rows = np.empty((len(texts), head_outputs(self._preprocessing, len(self.labels))))
         done = 0
         for places, logits in self._inferred(texts):
             rows[places] = logits
             done += len(places)
             if progress is not None:
                 progress(done)
-        return _log_softmax(rows)
+        return rows
 
     def _infer(self, ids: Sequence[Sequence[int]], threads: int) -> np.ndarray:
         """Logits, float32 [n, K], of texts of one length."""
@@ -273,12 +299,3 @@ def _finished(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for future in as_completed(waiting):
         yield waiting[future], future.result()
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    """float64 [N, K] from logits [N, K]."""
-    import numpy as np
-    from scipy.special import log_softmax
-
-    rows: np.ndarray = log_softmax(logits.astype(np.float64), axis=-1)
-    return rows

@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from gradus.predict.base import Predictor
+from gradus.predict.outputs import (
+    head_outputs,
+    in_units,
+    log_probabilities,
+    target_of,
+    thresholds_of,
+)
 from gradus.records import CheckpointRef
 
 if TYPE_CHECKING:
@@ -42,7 +49,7 @@ class TransformerPredictor(Predictor):
         size_bytes: int,
     ) -> None:
         """See `open`."""
-        self.labels = tuple(labels)
+        self.labels, self.target = tuple(labels), target_of(preprocessing)
         self._backbone, self._head, self._tokenizer = backbone, head, tokenizer
         self._preprocessing, self._dtype, self._folder = dict(preprocessing), dtype, folder
         self._size_bytes = size_bytes
@@ -60,8 +67,8 @@ class TransformerPredictor(Predictor):
 
         from gradus.checkpoints import read_manifest
         from gradus.errors import CheckpointError
-        from gradus.objectives.pooled import load_head
         from gradus.objectives.classify import HEAD_FILE
+        from gradus.objectives.pooled import load_head
         from gradus.objectives.pooling import LinearHead
         from gradus.training import models
         from gradus.training.backbone import Backbone
@@ -71,13 +78,14 @@ class TransformerPredictor(Predictor):
         if not (folder / HEAD_FILE).is_file():
             raise CheckpointError(
                 f"{folder}: no {HEAD_FILE}, so nothing says which label a text has; "
-                "fine-tune it with objective: classify first"
+                "fine-tune it with objective: classify (or regress) first"
             )
         if threads is not None:
             torch.set_num_threads(threads)
         backbone = Backbone(models.load_model(ref))
         scale = float(manifest.preprocessing["scale"])
-        head = LinearHead(backbone.width, len(manifest.labels), scale)
+        outputs = head_outputs(manifest.preprocessing, len(manifest.labels))
+        head = LinearHead(backbone.width, outputs, scale)
         load_head(head, folder / HEAD_FILE)
         return cls(
             labels=manifest.labels,
@@ -90,13 +98,34 @@ class TransformerPredictor(Predictor):
             size_bytes=manifest.size_bytes,
         )
 
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """See `Predictor.thresholds`."""
+        return thresholds_of(self._preprocessing, len(self.labels))
+
     def log_probs(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """float64 [N, K], in the texts' order; see `Predictor.log_probs`."""
+        if self.target not in ("label", "labels"):
+            raise self._lacks("label")
+        return log_probabilities(self._outputs(texts, len(self.labels), progress), self.target)
+
+    def numbers(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """float64 [N], in the texts' order; see `Predictor.numbers`."""
+        if self.target != "number":
+            raise self._lacks("number")
+        return in_units(self._outputs(texts, 1, progress), self._preprocessing)
+
+    def _outputs(
+        self, texts: Sequence[str], width: int, progress: Callable[[int], None] | None
+    ) -> np.ndarray:
+        """What the head gives: float64 [N, width]."""
         import numpy as np
 
-        rows = np.empty((len(texts), len(self.labels)))
+        rows = np.empty((len(texts), width))
         done = 0
         for start in range(0, len(texts), STRETCH):
             stretch = list(texts[start : start + STRETCH])
@@ -109,7 +138,6 @@ class TransformerPredictor(Predictor):
 
     def _stretch(self, texts: list[str]) -> Any:
         import torch
-        from torch.nn.functional import log_softmax
 
         from gradus.objectives.pooling import pool
         from gradus.training import models
@@ -129,7 +157,7 @@ class TransformerPredictor(Predictor):
                     str(settings["pooling"]),
                     normalise=bool(settings["normalise"]),
                 )
-                values = log_softmax(self._head(pooled).double(), dim=-1)
+                values = self._head(pooled).double()
             yield batch.rows, values.numpy()
 
     @property

@@ -141,12 +141,13 @@ def _move(staged: Path, folder: Path) -> None:
 
 
 def _batch_effect(ref: CheckpointRef, texts: Sequence[str], threads: int) -> float:
-    """Greatest change of a log-probability between a text alone and one among others."""
+    """Greatest change of a log-probability, or a number, between a text alone and in company."""
     import numpy as np
 
     from gradus.predict import load
 
     predictor = load(ref, threads=threads, verify=False).predictor
-    together = predictor.log_probs(texts)
-    alone = np.concatenate([predictor.log_probs([text]) for text in texts])
+    say = predictor.numbers if predictor.target == "number" else predictor.log_probs
+    together = say(texts)
+    alone = np.concatenate([say([text]) for text in texts])
     return float(np.abs(together - alone).max())

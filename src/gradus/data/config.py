@@ -159,6 +159,7 @@ class DataConfig(_Config):
         split: shares.
         dev: ``halves`` (select and gate apart) or ``joined`` (verdicts are then optimistic).
         limit: at most so many distinct texts of each source, those with the least content hash.
+        audit: whether a run looks for near-duplicates across splits, conflicting labels and drift.
         gates: conditions on the measurements of the data themselves.
     """
 
@@ -175,6 +176,7 @@ class DataConfig(_Config):
     split: SplitConfig = SplitConfig()
     dev: Literal["halves", "joined"] = "halves"
     limit: PositiveInt | None = None
+    audit: bool = True
     gates: tuple[str, ...] = ()
 
     @model_validator(mode="before")

@@ -48,13 +48,17 @@ class LazyGroup(typer.core.TyperGroup):
     """Knows its commands by name and imports one when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Every command's name, in the table's order."""
-        return list(COMMANDS)
+        """Every command's name, in the table's order, then the steps."""
+        return [*COMMANDS, *_steps()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, imported now; None when the table doesn't hold it."""
         if cmd_name not in COMMANDS:
-            return None
+            if cmd_name not in _steps():
+                return None
+            from gradus.cli import step
+
+            return step.build(cmd_name)
         module, summary = COMMANDS[cmd_name]
         function = getattr(importlib.import_module(module), cmd_name)
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -63,9 +67,10 @@ class LazyGroup(typer.core.TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """As typer does, with a suggestion taken from the table."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(COMMANDS)}"
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            near = get_close_matches(args[0], known, n=1, cutoff=0.5)
+            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
             ctx.fail(f"unknown command '{args[0]}': {hint}")
         return super().resolve_command(ctx, args)
 
@@ -73,6 +78,8 @@ class LazyGroup(typer.core.TyperGroup):
         """The table's lines; importing seven modules for seven lines would cost a second."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        with formatter.section("One step without a plan file"):
+            formatter.write_text(", ".join(_steps()))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; Ctrl-C is given a name before typer turns it into a silent exit."""
@@ -80,6 +87,12 @@ class LazyGroup(typer.core.TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise Interrupted from error
+
+
+def _steps() -> list[str]:
+    from gradus.registry import names, plain
+
+    return list(dict.fromkeys(plain(name) for name in names("steps")))
 
 
 def _print_version(wanted: bool) -> None:

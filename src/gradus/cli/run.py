@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gradus.errors import EXIT_DONE, GradusError, Interrupted, RunBusy, UsageError
+from gradus.records import Plan
 
 
 def run(
@@ -46,6 +47,19 @@ def run(
     from gradus.plan import load_plan
 
     loaded = load_plan(plan, overrides=overrides or ())
+    execute(loaded, runs_dir, until=until, fresh=fresh, as_json=as_json, quiet=quiet)
+
+
+def execute(
+    loaded: Plan,
+    runs_dir: Path,
+    *,
+    until: str | None = None,
+    fresh: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Run a checked plan and print what became of it; exit with its code unless that is 0."""
     signal.signal(signal.SIGTERM, _terminate)
     from gradus import api
     from gradus.cli.progress import TerminalReporter

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gradus import registry
 from gradus.errors import GradusError
 from gradus.objectives.base import ObjectiveConfig
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
-from gradus.training.config import StageConfig, default_stages
+from gradus.training.adapters.base import Adapter, Wanted, parse
+from gradus.training.config import ADAPTER, StageConfig, default_stages
 
 SHARED_OPTIONS = ("pooling", "normalise")
 
@@ -23,7 +24,10 @@ class FinetuneConfig(StepConfig):
         model: name of a model of the plan, or id of an earlier step.
         data: name of a data set of the plan.
         objective: name of an objective, or a mapping with its ``name`` and options.
-        stages: phases in order; left out: a solved head, then all layers.
+        adapter: name of an adapter, or a mapping with its ``name`` and options: the model's own
+            weights stay frozen, and the adapter's few train in their place.
+        stages: phases in order; left out: a solved head, then all layers, or with an adapter
+            all of it. What a stage with an adapter leaves out is the adapter's to say.
         max_tokens: texts are cut there; 256, or what the checkpoint before was trained with,
             and never more than the model has positions for.
         pooling: short for the objective's option.
@@ -36,6 +40,7 @@ class FinetuneConfig(StepConfig):
     model: str
     data: str
     objective: str | Mapping[str, Any] = "classify"
+    adapter: str | Mapping[str, Any] | None = None
     stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = default_stages()
     max_tokens: Annotated[int, Field(ge=2)] | None = None
     pooling: Literal["first", "mean", "last"] | None = None
@@ -43,6 +48,49 @@ class FinetuneConfig(StepConfig):
     batch_size: Annotated[int, Field(ge=1)] | None = None
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_of_the_adapter(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping) or raw.get("adapter") is None:
+            return raw
+        try:
+            kind = parse(raw["adapter"]).kind
+        except (GradusError, ValueError, TypeError):
+            # The field's own validator says what is wrong with it.
+            return raw
+        stages = raw.get("stages")
+        if stages is None:
+            stages = [{"train": "head"}, {"train": ADAPTER}]
+        if not isinstance(stages, list | tuple):
+            return raw
+        return {**raw, "stages": [_filled(kind, stage) for stage in stages]}
+
+    @field_validator("adapter")
+    @classmethod
+    def _known_adapter(
+        cls, value: str | Mapping[str, Any] | None
+    ) -> str | Mapping[str, Any] | None:
+        if value is not None:
+            try:
+                parse(value)
+            except GradusError as error:
+                raise ValueError(str(error)) from error
+        return value
+
+    @model_validator(mode="after")
+    def _adapted_stages(self) -> FinetuneConfig:
+        for number, stage in enumerate(self.stages, 1):
+            if self.adapter is None and stage.train == ADAPTER:
+                raise ValueError(
+                    f"stage {number} trains an adapter, and the step has none: add adapter: lora"
+                )
+            if self.adapter is not None and stage.embeddings:
+                raise ValueError(
+                    f"stage {number}: embeddings: true asks for the model's own weights, which "
+                    "stay frozen under an adapter: leave one of the two out"
+                )
+        return self
 
     @field_validator("stages", mode="before")
     @classmethod
@@ -70,6 +118,10 @@ class FinetuneConfig(StepConfig):
             for stage in self.stages
         )
 
+    def wanted_adapter(self) -> Wanted | None:
+        """The adapter with its validated config."""
+        return None if self.adapter is None else parse(self.adapter)
+
     def objective_config(self) -> tuple[Any, ObjectiveConfig]:
         """The objective's class and its validated config."""
         objective, options = _objective(self.objective)
@@ -78,6 +130,12 @@ class FinetuneConfig(StepConfig):
             if value is not None and name in objective.Config.model_fields:
                 options = {**options, name: value}
         return objective, objective.Config.model_validate(options)
+
+
+def _filled(kind: type[Adapter], stage: Any) -> Any:
+    if isinstance(stage, StageConfig):
+        return kind.fill(stage.model_dump(exclude_unset=True))
+    return kind.fill(stage) if isinstance(stage, Mapping) else stage
 
 
 def _objective(value: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -90,9 +148,9 @@ class Finetune(Step):
 
     Stages work their way down: a head on frozen features first, so that the features aren't
     damaged by a head that knows nothing yet (Kumar et al. 2022), then higher layers, then all
-    (gradual unfreezing, Howard & Ruder 2018). A head alone is solved exactly unless the stage
-    asks for gradient steps. What lies below the lowest layer that trains is computed once.
-    Killed anywhere, the step goes on to the same bits.
+    (gradual unfreezing, Howard & Ruder 2018), or an adapter in the layers' place. A head alone is
+    solved exactly unless the stage asks for gradient steps. What lies below the lowest layer that
+    trains is computed once. Killed anywhere, the step goes on to the same bits.
     """
 
     Config: ClassVar[type[StepConfig]] = FinetuneConfig
@@ -128,6 +186,7 @@ gates: ["accuracy >= 0.95"]
 
         from gradus.checkpoints import save_checkpoint
         from gradus.checkpoints.hashing import hash_json
+        from gradus.training.adapters.adapt import adapt, merge_with_parity
         from gradus.training.loop import train
 
         if context.data is None:
@@ -145,6 +204,13 @@ gates: ["accuracy >= 0.95"]
             max_tokens=config.max_tokens,
             seed=context.seed,
         )
+        wanted = config.wanted_adapter()
+        adapted = adapt(
+            prepared.task.backbone,
+            wanted,
+            seed=context.seed,
+            max_tokens=int(prepared.preprocessing["max_tokens"]),
+        )
         trained = train(
             prepared.task,
             config.staged(),
@@ -157,21 +223,26 @@ gates: ["accuracy >= 0.95"]
                 "model": ref.digest,
                 "objective": hash_json(options.model_dump(mode="json")),
                 "preprocessing": hash_json(prepared.preprocessing),
+                "adapter": hash_json(wanted.to_json() if wanted else None),
             },
         )
-        facts = {**prepared.facts, "dtype": dtype, "stages": [dict(s) for s in trained.stages]}
+        merged = wanted is not None and wanted.config.merged
+        parity = merge_with_parity(prepared.task) if merged else {}
+        settled = prepared.settle()
+        facts = {**prepared.facts, **adapted.facts, **parity, **settled, "dtype": dtype}
+        facts["stages"] = [dict(s) for s in trained.stages]
         saved = save_checkpoint(
             context.out / "checkpoint",
             kind=prepared.kind,
             labels=prepared.labels,
-            preprocessing=prepared.preprocessing,
+            preprocessing={**prepared.preprocessing, **settled},
             parents=(ref,),
             facts=facts,
             write=prepared.save,
         )
         return StepOutcome(
             checkpoint=context.out / "checkpoint",
-            notes=prepared.notes,
+            notes=(*prepared.notes, *adapted.notes),
             facts={**facts, "digest": saved.digest},
             cost=trained.cost,
         )

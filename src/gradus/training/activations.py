@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gradus.checkpoints.hashing import hash_json
+from gradus.training.adapters.attached import of
 from gradus.training.packing import Batch, Tokens, inference_batches
 from gradus.training.storage import Ragged, write_ragged
 from gradus.training.task import Task
@@ -23,9 +25,12 @@ INFERENCE_TOKENS = 4096
 
 
 def weights_digest(task: Task, below: int) -> str:
-    """SHA-256 over the embeddings and the layers under `below` (all of the backbone for L)."""
+    """SHA-256 over the embeddings and the layers under `below` (all of the backbone for L), and
+    over what an adapter is beside its parameters."""
     digest = hashlib.sha256()
-    groups = task.backbone.groups
+    groups, adapter = task.backbone.groups, of(task.backbone.model)
+    if adapter is not None:
+        digest.update(hash_json(adapter.identity()).encode())
     for name, parameter in sorted(task.backbone.model.named_parameters()):
         if groups.depth(groups.group_of[name]) < below:
             digest.update(name.encode())

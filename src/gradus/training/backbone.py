@@ -1,7 +1,7 @@
 """A transformer that can be run in parts: lower layers once, upper layers often.
 
-Legend: T tokens of a packed batch, d hidden size, L layers; layer K's input is hidden state K, so
-hidden state 0 is what the embeddings give.
+Legend: T tokens of a packed batch, d hidden size, L layers, v virtual tokens of an adapter; layer
+K's input is hidden state K, so hidden state 0 is what the embeddings give.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from gradus.training import packing
+from gradus.training.adapters.attached import of
 from gradus.training.groups import LayerGroups, find_groups
 from gradus.training.packing import Batch, Layout, Tokens, laid_out
 
@@ -37,11 +39,19 @@ class Backbone:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model.eval()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """See what the model is made of: now, and whenever an adapter was put on or merged."""
+        model = self.model
         self.groups: LayerGroups = find_groups(model)
+        self._adapter = of(model)
         self.width = int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]  # nn.Module types attributes as tensors
         parameters = inspect.signature(model.forward).parameters
+        sides = int(getattr(model.config, "type_vocab_size", None) or 0)
+        self._sides = "token_type_ids" in parameters and sides > 1
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in parameters else {}
-        self._position_start = _position_start(model)
+        self._position_start = position_start(model)
         self._tuples = False
         self.packs = "position_ids" in parameters and self._use_packed_attention()
         if self.packs:
@@ -64,25 +74,43 @@ class Backbone:
         """Layers `low` to `high` (exclusive; None for all and what follows them).
 
         `hidden` is hidden state `low` [T, d]; None begins with the embeddings, and `low` is then 0.
-        Returns hidden state `high`, or the model's output, [T, d].
+        Returns hidden state `high`, or the model's output, [T, d]. Virtual tokens that an adapter
+        puts before each text have rows in the hidden states between, not in the output.
         """
         top = self.layers if high is None else high
         if self.packs:
-            return self._forward(batch.ids, batch.layout, hidden, low, top)
+            return self._forward(batch.ids, batch.types, batch.layout, hidden, low, top)
         parts = []
-        for part, n, length in batch.layout.slices():
+        prompt = self._adapter.input() if self._adapter else None
+        wide = batch.layout.lengthened(0 if prompt is None else len(prompt))
+        for (part, n, length), (rows, _, _) in zip(
+            batch.layout.slices(), wide.slices(), strict=True
+        ):
             layout = Layout(((n, length),))
-            given = None if hidden is None else hidden[part]
-            parts.append(self._forward(batch.ids[part], layout, given, low, top))
+            given = None if hidden is None else hidden[rows]
+            types = None if batch.types is None else batch.types[part]
+            parts.append(self._forward(batch.ids[part], types, layout, given, low, top))
         return torch.cat(parts)
 
     def _forward(
-        self, ids: torch.Tensor, layout: Layout, hidden: torch.Tensor | None, low: int, high: int
+        self,
+        ids: torch.Tensor,
+        types: torch.Tensor | None,
+        layout: Layout,
+        hidden: torch.Tensor | None,
+        low: int,
+        high: int,
     ) -> torch.Tensor:
-        shape = (1, layout.tokens) if self.packs else layout.runs[0]
-        inputs: dict[str, Any] = {"input_ids": ids.view(shape), **self._options}
-        if self.packs:
-            inputs["position_ids"] = (layout.positions() + self._position_start)[None]
+        inputs, wide = self._inputs(ids, layout)
+        if types is not None and self._sides:
+            # Virtual tokens stand on the first text's side.
+            sides = [
+                pad(run, (wide_length - run.shape[1], 0))
+                for run, (_, wide_length) in zip(layout.split(types), wide.runs, strict=True)
+            ]
+            shape = (1, wide.tokens) if self.packs else wide.runs[0]
+            inputs["token_type_ids"] = torch.cat([s.flatten() for s in sides]).view(shape)
+        shape = (1, wide.tokens) if self.packs else wide.runs[0]
         captured: list[torch.Tensor] = []
         with ExitStack() as stack:
             stack.enter_context(self._only(low, high))
@@ -91,10 +119,38 @@ class Backbone:
                 stack.enter_context(_before(self.groups.layers[low], lambda _: given))
             if high < self.layers:
                 stack.enter_context(_before(self.groups.layers[high], captured.append))
-            stack.enter_context(laid_out(layout))
+            stack.enter_context(laid_out(wide))
             output = self.model(**inputs)
         result = captured[0] if captured else output.last_hidden_state
-        return result.reshape(layout.tokens, -1)
+        rows = result.reshape(wide.tokens, -1)
+        if captured or wide is layout:
+            return rows
+        pairs = zip(wide.split(rows), layout.runs, strict=True)
+        return torch.cat([run[:, -length:].flatten(0, 1) for run, (_, length) in pairs])
+
+    def _inputs(self, ids: torch.Tensor, layout: Layout) -> tuple[dict[str, Any], Layout]:
+        """What the model is called with, and where the texts lie with their virtual tokens."""
+        inputs, wide, before = dict(self._options), layout, 0
+        prompt = self._adapter.input() if self._adapter else None
+        if prompt is not None:
+            wide = layout.lengthened(len(prompt))
+        shape = (1, wide.tokens) if self.packs else wide.runs[0]
+        if prompt is None:
+            inputs["input_ids"] = ids.view(shape)
+        else:
+            words = self.model.get_input_embeddings()(ids)  # type: ignore[operator]  # nn.Module types attributes as tensors
+            runs = [
+                torch.cat([prompt.expand(len(run), -1, -1), run], dim=1).flatten(0, 1)
+                for run in layout.split(words)
+            ]
+            inputs["inputs_embeds"] = torch.cat(runs).view(*shape, -1)
+        past = self._adapter.past(shape[0]) if self._adapter else None
+        if past is not None:
+            inputs["past_key_values"] = past
+            before = past.get_seq_length()
+        if self.packs:
+            inputs["position_ids"] = (wide.positions() + self._position_start + before)[None]
+        return inputs, wide
 
     @contextmanager
     def _only(self, low: int, high: int) -> Iterator[None]:
@@ -139,18 +195,15 @@ class Backbone:
         finally:
             handle.remove()
         self._tuples = isinstance(seen[0], tuple)
+        self.packs = False
         self.model.set_attn_implementation("sdpa")  # type: ignore[operator]  # as above
-        alone = [
-            self.model(input_ids=torch.tensor([t]), **self._options).last_hidden_state[0]
-            for t in texts
-        ]
+        expected = self.run(batch)
         self.model.set_attn_implementation(packing.ATTENTION)  # type: ignore[operator]  # as above
-        expected = torch.cat(alone)
         error = (packed - expected).abs().max() / expected.abs().max()
         return bool(error < PROBE_TOLERANCE)
 
 
-def _position_start(model: nn.Module) -> int:
+def position_start(model: nn.Module) -> int:
     """The first position's number: RoBERTa counts on from the padding token's."""
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):

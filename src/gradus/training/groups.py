@@ -7,13 +7,14 @@ is ``embeddings``, what comes after them (a final norm) belongs to the highest l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from gradus.errors import TrainingError
-from gradus.training.config import StageConfig, matches
+from gradus.training.adapters.attached import ENCODER, of
+from gradus.training.config import ADAPTER, StageConfig, matches
 
 EMBEDDINGS, HEAD = "embeddings", "head"
 
@@ -26,11 +27,14 @@ class LayerGroups:
         path: name of the `ModuleList` that holds the layers.
         layers: the L blocks, lowest first.
         group_of: parameter name -> ``embeddings`` or ``layer.K``.
+        adapter: names of the parameters of an adapter, where the backbone has one. Virtual tokens
+            belong to the lowest layer, which is the first to read them.
     """
 
     path: str
     layers: Sequence[nn.Module]
     group_of: dict[str, str]
+    adapter: frozenset[str] = frozenset()
 
     def depth(self, group: str) -> int:
         """-1 for embeddings, K for ``layer.K``, L for the head."""
@@ -50,7 +54,9 @@ def find_groups(backbone: nn.Module) -> LayerGroups:
     group_of: dict[str, str] = {}
     passed = False
     for name, _ in backbone.named_parameters():
-        if name.startswith(f"{path}."):
+        if name.startswith(f"{ENCODER}."):
+            group_of[name] = "layer.0"
+        elif name.startswith(f"{path}."):
             passed = True
             number = name[len(path) + 1 :].partition(".")[0]
             group_of[name] = f"layer.{number}"
@@ -58,7 +64,9 @@ def find_groups(backbone: nn.Module) -> LayerGroups:
             # Modules are declared in the order they are used in every known family; a norm or
             # pooler that stands behind the blocks is trained with the highest of them.
             group_of[name] = f"layer.{last}" if passed else EMBEDDINGS
-    return LayerGroups(path, layers, group_of)
+    attached = of(backbone)
+    own = attached.parameters if attached else frozenset()
+    return LayerGroups(path, layers, group_of, own)
 
 
 def _longest_stack(backbone: nn.Module) -> tuple[str, list[nn.Module]]:
@@ -90,29 +98,50 @@ def select(
     """What a stage trains: parameter name -> group, and the lowest layer that trains.
 
     Head parameters are named ``head.NAME``. The lowest layer is -1 when embeddings train and L
-    when the head alone does: everything below it is the same for the whole stage.
+    when the head alone does: everything below it is the same for the whole stage. On a backbone
+    with an adapter the selections are the same, but of each only the adapter's parameters and the
+    head train: what the adapter stands on is what it is measured against.
 
     Raises:
-        TrainingError: a name or pattern matches nothing, or top-N asks for more layers than are.
+        TrainingError: a name or pattern matches nothing, top-N asks for more layers than are, or
+            what is selected holds nothing of the adapter.
     """
     everything = {**groups.group_of, **{f"{HEAD}.{name}": HEAD for name in head}}
+    if groups.adapter:
+        everything = {n: g for n, g in everything.items() if n in groups.adapter or g == HEAD}
+    elif stage.train == ADAPTER:
+        raise TrainingError("train: adapter: the model has none; add adapter: lora to the step")
+    chosen = _selected(stage, groups, everything)
+    if groups.adapter and stage.top() is not None and not groups.adapter & chosen.keys():
+        layers = sorted({g for n, g in everything.items() if g != HEAD}, key=groups.depth)
+        raise TrainingError(
+            f"train: {stage.label}: the adapter has no parameters there, only in "
+            f"{', '.join(layers)}"
+        )
+    return chosen, min(groups.depth(group) for group in chosen.values())
+
+
+def _selected(
+    stage: StageConfig, groups: LayerGroups, everything: Mapping[str, str]
+) -> dict[str, str]:
+    """Those of `everything` (name -> group) that the stage's selection takes."""
     count, top = len(groups.layers), stage.top()
     if top is not None and top > count:
         raise TrainingError(f"train: top-{top}: the model has {count} layers")
     if isinstance(stage.train, str):
-        floor = {"head": count, "all": 0}.get(stage.train, count - (top or 0))
-        chosen = {
+        floor = {HEAD: count, "all": 0, ADAPTER: 0}.get(stage.train, count - (top or 0))
+        return {
             name: group
             for name, group in everything.items()
             if groups.depth(group) >= floor or (stage.embeddings and group == EMBEDDINGS)
         }
-    else:
-        for pattern in stage.train:
-            if not any(matches(pattern, g, n) for n, g in everything.items()):
-                known = sorted(set(everything.values()), key=groups.depth)
-                raise TrainingError(
-                    f"train: '{pattern}' matches no parameter; groups are {', '.join(known)}"
-                )
-        chosen = {n: g for n, g in everything.items() if any(matches(p, g, n) for p in stage.train)}
-        chosen.update({n: g for n, g in everything.items() if g == EMBEDDINGS and stage.embeddings})
-    return chosen, min(groups.depth(group) for group in chosen.values())
+    for pattern in stage.train:
+        if not any(matches(pattern, g, n) for n, g in everything.items()):
+            known = sorted(set(everything.values()), key=groups.depth)
+            what = "parameter of the adapter or the head" if groups.adapter else "parameter"
+            raise TrainingError(
+                f"train: '{pattern}' matches no {what}; groups are {', '.join(known)}"
+            )
+    chosen = {n: g for n, g in everything.items() if any(matches(p, g, n) for p in stage.train)}
+    chosen.update({n: g for n, g in everything.items() if g == EMBEDDINGS and stage.embeddings})
+    return chosen

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from gradus.errors import CheckpointError, MissingExtra
-from gradus.records import CheckpointRef
+from gradus.records import CheckpointRef, Pair
+from gradus.training.adapters import attach
 from gradus.training.packing import Tokens
+from gradus.training.pairs import encode_pairs
 
 DEFAULT_MAX_TOKENS = 256
 
@@ -29,9 +32,12 @@ class Defaults:
 def load_model(ref: CheckpointRef) -> nn.Module:
     """The transformer without a task head, in float32; GGUF weights are dequantised.
 
+    The adapter of a checkpoint that has one is put on it (`gradus.training.adapters.attached.of`
+    finds it), so that whoever runs the model, runs it adapted.
+
     Raises:
         CheckpointError: the folder can't be read as a transformer.
-        MissingExtra: a GGUF file and no gguf package.
+        MissingExtra: a GGUF file and no gguf package, an adapter and no peft.
     """
     from transformers import AutoModel
 
@@ -50,6 +56,7 @@ def load_model(ref: CheckpointRef) -> nn.Module:
         # The weights are plain numbers now; the note would make others try to dequantise them.
         del model.config.quantization_config
     loaded: nn.Module = model.float()
+    attach.load(loaded, Path(ref.path))
     return loaded
 
 
@@ -108,10 +115,16 @@ def load_tokenizer(ref: CheckpointRef) -> Any:
 
 
 def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
-    """Backbone and tokenizer in Hugging Face layout (safetensors, float32)."""
+    """Backbone and tokenizer in Hugging Face layout (safetensors, float32).
+
+    A model with an adapter is saved as both: the weights as they were, and beside them the adapter
+    in peft's layout (`gradus.training.adapters.attach.write`).
+    """
     with _quietly():
-        model.save_pretrained(folder)  # type: ignore[operator]  # nn.Module types attributes as tensors
+        weights = attach.base_weights(model)
+        model.save_pretrained(folder, state_dict=weights)  # type: ignore[operator]  # nn.Module types attributes as tensors
         tokenizer.save_pretrained(folder)
+    attach.write(model, folder)
 
 
 def max_positions(model: nn.Module) -> int | None:
@@ -133,11 +146,15 @@ def encode(
 ) -> Tokens:
     """Tokenise, cutting texts at `max_tokens` tokens, special ones included.
 
-    A text that gives no token at all (empty, under a tokenizer without special tokens) becomes
-    one end-of-text, padding or unknown token, so that every text has a hidden state.
+    Pairs are put together as `gradus.training.pairs` says. A text that gives no token at all
+    (empty, under a tokenizer without special tokens) becomes one end-of-text, padding or unknown
+    token, so that every text has a hidden state.
     """
     if not texts:
         return Tokens([], keys)
+    paired = np.array([isinstance(text, Pair) for text in texts])
+    if paired.any():
+        return _encode_with_pairs(tokenizer, texts, paired, max_tokens, keys)
     coded = tokenizer(
         list(texts),
         truncation=True,
@@ -156,6 +173,32 @@ def encode(
     )
     ids = [row or [nothing] for row in coded["input_ids"]]
     return Tokens(ids, keys, truncated=sum(bool(e.overflowing) for e in coded.encodings))
+
+
+def _encode_with_pairs(
+    tokenizer: Any,
+    texts: Sequence[str],
+    paired: np.ndarray,
+    max_tokens: int,
+    keys: Sequence[str],
+) -> Tokens:
+    """Pairs, and texts among them, which stand on the first side."""
+    pairs = encode_pairs(tokenizer, [t for t in texts if isinstance(t, Pair)], max_tokens)
+    single = encode(tokenizer, [t for t in texts if not isinstance(t, Pair)], max_tokens)
+    alone = iter(np.split(single.ids, single.offsets[1:-1]) if len(single) else ())
+    of_pairs = iter(pairs)
+    ids: list[Sequence[int]] = []
+    types: list[Sequence[int]] = []
+    for is_pair in paired:
+        if is_pair:
+            coded = next(of_pairs)
+            ids.append(coded.ids)
+            types.append(coded.types)
+        else:
+            ids.append(next(alone).tolist())
+            types.append([0] * len(ids[-1]))
+    truncated = single.truncated + sum(coded.cut for coded in pairs)
+    return Tokens(ids, keys, truncated=truncated, types=types)
 
 
 def pooling_defaults(model: nn.Module, folder: Path) -> Defaults:

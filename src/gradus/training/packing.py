@@ -47,6 +47,10 @@ class Layout:
                 runs.append([1, int(length)])
         return cls(tuple((n, length) for n, length in runs))
 
+    def lengthened(self, by: int) -> Layout:
+        """The same texts, each `by` tokens longer."""
+        return Layout(tuple((n, length + by) for n, length in self.runs))
+
     @property
     def texts(self) -> int:
         """B."""
@@ -86,11 +90,13 @@ class Batch:
         rows: int64 [B], which examples it holds, ordered by length.
         layout: where they lie.
         ids: int64 [T], token ids.
+        types: int64 [T], 1 for the tokens of a pair's second text; None where there are no pairs.
     """
 
     rows: np.ndarray
     layout: Layout
     ids: torch.Tensor
+    types: torch.Tensor | None = None
 
 
 @contextmanager
@@ -118,23 +124,31 @@ def packed_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention over a packed row, with the signature that transformers calls.
 
-    query is [1, h, T, k], key and value [1, h or fewer, T, k]; returns [1, T, h, k].
+    query is [1, h, T, k], key and value [1, h or fewer, T, k]; returns [1, T, h, k]. Where keys and
+    values are v more than queries, the first v are a prefix that stands before every text.
     """
     if attention_mask is not None or softcap is not None:
         raise ValueError("packed attention takes neither masks nor soft caps")
     causal = bool(getattr(module, "is_causal", False)) if is_causal is None else is_causal
     heads, size = query.shape[1], query.shape[3]
-    layout = _current[-1]
-    out = []
-    runs = (layout.split(x.squeeze(0), 1) for x in (query, key, value))
+    layout, out = _current[-1], []
+    before = key.shape[2] - query.shape[2]
+    runs = (
+        layout.split(query.squeeze(0), 1),
+        _prefixed(layout, key.squeeze(0), before),
+        _prefixed(layout, value.squeeze(0), before),
+    )
     for q, k, v in zip(*runs, strict=True):
         n, length = q.shape[1:3]
-        windowed = sliding_window is not None and length > sliding_window
+        reach = length + before
+        windowed = sliding_window is not None and reach > sliding_window
         if length <= SHORT:
-            seen = _window(length, int(sliding_window or length), causal)
+            seen = _window(length, int(sliding_window or reach), causal, before)
             y = _short(q, k, v, seen if causal or windowed else None, scaling, dropout)
         else:
-            mask = _window(length, int(sliding_window or 0), causal) if windowed else None
+            masked = windowed or (causal and before > 0)
+            window = int(sliding_window or reach)
+            mask = _window(length, window, causal, before) if masked else None
             y = scaled_dot_product_attention(
                 q.transpose(0, 1),
                 k.transpose(0, 1),
@@ -147,6 +161,16 @@ def packed_attention(
             ).transpose(0, 1)
         out.append(y.permute(1, 2, 0, 3).reshape(n * length, heads, size))
     return (out[0] if len(out) == 1 else torch.cat(out))[None], None
+
+
+def _prefixed(layout: Layout, row: torch.Tensor, before: int) -> Iterator[torch.Tensor]:
+    """The runs [h, n, v + L, k] of `row` [h, v + T, k], its first v = `before` in front of each."""
+    if not before:
+        yield from layout.split(row, 1)
+        return
+    prefix = row[:, None, :before]
+    for run in layout.split(row[:, before:], 1):
+        yield torch.cat([prefix.expand(-1, run.shape[1], -1, -1), run], dim=2)
 
 
 def _short(
@@ -170,9 +194,10 @@ def _short(
     return weights.to(value.dtype) @ value
 
 
-def _window(length: int, window: int, causal: bool) -> torch.Tensor:
-    """bool [L, L], True where a query (row) sees a key (column)."""
-    distance = torch.arange(length)[:, None] - torch.arange(length)[None]
+def _window(length: int, window: int, causal: bool, before: int = 0) -> torch.Tensor:
+    """bool [L, v + L], True where a query (row) sees a key (column), v = `before` of which stand
+    before the first query."""
+    distance = torch.arange(before, before + length)[:, None] - torch.arange(before + length)[None]
     return (distance < window) & (distance >= 0) if causal else distance.abs() < window
 
 
@@ -192,15 +217,23 @@ class Tokens:
         offsets: int64 [N + 1], where each text begins.
         keys: N content hashes, for messages.
         truncated: number of texts that were longer than allowed.
+        types: int8 [sum of lengths], the side of a pair that each token is on; None without pairs.
     """
 
     def __init__(
-        self, texts: Sequence[Sequence[int]], keys: Sequence[str] = (), truncated: int = 0
+        self,
+        texts: Sequence[Sequence[int]],
+        keys: Sequence[str] = (),
+        truncated: int = 0,
+        types: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.lengths = np.array([len(t) for t in texts], dtype=np.int64)
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self.ids = np.fromiter((i for t in texts for i in t), dtype=np.int32)
         self.keys, self.truncated = tuple(keys), truncated
+        self.types = None
+        if types is not None:
+            self.types = np.fromiter((i for t in types for i in t), dtype=np.int8)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -218,10 +251,13 @@ class Tokens:
         """The texts `rows` as a batch, ordered by length (ties keep their order)."""
         given = np.asarray(rows, dtype=np.int64)
         ordered = given[np.argsort(self.lengths[given], kind="stable")]
+        places = self.where(ordered)
+        types = None if self.types is None else self.types[places].astype(np.int64)
         return Batch(
             rows=ordered,
             layout=Layout.of(self.lengths[ordered].tolist()),
-            ids=torch.from_numpy(self.ids[self.where(ordered)].astype(np.int64)),
+            ids=torch.from_numpy(self.ids[places].astype(np.int64)),
+            types=None if types is None else torch.from_numpy(types),
         )
 
 

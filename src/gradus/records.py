@@ -215,7 +215,8 @@ class Plan(Record):
     """A checked plan: nothing in it dangles, every default is filled in.
 
     `data` and `models` map a name to its validated configuration; `folder` is what relative paths
-    in the plan are relative to; `measure` holds the settings of measuring (dtype, level, timings).
+    in the plan are relative to; `measure` holds the settings of measuring (dtype, level, timings);
+    `scores` maps the name of a metric of the plan's own to what it is made of.
     """
 
     name: str
@@ -225,6 +226,7 @@ class Plan(Record):
     steps: tuple[StepSpec, ...]
     variables: Mapping[str, Any] = field(default_factory=dict)
     measure: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     path: str | None = field(default=None, compare=False)
     folder: str = "."
 

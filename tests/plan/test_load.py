@@ -39,6 +39,8 @@ def test_a_good_plan_is_resolved_with_every_default(good: str, tmp_path: Path) -
         "latency_repeats": 5,
         "cost": True,
         "dev_sample": None,
+        "slices": [],
+        "slice_least": 20,
     }
 
 

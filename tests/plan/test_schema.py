@@ -56,5 +56,6 @@ def test_the_top_level_is_closed() -> None:
         "models",
         "steps",
         "measure",
+        "scores",
     ]
     assert "source" in made["properties"]["data"]["additionalProperties"]["properties"]

@@ -13,7 +13,7 @@ false claim in a plan stays at most alpha; see `gradus.gates.verdicts`.
 open - 0.970 on 200 items is >= 0.950
 """
 
-from gradus.gates.grammar import GateSpec, GateSyntaxError, forms, parse
+from gradus.gates.grammar import GateSpec, GateSyntaxError, forms, parse, sliced
 from gradus.gates.sequence import Sequence, without_claim
 from gradus.gates.sides import Side, align
 from gradus.gates.verdicts import judge
@@ -27,5 +27,6 @@ __all__ = [
     "forms",
     "judge",
     "parse",
+    "sliced",
     "without_claim",
 ]

@@ -3,7 +3,7 @@
 ::
 
     gate      = ["surely"] metric op threshold
-    metric    = [PREFIX "."] NAME ["[" LABEL "]"]
+    metric    = [PREFIX "."] NAME ["[" LABEL "]"] ["{" SLICING "=" VALUE "}"]
     op        = ">=" | ">" | "<=" | "<"
     threshold = NUMBER | ref | ref "+" NUMBER | ref "-" NUMBER | NUMBER "*" ref
     ref       = STEP | MODEL | "parent" | STEP "." EXTRA
@@ -24,13 +24,14 @@ from gradus.errors import UsageError, unknown
 
 OPERATORS: Final = (">=", "<=", ">", "<")
 
-_TOKEN = re.compile(r"(?:[^\s\[\]]|\[[^\[\]]*\])+|[\[\]]")
+_TOKEN = re.compile(r"(?:[^\s\[\]{}]|\[[^\[\]]*\]|\{[^{}]*\})+|[\[\]{}]")
 _NUMBER = re.compile(r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$")
 _ID = r"[^\W][\w-]*"
 _REF = re.compile(rf"^{_ID}(?:\.[^\W\d][\w-]*)?$")
 _METRIC = re.compile(
     rf"^(?:(?P<prefix>{_ID}(?:\.{_ID})*)\.)?(?P<name>[A-Za-z][A-Za-z0-9_]*)"
-    r"(?:\[(?P<label>[^\[\]]+)\])?$"
+    r"(?:\[(?P<label>[^\[\]]+)\])?"
+    r"(?:\{(?P<by>[^{}=\s]+)=(?P<value>[^{}]+)\})?$"
 )
 _GLUED = re.compile(r">=|<=|==|!=|=|>|<")
 
@@ -50,6 +51,8 @@ class GateSpec:
     Attributes:
         text: as it was written.
         metric: plain name, e.g. ``f1``; `label` is what it is asked of, e.g. ``sport``.
+        slice: the slicing and the value of it that the metric is taken on alone, e.g.
+            ``("language", "Han")``.
         prefix: data set, split or benchmark that the metric is taken on; None for the step's own.
         op: one of `OPERATORS`.
         surely: whether the confidence bound is asked instead of the point value.
@@ -63,6 +66,7 @@ class GateSpec:
     metric: str
     op: str
     label: str | None = None
+    slice: tuple[str, str] | None = None
     prefix: str | None = None
     surely: bool = False
     constant: float | None = None
@@ -71,9 +75,14 @@ class GateSpec:
     factor: float | None = None
 
     @property
-    def measured(self) -> str:
-        """The metric as a measurement names it: ``f1[sport]``, ``accuracy``."""
+    def asked(self) -> str:
+        """The metric itself: ``f1[sport]``, ``accuracy``."""
         return self.metric if self.label is None else f"{self.metric}[{self.label}]"
+
+    @property
+    def measured(self) -> str:
+        """The metric as a measurement names it: ``f1[sport]``, ``accuracy{language=Han}``."""
+        return self.asked if self.slice is None else sliced(self.asked, *self.slice)
 
     @property
     def upward(self) -> bool:
@@ -103,12 +112,24 @@ class GateSpec:
         return f"{head}{prefix}{self.measured} {self.op} {right}"
 
 
-def parse(text: str, *, metrics: Collection[str] | None = None) -> GateSpec:
+def sliced(metric: str, by: str, value: str) -> str:
+    """What a metric on one slice is called.
+
+    >>> sliced("accuracy", "language", "Han")
+    'accuracy{language=Han}'
+    """
+    return f"{metric}{{{by}={value}}}"
+
+
+def parse(
+    text: str, *, metrics: Collection[str] | None = None, scores: Collection[str] = ()
+) -> GateSpec:
     """Read a gate.
 
     Args:
         text: e.g. ``accuracy >= tuned - 0.01``.
         metrics: plain names that may stand as the metric; None means the catalog's.
+        scores: names of the plan's own scores, which may stand there too.
 
     Raises:
         GateSyntaxError: with the column at fault and what to write instead.
@@ -128,7 +149,7 @@ def parse(text: str, *, metrics: Collection[str] | None = None) -> GateSpec:
             "nothing to ask: write METRIC OP VALUE, as in accuracy >= 0.95", end, text
         )
     _check_operator(body, end, text)
-    prefix, name, label = _metric(*body[0], text, metrics)
+    prefix, name, label, part = _metric(*body[0], text, metrics, scores)
     parts = _threshold(body[2:], end, text)
     if surely and parts.get("constant") is None:
         raise GateSyntaxError(
@@ -142,6 +163,7 @@ def parse(text: str, *, metrics: Collection[str] | None = None) -> GateSpec:
         metric=name,
         op=body[1][0],
         label=label,
+        slice=part,
         prefix=prefix,
         surely=surely,
         constant=parts.get("constant"),  # type: ignore[arg-type]  # a float or absent, see _threshold
@@ -167,6 +189,7 @@ def forms() -> list[tuple[str, str]]:
             "amounts are compared as they stand; parent is what the step began with",
         ),
         ("f1[sport] >= 0.9", "of one label"),
+        ("accuracy{language=Han} >= 0.9", "on one slice of the items, see measure.slices"),
         ("news.accuracy >= 0.9", "on a data set or benchmark by name"),
         ("accuracy > floor.majority", "against a step's further checkpoint"),
     ]
@@ -180,7 +203,7 @@ def _write(number: float) -> str:
 def _check_operator(body: list[tuple[str, int]], end: int, text: str) -> None:
     first, column = body[0]
     for token, at in body[:2]:
-        glued = _GLUED.search(re.sub(r"\[[^\]]*\]", lambda m: "_" * len(m[0]), token))
+        glued = _GLUED.search(re.sub(r"\[[^\]]*\]|\{[^}]*\}", lambda m: "_" * len(m[0]), token))
         if glued and token not in OPERATORS:
             if token in ("=", "==", "!="):
                 raise GateSyntaxError(
@@ -200,16 +223,26 @@ def _check_operator(body: list[tuple[str, int]], end: int, text: str) -> None:
 
 
 def _metric(
-    token: str, column: int, text: str, metrics: Collection[str] | None
-) -> tuple[str | None, str, str | None]:
+    token: str,
+    column: int,
+    text: str,
+    metrics: Collection[str] | None,
+    scores: Collection[str],
+) -> tuple[str | None, str, str | None, tuple[str, str] | None]:
     match = _METRIC.match(token)
     if match is None:
         raise GateSyntaxError(
-            f"'{token}' is not a metric: write NAME, NAME[LABEL] or DATA.NAME", column, text
+            f"'{token}' is not a metric: write NAME, NAME[LABEL], NAME{{SLICING=VALUE}} or "
+            "DATA.NAME",
+            column,
+            text,
         )
     name, label = match["name"], match["label"]
     catalog = {registry.plain(v) for v in registry.names("metrics")}
-    known = catalog if metrics is None else metrics
+    known = {*(catalog if metrics is None else metrics), *scores}
+    if label is not None and name in scores:
+        message = f"{name} is not asked of a single label: leave out [{label}]"
+        raise GateSyntaxError(message, column + match.start("label") - 1, text)
     if name not in known:
         raise GateSyntaxError(unknown("metric", name, known), column + match.start("name"), text)
     if name in catalog:
@@ -222,7 +255,8 @@ def _metric(
         if label is not None and not per_label:
             message = f"{name} is not asked of a single label: leave out [{label}]"
             raise GateSyntaxError(message, column + match.start("label") - 1, text)
-    return match["prefix"], name, label
+    part = None if match["by"] is None else (match["by"], match["value"])
+    return match["prefix"], name, label, part
 
 
 def _threshold(tokens: list[tuple[str, int]], end: int, text: str) -> dict[str, float | str]:

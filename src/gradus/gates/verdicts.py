@@ -22,11 +22,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from gradus import metrics, registry
 from gradus.gates.grammar import GateSpec
 from gradus.gates.sequence import POINT, without_claim
 from gradus.gates.sides import Side, align, check_contract, defined
 from gradus.gates.wording import bounds_text, number, p_text, signed
+from gradus.metrics.score import NONE, Scores
 from gradus.records import Answer, Measurement, Verdict
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def judge(
     draws: int = 2000,
     seed: int = 0,
     claims: bool = True,
+    scores: Scores = NONE,
 ) -> Verdict:
     """The verdict on a gate.
 
@@ -56,6 +57,7 @@ def judge(
         draws: of the bootstraps.
         seed: of the bootstraps.
         claims: False once an earlier test of the plan has failed, see `gradus.gates.Sequence`.
+        scores: the plan's own.
 
     Raises:
         ContractError: the two sides were measured in ways that can't be compared.
@@ -65,14 +67,14 @@ def judge(
         verdict = _missing(gate, own.name, mine)
     elif gate.constant is not None:
         settings = {"level": level, "draws": draws, "seed": seed}
-        verdict = _surely(gate, own, mine, settings) if gate.surely else _point(gate, mine)
+        verdict = _surely(gate, own, mine, scores, settings) if gate.surely else _point(gate, mine)
     else:
         theirs = other.measurement(gate) if other is not None else None
         if other is None or theirs is None or not defined(theirs):
             verdict = _missing(gate, other.name if other else str(gate.reference), theirs)
         else:
             settings = {"level": level, "draws": draws, "seed": seed}
-            verdict = _between(gate, own, other, (mine, theirs), settings)
+            verdict = _between(gate, own, other, (mine, theirs), scores, settings)
     return verdict if claims else without_claim(verdict)
 
 
@@ -109,12 +111,14 @@ def _point(gate: GateSpec, measurement: Measurement) -> Verdict:
     )
 
 
-def _surely(gate: GateSpec, own: Side, m: Measurement, settings: dict[str, Any]) -> Verdict:
+def _surely(
+    gate: GateSpec, own: Side, m: Measurement, scores: Scores, settings: dict[str, Any]
+) -> Verdict:
     from gradus.stats.intervals import interval, one_sided
 
     assert gate.constant is not None
     assert m.value is not None
-    kind = registry.load("metrics", gate.metric)
+    kind = scores.kind(gate.metric)
     if kind.interval == "none":
         return _point(gate, m)
     level = settings["level"]
@@ -125,7 +129,7 @@ def _surely(gate: GateSpec, own: Side, m: Measurement, settings: dict[str, Any])
             gate, f"the items of {gate.measured} of {own.name} were not kept, so it has no bound"
         )
     labels = () if own.predictions is None else own.predictions.labels
-    metric = metrics.get(gate.measured, labels)
+    metric = scores.get(gate.asked, labels)
     found = interval(metric, seen, **{**settings, "level": one_sided(level)})
     answer = decide(gate, found.low, found.high, gate.constant)
     n_needed = None
@@ -199,15 +203,16 @@ def _between(
     own: Side,
     other: Side,
     pair: tuple[Measurement, Measurement],
+    scores: Scores,
     settings: dict[str, Any],
 ) -> Verdict:
     note = check_contract(*pair)
-    kind = registry.load("metrics", gate.metric)
+    kind = scores.kind(gate.metric)
     if kind.interval == "none":
         return _amounts(gate, pair, note)
     if kind.needs in ("latency", "throughput"):
-        return _timings(gate, own, other, note, settings)
-    return _items(gate, own, other, note, settings)
+        return _timings(gate, own, other, note, scores.get(gate.asked), settings)
+    return _items(gate, own, other, note, scores, settings)
 
 
 def _amounts(gate: GateSpec, pair: tuple[Measurement, Measurement], note: str) -> Verdict:
@@ -231,11 +236,10 @@ def _amounts(gate: GateSpec, pair: tuple[Measurement, Measurement], note: str) -
 
 
 def _timings(
-    gate: GateSpec, own: Side, other: Side, note: str, settings: dict[str, Any]
+    gate: GateSpec, own: Side, other: Side, note: str, metric: Any, settings: dict[str, Any]
 ) -> Verdict:
     from gradus.stats import paired
 
-    metric: Any = metrics.get(gate.measured)
     first = metric.timings(own.observed) if own.observed is not None else None
     second = metric.timings(other.observed) if other.observed is not None else None
     if first is None or second is None or not len(first) or not len(second):
@@ -273,7 +277,9 @@ def _timings(
     )
 
 
-def _items(gate: GateSpec, own: Side, other: Side, note: str, settings: dict[str, Any]) -> Verdict:
+def _items(
+    gate: GateSpec, own: Side, other: Side, note: str, scores: Scores, settings: dict[str, Any]
+) -> Verdict:
     if own.predictions is None or other.predictions is None:
         lacking = own.name if own.predictions is None else other.name
         return _nothing_shared(gate, f"the items of {lacking} were not kept, nothing to compare")
@@ -282,7 +288,7 @@ def _items(gate: GateSpec, own: Side, other: Side, note: str, settings: dict[str
         return _nothing_shared(
             gate, f"{own.name} and {other.name} share none of their items, nothing to compare"
         )
-    metric = metrics.get(gate.measured, first.labels)
+    metric = scores.get(gate.asked, first.labels)
     value, reference = metric(first), metric(second)
     if not (math.isfinite(value) and math.isfinite(reference)):
         lacking = own.name if not math.isfinite(value) else other.name

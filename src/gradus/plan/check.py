@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gradus import registry
 from gradus.errors import GradusError, unknown
+from gradus.metrics.score import Scores
 from gradus.plan.faults import Faults, Tree
 from gradus.plan.measure import MeasureConfig
 from gradus.plan.overrides import TOP_LEVEL
 from gradus.plan.plainly import describe, validate
+from gradus.plan.scores import read_scores
 from gradus.plan.variables import Variables
 from gradus.records import Plan, StepSpec
 
@@ -72,6 +74,8 @@ class Draft:
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     measure: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    made: Scores = field(default_factory=Scores)
     steps: list[StepDraft] = field(default_factory=list)
 
     def index(self, name: str) -> int | None:
@@ -97,7 +101,10 @@ def resolve(tree: Tree, faults: Faults, *, folder: str, path: str | None) -> Pla
     head = validate(_Head, value, (), faults).config
     if isinstance(value.get("name"), str):
         _check_name(value["name"], ("name",), "a plan's name", faults)
+    scores, made = read_scores(value.get("scores"), faults)
     draft = Draft(
+        scores=scores,
+        made=made,
         data=_data(value.get("data"), faults),
         models=_models(value.get("models"), faults, folder),
         measure=_measure(value.get("measure"), faults),
@@ -118,6 +125,7 @@ def resolve(tree: Tree, faults: Faults, *, folder: str, path: str | None) -> Pla
         steps=tuple(_spec(step) for step in draft.steps),
         variables=variables.values,
         measure=draft.measure,
+        scores=draft.scores,
         path=path,
         folder=folder,
     )

@@ -44,6 +44,7 @@ def dump(plan: Plan) -> str:
         "models": plan.models,
         "steps": [_step(step) for step in plan.steps],
         "measure": plan.measure,
+        "scores": plan.scores,
     }
     text: str = yaml.dump(
         escape({key: value for key, value in raw.items() if value}),

@@ -16,17 +16,20 @@ if TYPE_CHECKING:
     from gradus.metrics.base import Metric
     from gradus.plan.check import Draft, StepDraft
 
-_ITEM_NEEDS: Final = ("labels", "probabilities", "parent")
+_COST_NEEDS: Final = ("latency", "throughput", "memory", "size")
 
 
-def references(gates: Iterable[str]) -> list[str]:
-    """The steps and models that gates compare with; a gate that can't be read has none."""
+def references(gates: Iterable[str], scores: Collection[str] = ()) -> list[str]:
+    """The steps and models that gates compare with; a gate that can't be read has none.
+
+    `scores` are the names of the plan's own scores.
+    """
     from gradus.gates.grammar import GateSyntaxError, parse
 
     found = []
     for text in gates:
         try:
-            spec = parse(text)
+            spec = parse(text, scores=scores)
         except GateSyntaxError:
             continue  # told where the gate itself is checked
         if spec.reference not in (None, "parent"):
@@ -35,32 +38,38 @@ def references(gates: Iterable[str]) -> list[str]:
 
 
 def _parsed(
-    text: str, path: TreePath, faults: Faults, metrics: Collection[str] | None = None
+    text: str,
+    path: TreePath,
+    faults: Faults,
+    metrics: Collection[str] | None = None,
+    scores: Collection[str] = (),
 ) -> GateSpec | None:
     from gradus.gates.grammar import GateSyntaxError, parse
 
     try:
-        return parse(text, metrics=metrics)
+        return parse(text, metrics=metrics, scores=scores)
     except GateSyntaxError as error:
         faults.add(path, str(error))
         return None
 
 
 def check_data_gates(draft: Draft, faults: Faults) -> None:
-    """Gates on data compare a fact of the data set with a number."""
-    from gradus.data.facts import MEASUREMENTS
+    """Gates on data compare a fact of the data set, or what its audit found, with a number."""
+    from gradus.data.audit.names import AUDIT_MEASUREMENTS, GATED
 
     for name, config in draft.data.items():
         gates = config.get("gates")
         for i, text in enumerate(gates if isinstance(gates, list) else []):
             path = ("data", name, "gates", i)
-            spec = _parsed(text, path, faults, MEASUREMENTS) if isinstance(text, str) else None
+            spec = _parsed(text, path, faults, GATED) if isinstance(text, str) else None
             if spec is None:
                 continue
             if spec.reference is not None:
                 faults.add(path, f"a data gate compares with a number, not with '{spec.reference}'")
-            if spec.prefix is not None or spec.label is not None:
+            if spec.prefix is not None or spec.label is not None or spec.slice is not None:
                 faults.add(path, f"a data gate is of its own data set: write {spec.metric} alone")
+            if spec.metric in AUDIT_MEASUREMENTS and config.get("audit") is False:
+                faults.add(path, f"{spec.metric} is of the audit, which 'audit: false' leaves out")
 
 
 def check_step_gates(draft: Draft, faults: Faults) -> None:
@@ -68,10 +77,12 @@ def check_step_gates(draft: Draft, faults: Faults) -> None:
     for step in draft.steps:
         for i, text in enumerate(step.gates):
             path = ("steps", step.index, "gates", i)
-            spec = _parsed(text, path, faults)
+            spec = _parsed(text, path, faults, scores=draft.scores)
             if spec is None:
                 continue
             _check_metric(draft, step, spec, path, faults)
+            if spec.slice is not None:
+                _check_slice(draft, spec, path, faults)
             if spec.prefix is not None:
                 _check_prefix(draft, spec.prefix, path, faults)
             if spec.reference is not None:
@@ -81,18 +92,46 @@ def check_step_gates(draft: Draft, faults: Faults) -> None:
 def _check_metric(
     draft: Draft, step: StepDraft, spec: GateSpec, path: TreePath, faults: Faults
 ) -> None:
-    if step.produces is None:
+    if step.produces is None or (spec.metric in draft.scores and spec.metric not in draft.made.own):
         return
-    if spec.metric not in step.produces:
-        can = ", ".join(sorted(step.produces)) or "nothing"
-        faults.add(path, f"step '{step.id}' isn't measured by {spec.metric}; it can be by {can}")
+    if not measured_by(draft, spec.metric, step.produces):
+        _not_measured(draft, step, spec, path, faults)
         return
-    metric: type[Metric] = registry.load("metrics", spec.metric)
-    if metric.needs in _ITEM_NEEDS:
+    metric: type[Metric] = draft.made.kind(spec.metric)
+    if metric.needs not in _COST_NEEDS:
         if not _may_have_data(draft, step):
             faults.add(path, f"{spec.metric} is taken on items, but step '{step.id}' has no data")
     elif not draft.measure["cost"]:
         faults.add(path, f"{spec.metric} isn't measured: the plan says measure.cost: false")
+
+
+def measured_by(draft: Draft, metric: str, produces: frozenset[str]) -> bool:
+    """Whether a metric, the plan's own scores included, is among what a step can be measured by."""
+    return draft.made.bases.get(metric, frozenset({metric})) <= produces
+
+
+def _not_measured(
+    draft: Draft, step: StepDraft, spec: GateSpec, path: TreePath, faults: Faults
+) -> None:
+    produces = step.produces or frozenset()
+    missing = sorted(draft.made.bases.get(spec.metric, frozenset()) - produces)
+    own = [name for name in draft.made.own if measured_by(draft, name, produces)]
+    can = ", ".join(sorted([*produces, *own])) or "nothing"
+    rests = f", which rests on {', '.join(missing)}" if missing else ""
+    faults.add(path, f"step '{step.id}' isn't measured by {spec.metric}{rests}; it can be by {can}")
+
+
+def _check_slice(draft: Draft, spec: GateSpec, path: TreePath, faults: Faults) -> None:
+    assert spec.slice is not None
+    by = [slicing.removeprefix("column:") for slicing in draft.measure["slices"]]
+    if not by:
+        faults.add(path, f"{spec.measured} is of a slice, but the plan has no measure.slices")
+    elif spec.slice[0] not in by:
+        faults.add(path, unknown("slicing", spec.slice[0], by))
+    if spec.metric in draft.made.own or spec.metric in draft.scores:
+        return
+    if draft.made.kind(spec.metric).needs in (*_COST_NEEDS, "parent"):
+        faults.add(path, f"{spec.metric} isn't taken on slices of the items")
 
 
 def _check_prefix(draft: Draft, prefix: str, path: TreePath, faults: Faults) -> None:
@@ -123,9 +162,10 @@ def _check_reference(
         other = None
     if other is None or other.produces is None or step.produces is None:
         return
-    if spec.metric in step.produces and spec.metric not in other.produces:
-        can = ", ".join(sorted(other.produces)) or "nothing"
-        faults.add(path, f"step '{other.id}' isn't measured by {spec.metric}; it can be by {can}")
+    if measured_by(draft, spec.metric, step.produces) and not measured_by(
+        draft, spec.metric, other.produces
+    ):
+        _not_measured(draft, other, spec, path, faults)
 
 
 def _may_have_data(draft: Draft, step: StepDraft) -> bool:

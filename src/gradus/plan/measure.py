@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from gradus.errors import unknown
+
+SLICINGS: Final = ("length", "label", "language")
 
 
 class MeasureConfig(BaseModel):
@@ -18,6 +22,10 @@ class MeasureConfig(BaseModel):
         latency_repeats: how often each of them is timed, interleaved between checkpoints.
         cost: whether latency, throughput, memory and size are measured at all.
         dev_sample: at most so many items of dev.gate, chosen by content hash; null for all.
+        slices: what results are broken down by: ``length`` (words, in quarters of train),
+            ``label`` (the true one), ``language`` (the script of most letters) or ``column:NAME``,
+            a column that the data keep (``columns: {keep: [NAME]}``).
+        slice_least: slices of fewer items aren't measured.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,3 +37,19 @@ class MeasureConfig(BaseModel):
     latency_repeats: int = Field(default=5, ge=1)
     cost: bool = True
     dev_sample: int | None = Field(default=None, ge=1)
+    slices: tuple[str, ...] = ()
+    slice_least: int = Field(default=20, ge=2)
+
+    @field_validator("slices")
+    @classmethod
+    def _known_slicings(cls, slices: tuple[str, ...]) -> tuple[str, ...]:
+        for name in slices:
+            column = name.removeprefix("column:")
+            if name not in SLICINGS and (column == name or not column):
+                raise ValueError(f"{unknown('slicing', name, SLICINGS)}; a column is column:NAME")
+            if column != name and column in SLICINGS:
+                raise ValueError(f"'{name}' would be called '{column}', which is a slicing itself")
+        twice = sorted({name for name in slices if slices.count(name) > 1})
+        if twice:
+            raise ValueError(f"named more than once: {', '.join(twice)}")
+        return slices

@@ -16,7 +16,7 @@ from gradus.plan.faults import Faults, Mark, Tree, TreePath, walk
 from gradus.plan.tree import read_value
 from gradus.plan.variables import mentioned
 
-TOP_LEVEL: Final = ("name", "seed", "vars", "data", "models", "steps", "measure")
+TOP_LEVEL: Final = ("name", "seed", "vars", "data", "models", "steps", "measure", "scores")
 _KEY: Final = re.compile(r"\[(?P<index>[0-9]{1,9})\]|(?P<key>[^.\[\]=\s]+)")
 _PATH: Final = re.compile(r"[^.\[\]=\s]+(?:\.[^.\[\]=\s]+|\[[0-9]{1,9}\])*")
 
@@ -92,8 +92,9 @@ def _key(tree: Tree, container: Any, path: TreePath, key: str | int) -> str | in
         raise _Refused(f"{place} is a single value: '{key}' can't be set in it")
     if isinstance(key, int):
         raise _Refused(f"{place} is no list: [{key}] can't be set in it")
-    if path in (("data",), ("models",)) and key not in container:
-        what = "data set" if path == ("data",) else "model"
+    named = {("data",): "data set", ("models",): "model", ("scores",): "score"}
+    if path in named and key not in container:
+        what = named[path]
         raise _Refused(unknown(what, key, container))
     if path == ("vars",) and key not in container:
         _used_variable(tree, key)

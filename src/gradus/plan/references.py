@@ -110,7 +110,7 @@ def _refers_to(draft: Draft, step_id: str) -> list[str]:
         return []
     step = draft.steps[index]
     named = list(step.needs.models.values()) if step.needs else []
-    named += [name for name in references(step.gates) if not own_extra(step, name)]
+    named += [name for name in references(step.gates, draft.scores) if not own_extra(step, name)]
     return [name for name in named if draft.index(name) is not None]
 
 

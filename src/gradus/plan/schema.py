@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from gradus import registry
 from gradus.plan.check import StepKeys
 from gradus.plan.measure import MeasureConfig
+from gradus.plan.scores import ScoreConfig
 
 NAME_PATTERN: Final = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 _LITERAL: Final = ("default", "enum", "const", "examples")
@@ -47,6 +48,7 @@ def schema() -> dict[str, Any]:
             "models": _named({"type": "object"}),
             "steps": {"type": "array", "minItems": 1, "items": {"oneOf": kinds}},
             "measure": _embedded("measure", MeasureConfig, shared),
+            "scores": _named(_embedded("scores", ScoreConfig, shared)),
         },
         "$defs": shared,
     }

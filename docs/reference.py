@@ -190,7 +190,7 @@ def metrics_page() -> str:
 
 def gates_page() -> str:
     """Grammar, forms, data gates."""
-    from gradus.data.facts import MEASUREMENTS
+    from gradus.data.audit.names import GATED
     from gradus.gates import grammar, sequence, verdicts
 
     ebnf = textwrap.dedent((grammar.__doc__ or "").split("::", 1)[1].split("A space stands")[0])
@@ -202,7 +202,7 @@ def gates_page() -> str:
         table(("gate", "meaning"), forms),
         "## On data",
         "Under `data.NAME.gates`, compared with a number: "
-        + ", ".join(f"`{name}`" for name in MEASUREMENTS)
+        + ", ".join(f"`{name}`" for name in GATED)
         + ".",
         "## Verdicts",
         text_of(verdicts.__doc__, skip_first=True),

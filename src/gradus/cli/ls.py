@@ -134,6 +134,7 @@ def _print_overview(as_json: bool) -> None:
 
 
 def _print_gates(as_json: bool) -> None:
+    from gradus.data.audit.names import AUDIT_MEASUREMENTS
     from gradus.data.facts import MEASUREMENTS
     from gradus.gates.grammar import forms
 
@@ -142,3 +143,4 @@ def _print_gates(as_json: bool) -> None:
     _print_rows(rows, ("form", "meaning"), as_json)
     if not as_json:
         print(GATE_NOTES.format(facts=f"{', '.join(MEASUREMENTS[:-1])} or {MEASUREMENTS[-1]}"))
+        print(f"and of the audit, unless 'audit: false': {', '.join(AUDIT_MEASUREMENTS)}")

@@ -24,6 +24,7 @@ from gradus.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, GradusError, 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("gradus.cli.run", "Run a plan, or go on with a run that was interrupted."),
     "check": ("gradus.cli.check", "Find every fault of a plan before anything is computed."),
+    "audit": ("gradus.cli.audit", "Find leaks, conflicting labels and drift in data."),
     "ls": ("gradus.cli.ls", "List steps, metrics, sources, the gate grammar, runs ..."),
     "show": ("gradus.cli.show", "Show what a run measured and what its gates said."),
     "report": ("gradus.cli.report", "Write a run's report again."),

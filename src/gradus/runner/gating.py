@@ -8,7 +8,7 @@ from typing import Any
 
 from gradus import gates
 from gradus.benchmarks.cost import CostBenchmark
-from gradus.data.facts import MEASUREMENTS
+from gradus.data.audit.names import GATED
 from gradus.gates import Sequence as FixedSequence
 from gradus.gates import Side, judge
 from gradus.measure.changes import changes
@@ -131,8 +131,21 @@ def judge_data(
 ) -> list[Verdict]:
     """The verdicts of a data set's own gates; they compare with constants only.
 
-    What is counted in the data is exact, so that "surely" asks nothing more of it.
+    What is counted in the data is exact, so that "surely" asks nothing more of it; of
+    `adversarial_auroc`, which is estimated, it asks that the end of the interval holds too.
     """
-    side = Side(name=name, measurements=tuple(measured))
-    parsed = [replace(gates.parse(text, metrics=MEASUREMENTS), surely=False) for text in texts]
-    return [judge(gate, side, None, level=float(settings["level"])) for gate in parsed]
+    found = []
+    for text in texts:
+        gate = gates.parse(text, metrics=GATED)
+        known = measured
+        if gate.surely and gate.metric == "adversarial_auroc":
+            known = [_bound(m, gate) if m.metric == gate.metric else m for m in measured]
+        side = Side(name=name, measurements=tuple(known))
+        level = float(settings["level"])
+        found.append(judge(replace(gate, surely=False), side, None, level=level))
+    return found
+
+
+def _bound(m: Measurement, gate: gates.GateSpec) -> Measurement:
+    """The measurement with the end of its interval that is further from the gate's side."""
+    return replace(m, value=m.ci_high if gate.op.startswith("<") else m.ci_low)

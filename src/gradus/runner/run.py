@@ -16,6 +16,7 @@ from gradus.errors import GradusError, Interrupted, UsageError, unknown
 from gradus.plan import dump
 from gradus.records import Answer, Plan, RunRecord, State, StepRecord, StepSpec, Verdict
 from gradus.runner import fingerprint
+from gradus.runner.auditing import audited
 from gradus.runner.gating import Gating, judge_data, stops
 from gradus.runner.inputs import Inputs, refuse_changed_data
 from gradus.runner.measuring import Measured, measure
@@ -151,12 +152,17 @@ class _Execution:
         closed = False
         data = dict(self.record.data)
         for name, config in self.plan.data.items():
-            measured = data_measurements(self.inputs.dataset(name))
+            dataset = self.inputs.dataset(name)
+            found = (
+                audited(dataset, self.folder, self.reporter) if config.get("audit", True) else None
+            )
+            measured = [*data_measurements(dataset), *(found.measurements if found else ())]
             verdicts = judge_data(config.get("gates", ()), name, measured, self.plan.measure)
             data[name] = {
                 **data[name],
                 "measurements": [m.to_json() for m in measured],
                 "gates": [v.to_json() for v in verdicts],
+                **({"audit": found.to_json()} if found else {}),
             }
             closed = closed or any(v.verdict is Answer.CLOSED for v in verdicts)
         self.record = replace(self.record, data=data)

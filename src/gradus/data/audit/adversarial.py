@@ -54,9 +54,9 @@ def distinguish(
     """Tell two samples of texts apart; of each, at most 5,000 texts and 2,000 characters a text.
 
     The area is taken within each fold and averaged, since scores of different folds aren't on one
-    scale. Its variance is DeLong's (1988) in each fold, widened by what folds share of their training
-    texts (Nadeau and Bengio 2003); its interval is symmetric in the logit, so that it stays within
-    0 and 1.
+    scale. Its variance is DeLong's (1988) in each fold, widened by what folds share of their
+    training texts (Nadeau and Bengio 2003); its interval is symmetric in the logit, so that it
+    stays within 0 and 1.
     """
     rng = np.random.default_rng(seed)
     chosen = [_choose(len(side), rng) for side in (first, second)]

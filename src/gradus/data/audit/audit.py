@@ -137,14 +137,9 @@ def audit_against(
         told_apart=_told(told, "dev", "sample"),
         pairs=tuple(found.described(_with(found, len(parts)), pairs, dataset.labels)),
         counts={"pairs": len(_with(found, len(parts)))},
-        notes=tuple(
-            [
-                *_notes([*parts, real], found, told),
-                *(
-                    [f"labels that '{dataset.name}' doesn't have: {', '.join(strange)}"]
-                    * any(strange)
-                ),
-            ]
+        notes=(
+            *_notes([*parts, real], found, told),
+            *(f"'{dataset.name}' has no label '{label}'." for label in strange),
         ),
         seconds=time.perf_counter() - begun,
     )

@@ -59,7 +59,7 @@ class Overlap:
         ends = ((self.leaks.first, self.leaks.second), (self.leaks.second, self.leaks.first))
         for one, other in ends:
             marked[one[np.isin(self.owners[other], list(earlier))]] = True
-        return marked & self.probes & (self.owners == later)
+        return np.asarray(marked & self.probes & (self.owners == later))
 
     def conflicting(self) -> int:
         """How many texts have a near-duplicate under another label."""

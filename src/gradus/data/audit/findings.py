@@ -31,7 +31,7 @@ def findings_of(
     made = [
         *_duplicates(values["near_duplicate_rate"], found, second == "sample"),
         *_conflicts(values.get("near_conflict_rate"), found, facts),
-        *_texts(values),
+        *_texts(values, facts.get("filtered") or {}),
         *_drifted(drifts),
         *_apart(told, first, second),
     ]
@@ -97,8 +97,12 @@ def _conflicts(rate: Measurement | None, found: Overlap, facts: Mapping[str, Any
     return made
 
 
-def _texts(values: Mapping[str, Measurement]) -> list[Finding]:
+def _texts(values: Mapping[str, Measurement], filtered: Mapping[str, int]) -> list[Finding]:
     made = []
+    short = filtered.get("min_chars", 0) + filtered.get("min_words", 0)
+    if short:
+        text = f"{short:,} rows had no text, or one shorter than the filter asks: left out."
+        made.append(_finding("warn", "empty", text))
     empty, cut = values["empty_rate"], values["cut_rate"]
     if empty.value:
         text = f"{round(empty.value * empty.n):,} of {empty.n:,} texts hold no letter and no digit."

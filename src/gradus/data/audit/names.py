@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from gradus.data.facts import MEASUREMENTS
+
 AUDIT_MEASUREMENTS: Final = (
     "near_duplicate_rate",
     "near_conflict_rate",
@@ -16,3 +18,6 @@ AUDIT_MEASUREMENTS: Final = (
     "adversarial_auroc",
 )
 """The names that a gate under ``data.NAME.gates`` may use, unless the audit is left out."""
+
+GATED: Final = (*MEASUREMENTS, *AUDIT_MEASUREMENTS)
+"""All names that such a gate may use."""

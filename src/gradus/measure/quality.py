@@ -63,7 +63,8 @@ def measurements(
     for benchmark in taken:
         for name in benchmark.metrics:
             kind: type[Metric] = registry.load("metrics", name)
-            indices = range(len(observed.labels)) if kind.per_label else [None]
+            labels = range(len(observed.labels)) if kind.per_label else ()
+            indices = [*([None] if kind.overall or not kind.per_label else []), *labels]
             for index in indices:
                 metric = kind(index)
                 text = name if index is None else f"{name}[{observed.labels[index]}]"

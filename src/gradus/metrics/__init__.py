@@ -51,7 +51,7 @@ def get(text: str, labels: tuple[str, ...] = ()) -> Metric:
     name, label = lookup(text)
     kind: type[Metric] = registry.load("metrics", name)
     if label is None:
-        if kind.per_label:
+        if kind.per_label and not kind.overall:
             raise UsageError(f"{name} is asked of one label: write {name}[LABEL]")
         return kind()
     if not kind.per_label:

@@ -224,6 +224,7 @@ class Metric:
         needs: what it is computed from; the benchmark provides it.
         interval: how its confidence interval is found.
         per_label: whether it is asked for as ``name[label]``.
+        overall: for one that is `per_label`, whether ``name`` alone asks it of all labels together.
         paired: for proportions, whether `successes` of two checkpoints on the same items stand
             for the same items (recall: yes; precision: no, each has predictions of its own).
         facts: what else belongs to the number, e.g. how many bins.
@@ -252,6 +253,7 @@ class Metric:
     ]
     interval: ClassVar[Interval] = "bootstrap"
     per_label: ClassVar[bool] = False
+    overall: ClassVar[bool] = False
     paired: ClassVar[bool] = True
     facts: ClassVar[Mapping[str, Any]] = {}
 

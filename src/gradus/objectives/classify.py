@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gradus import benchmarks
 from gradus.objectives.base import COSTS, ObjectiveConfig
+from gradus.objectives.thresholds import NEUTRAL, Threshold
 from gradus.objectives.vectors import HEAD_FILE, VectorConfig, VectorObjective
 from gradus.records import Target
 
@@ -27,7 +26,7 @@ class ClassifyConfig(VectorConfig):
     """
 
     name: Literal["classify", "classify.v1"] = "classify"
-    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["global", "per-label"] = 0.5
+    threshold: Threshold = NEUTRAL
 
 
 class Classify(VectorObjective):

@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from gradus.objectives.pooled import FEATURE_NORM, PooledTask
+from gradus.objectives.thresholds import choose
 from gradus.training.config import StageConfig
 from gradus.training.losses.base import Loss
 from gradus.training.packing import Batch
@@ -69,33 +70,7 @@ class MultilabelTask(PooledTask):
 
     def settle(self) -> dict[str, Any]:
         """``thresholds``: K probabilities from which on a label is said."""
-        count = len(self.head.bias)
-        if isinstance(self.threshold, float):
-            return {"thresholds": [self.threshold] * count}
-        if not len(self.select):
-            return {"thresholds": [0.5] * count}
-        probabilities = self.select_outputs().exp().numpy()
         gold = self.select_labels.bool().numpy()
-        if self.threshold == "global":
-            return {"thresholds": [best_threshold(probabilities.ravel(), gold.ravel())] * count}
-        columns = zip(probabilities.T, gold.T, strict=True)
-        return {"thresholds": [best_threshold(p, y) for p, y in columns]}
-
-
-def best_threshold(probabilities: np.ndarray, gold: np.ndarray) -> float:
-    """The threshold with the greatest F1 over decisions [M], gold bool [M].
-
-    Half way between the two probabilities that it parts, so that neither lies upon it; of equally
-    good ones the nearest to one half. 0.5 where nothing is true, as nothing can then be learnt.
-    """
-    if not gold.any():
-        return 0.5
-    order = np.argsort(-probabilities, kind="stable")
-    ranked, right = probabilities[order], np.cumsum(gold[order])
-    said = np.arange(1, len(ranked) + 1)
-    f1 = 2 * right / (said + right[-1])
-    ends = np.append(ranked[1:] < ranked[:-1], True)  # a cut can't part equal probabilities
-    below = np.append(ranked[1:], 0.0)
-    cuts, values = ((ranked + below) / 2)[ends], f1[ends]
-    best = cuts[values >= values.max() - 1e-12]
-    return float(best[np.abs(best - 0.5).argmin()])
+        tuned = not isinstance(self.threshold, float) and len(gold)
+        probabilities = self.select_outputs().exp().numpy() if tuned else np.zeros(gold.shape)
+        return {"thresholds": choose(self.threshold, probabilities, gold)}

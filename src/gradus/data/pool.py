@@ -194,10 +194,10 @@ def read_pool(
         DataError: the first thing that is broken, with file, line and field.
     """
     located = locate_data(spec, folder)
-    name = find_format(located.path) if config.format == "auto" else config.format
+    name = find_format(located) if config.format == "auto" else config.format
     kind: type[Format] = registry.load("formats", name)
     try:
-        options = options_of(kind, config.options, config.target)
+        options = options_of(kind, {**config.options, **located.options}, config.target)
     except ValueError as error:
         raise DataError(str(error), file=located.path) from error
     pool = Pool(located, registry.plain(name))
@@ -223,6 +223,8 @@ def read_pool(
 
 def _files(located: Located, kind: type[Format]) -> list[Path]:
     """The files that a format reads, in name order: those of its suffixes in a folder."""
+    if located.files:
+        return list(located.files)
     if kind.folder or not located.path.is_dir():
         return [located.path]
     found = sorted(
@@ -241,15 +243,25 @@ def _files(located: Located, kind: type[Format]) -> list[Path]:
     return found
 
 
-def find_format(path: Path) -> str:
-    """The format that ``auto`` stands for: by the file's suffix; a folder is `folders`.
+def find_format(located: Located) -> str:
+    """The format that ``auto`` stands for: by the files' suffix.
+
+    A folder is `folders`, unless the datasets library wrote it or the source chooses of a hub's
+    repository.
 
     Raises:
-        DataError: no format has that suffix.
+        DataError: no format has that suffix, or the files have several.
     """
+    path = located.files[0] if located.files else located.path
     if path.is_dir():
-        return "folders"
+        saved = any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
+        return "datasets" if saved or located.options else "folders"
     suffix = plain_suffix(path)
+    other = next((file for file in located.files if plain_suffix(file) != suffix), None)
+    if other is not None:
+        raise DataError(
+            f"ends in another way than {path.name}: write 'format: …', or drop it", file=other
+        )
     known: list[str] = []
     for name in registry.names("formats"):
         found: type[Format] = registry.load("formats", name)

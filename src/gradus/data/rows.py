@@ -91,6 +91,12 @@ class RowMaker:
         """The fields that are used in this file."""
         texts = [choose(name, record, "text") for name in self.columns.texts() or (None,)]
         label = None
+        if self.target == "label" and self.fixed and "label" not in record.fields:
+            raise DataError(
+                "the texts have no labels: name where they come from, e.g. 'options: {label: "
+                "folder}'",
+                file=record.sheet.file,
+            )
         if self.target is not None:
             label = choose(self.columns.label, record, self.target, "label")
         return _Fields(

@@ -31,11 +31,15 @@ class Located:
         origin: how a plan names it, with what pins it (a version, a commit).
         search: folders below which the one set of weights is looked for, when `path` names a
             whole package and not the weights themselves.
+        files: the data files, in order, where there are several; `path` is then their folder.
+        options: what the source says of how its data are read, for the format's options.
     """
 
     path: Path
     origin: Mapping[str, Any]
     search: tuple[Path, ...] = field(default=())
+    files: tuple[Path, ...] = field(default=())
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Source(ABC):

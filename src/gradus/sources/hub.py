@@ -20,19 +20,27 @@ _WEIGHT_FILES = (
     "vocab.txt",
     "merges.txt",
 )
-_DATA_FILES = ("*.jsonl", "*.csv", "*.tsv")
+_SUFFIXES = ("jsonl", "json", "csv", "tsv", "parquet", "arrow", "txt", "conll")
+_DATA_FILES = (
+    "README.md",  # its head says the configurations and splits of a repository of data
+    *(f"*.{suffix}" for suffix in _SUFFIXES),
+    *(f"*.{suffix}.{packed}" for suffix in _SUFFIXES for packed in ("gz", "bz2", "xz", "zst")),
+)
 
 
 class HubConfig(SourceConfig):
     """``{hub: ORG/NAME, revision: COMMIT, path: WITHIN}``.
 
     `revision` is a branch, tag or commit; only a commit pins the content. `path` is a file or
-    folder within the repository. For data, the repository is one of the hub's data sets.
+    folder within the repository. For data, the repository is one of the hub's data sets, of which
+    `config` and `split` choose a part; they are read by the format ``datasets``.
     """
 
     hub: str
     revision: str | None = None
     path: Annotated[str, AfterValidator(check_inner)] | None = None
+    config: str | None = None
+    split: str | None = None
 
 
 class Hub(Source):
@@ -50,13 +58,18 @@ class Hub(Source):
 
     def locate(self, config: Any, folder: Path, *, purpose: Purpose = "data") -> Located:
         """Download what is missing and give the folder in the hub's cache."""
+        if purpose == "weights" and (config.config or config.split):
+            raise SourceError(f"the hub's repository {config.hub}: weights have no config or split")
         snapshot = _snapshot(config, purpose)
         # The cache names the folder of a snapshot after its commit.
-        origin = {"hub": config.hub, "revision": snapshot.name}
+        chosen = {"config": config.config, "split": config.split}
+        options = {key: value for key, value in chosen.items() if value is not None}
+        origin = {"hub": config.hub, "revision": snapshot.name, **options}
         if config.path is None:
-            return Located(snapshot, origin)
+            return Located(snapshot, origin, options=options)
         where = f"in the hub's repository {config.hub}, the path"
-        return Located(require(snapshot / config.path, where), {**origin, "path": config.path})
+        found = require(snapshot / config.path, where)
+        return Located(found, {**origin, "path": config.path}, options=options)
 
 
 def _snapshot(config: HubConfig, purpose: Purpose) -> Path:

@@ -7,14 +7,18 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from gradus import registry
 from gradus.metrics.base import Metric, Observed, Predictions
+from gradus.records import Span
 from gradus.testing.base import Contract, refused
 from gradus.testing.world import Rows, World
+
+if TYPE_CHECKING:
+    from gradus.data.formats.base import Row, Tally
 
 _COSTS = ("latency", "throughput", "memory", "size")
 
@@ -214,10 +218,39 @@ class FormatContract(Contract):
     """Rows come back as they were written, with the file and line where each stands."""
 
     section: ClassVar[str] = "formats"
+    options: ClassVar[Mapping[str, Any]] = {}
 
     def write(self, folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
         """Write `rows` in this format; gives the path and ``columns`` as a plan has them."""
         raise NotImplementedError(f"the contract of format '{self.entry}' must write it")
+
+    def expected(self, rows: Rows) -> list[tuple[Any, Any]]:
+        """What is read where `rows` were written; of spans, the first word with the label."""
+        if self.made.implies != "spans":
+            return list(rows)
+        return [
+            (" ".join(text.split()), (Span(0, len(text.split()[0]), label),))
+            for text, label in rows
+        ]
+
+    def read(self, path: Path, columns: Mapping[str, str], tally: Tally | None = None) -> list[Row]:
+        """The rows of what was written at `path`; a folder's files in the order of their names."""
+        from gradus.data.config import ColumnsConfig
+        from gradus.data.rows import read_rows
+
+        reader = self.made(self.made.Config(**self.options))
+        whole = path.is_file() or self.made.folder
+        files = [path] if whole else sorted(p for p in path.rglob("*") if p.is_file())
+        return list(
+            read_rows(
+                reader,
+                files,
+                target=self.made.implies or "label",
+                columns=ColumnsConfig(**columns),
+                encodings=None if tally is not None else ("utf-8",),
+                tally=tally,
+            )
+        )
 
     def test_the_example_is_a_data_set(self) -> None:
         """The example is an entry of a plan's ``data:``."""
@@ -232,33 +265,29 @@ class FormatContract(Contract):
 
     def test_rows_come_back(self, tmp_path: Path) -> None:
         """Texts and labels are those that were written; lines count from 1."""
-        from gradus.data.config import ColumnsConfig
         from gradus.data.formats.base import Tally
-        from gradus.data.rows import read_rows
 
         wanted = self.world(tmp_path).rows
         path, columns = self.write(tmp_path / "written", wanted)
         tally = Tally()
-        config = ColumnsConfig(**columns)
-        rows = list(read_rows(self.made(), [path], columns=config, tally=tally))
-        assert sorted((row.text, row.label) for row in rows) == sorted(wanted)
+        rows = self.read(path, columns, tally)
+        found = sorted((row.text, row.label) for row in rows)
+        assert found == sorted(self.expected(wanted))
         assert all(row.file.exists() and row.line >= 1 for row in rows)
         assert len({(row.file, row.line) for row in rows}) == len(rows)
         assert tally.files == len({row.file for row in rows})
 
     def test_bytes_that_are_no_text_are_one_clear_error(self, tmp_path: Path) -> None:
-        """`DataError` names the file."""
-        from gradus.data.config import ColumnsConfig
-        from gradus.data.rows import read_rows
+        """`DataError` names the file, or the folder where that is the data set."""
         from gradus.errors import DataError
 
         path, columns = self.write(tmp_path / "written", self.world(tmp_path).rows[:4])
-        broken = path if path.is_file() else next(p for p in path.rglob("*") if p.is_file())
+        files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+        broken = max(files, key=lambda p: p.stat().st_size)
         content = broken.read_bytes()
         broken.write_bytes(content[: len(content) // 2] + b"\xff\xfe\x81" + content[-5:])
-        config = ColumnsConfig(**columns)
-        rows = read_rows(self.made(), [path], columns=config, encodings=("utf-8",))
-        assert refused(DataError, lambda: list(rows)).file == str(broken)
+        error = refused(DataError, lambda: self.read(path, columns))
+        assert error.file in (str(broken), str(path))
 
 
 def write_jsonl(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
@@ -286,4 +315,69 @@ def write_folders(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
     for number, (text, label) in enumerate(rows):
         (folder / label).mkdir(parents=True, exist_ok=True)
         (folder / label / f"{number:04}.txt").write_text(text, encoding="utf-8")
+    return folder, {}
+
+
+def write_json(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as one JSON document, objects by id."""
+    folder.mkdir()
+    path = folder / "rows.json"
+    records = {str(i): {"post": {"body": t}, "class": c} for i, (t, c) in enumerate(rows)}
+    path.write_text(json.dumps(records, indent=1), encoding="utf-8")
+    return path, {"text": "post.body"}
+
+
+def write_text(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as a file a label, a text a line."""
+    folder.mkdir()
+    for label in {label for _, label in rows}:
+        texts = (text + "\n" for text, of in rows if of == label)
+        (folder / f"{label}.txt").write_text("".join(texts), encoding="utf-8")
+    return folder, {}
+
+
+def write_parquet(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as Parquet, in several row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    table = pa.table({"text": [text for text, _ in rows], "label": [label for _, label in rows]})
+    pq.write_table(table, folder / "rows.parquet", row_group_size=50)
+    return folder / "rows.parquet", {}
+
+
+def write_conll(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as words in columns (IOB2), the first of each text tagged with the label."""
+    folder.mkdir()
+    lines = ["-DOCSTART- -X- O", ""]
+    for text, label in rows:
+        first, *others = text.split()
+        lines += [f"{first} NN B-{label}", *(f"{word} NN O" for word in others), ""]
+    (folder / "rows.conll").write_text("\n".join(lines), encoding="utf-8")
+    return folder / "rows.conll", {}
+
+
+def write_spans(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as JSON lines, the first word of each text a span with the label."""
+    folder.mkdir()
+    lines = []
+    for text, label in rows:
+        words = text.split()
+        span = {"start": 0, "end": len(words[0]), "label": label}
+        lines.append(json.dumps({"text": " ".join(words), "spans": [span]}) + "\n")
+    (folder / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
+    return folder / "rows.jsonl", {}
+
+
+def write_datasets(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as the datasets library saves them, labels as numbers with names."""
+    import datasets  # type: ignore[import-untyped]  # it carries no types
+
+    names = sorted({label for _, label in rows})
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
+    )
+    columns = {"text": [text for text, _ in rows], "label": [names.index(c) for _, c in rows]}
+    datasets.Dataset.from_dict(columns, features=features).save_to_disk(str(folder))
     return folder, {}

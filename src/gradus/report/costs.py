@@ -86,16 +86,17 @@ def _splits(facts: Fact) -> Table:
 
 def _about(name: str, facts: Fact, known: Fact) -> list[tuple[str, str]]:
     """Named values of a data set; what stands elsewhere in the report or is empty is left out."""
+    audited = {m["metric"] for m in (facts.get("audit") or {}).get("measurements", ())}
     told = [
         (_ABOUT.get(key, key.replace("_", " ")), _flat(value))
         for key, value in facts.items()
-        if key not in ("splits", "notes", "gates", "measurements")
+        if key not in ("splits", "notes", "gates", "measurements", "audit")
         and value not in (None, [], {}, "")
     ]
     told += [
         (m["metric"].replace("_", " "), str(measured(m)))
         for m in facts.get("measurements", ())
-        if m["metric"] not in facts
+        if m["metric"] not in facts and m["metric"] not in audited
     ]
     return [*told, ("readings of test", plain(known["readings"].get(name, 0)))]
 

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gradus.report import costs, sections, tables
 from gradus.report import format as write
+from gradus.report.audits import audits
 from gradus.report.charts import forest, lines
 from gradus.report.charts.lineage import lineage_svg
 from gradus.report.reading import Fact, all_gates
@@ -58,6 +59,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "step_costs": costs.of_steps(known),
         "checkpoint_costs": costs.of_checkpoints(known),
         "data": costs.data(known),
+        "audits": audits(known),
         "recorded": recorded(known),
         "models": costs.models(known),
         "published": costs.published(known),

@@ -6,6 +6,7 @@ import re
 
 from gradus.report import costs, tables
 from gradus.report import format as write
+from gradus.report.audits import AuditShown, audits
 from gradus.report.reading import Fact
 from gradus.report.recorded import recorded
 
@@ -25,8 +26,10 @@ def markdown(known: Fact) -> str:
         parts += _section(title, _prediction(p, first))
     parts += _section("Cost of each step", table(costs.of_steps(known)))
     parts += _section("Cost of each checkpoint", table(costs.of_checkpoints(known)))
+    audited = audits(known)
     for name, made, about in costs.data(known):
-        parts += _section(f"Data: {name}", table(made), _pairs(about))
+        found = _audit(audited[name]) if name in audited else []
+        parts += _section(f"Data: {name}", table(made), *found, _pairs(about))
     parts += _section("Models", table(costs.models(known)))
     parts += _section("Notes", _notes(known))
     parts += _section("Published figures, not measured here", table(costs.published(known)))
@@ -120,6 +123,22 @@ def _prediction(p: Fact, full: bool) -> str:
         parts.append(f"{text(error['gold'])}, predicted {text(error['predicted'])}{sure}:")
         parts.append(fence(error["text"]))
     return "\n\n".join(part for part in parts if part)
+
+
+def _audit(found: AuditShown) -> list[str]:
+    told = [f"- {sign} {text(sentence)}" for sign, _, sentence in found.findings]
+    told += [f"- {text(note)}" for note in found.notes]
+    parts = ["\n".join(told), table(found.measurements), table(found.drift)]
+    parts.append(table(found.truncated))
+    for title, total, pairs in found.pairs:
+        parts.append(f"{title}: {write.number(total)}.")
+        for pair in pairs:
+            likeness = write.number(pair["similarity"], "proportion")
+            for side in (pair["first"], pair["second"]):
+                label = "" if side["label"] is None else f", {text(side['label'])}"
+                parts.append(f"{text(side['split'])}{label}, similarity {likeness}:")
+                parts.append(fence(side["text"]))
+    return parts
 
 
 def _notes(known: Fact) -> str:

@@ -29,6 +29,7 @@ def findings_of(
     """All findings: each has ``tone`` (good, warn, bad), ``about`` and ``text``."""
     values = {m.metric: m for m in measured}
     made = [
+        *_copies(facts.get("moved_out") or {}),
         *_duplicates(values["near_duplicate_rate"], found, second == "sample"),
         *_conflicts(values.get("near_conflict_rate"), found, facts),
         *_texts(values, facts.get("filtered") or {}),
@@ -40,6 +41,19 @@ def findings_of(
 
 def _finding(tone: str, about: str, text: str) -> Finding:
     return {"tone": tone, "about": about, "text": text}
+
+
+def _copies(moved_out: Mapping[str, int]) -> list[Finding]:
+    """Exact copies across given splits, which loading has put right."""
+    return [
+        _finding(
+            "warn",
+            "leak",
+            f"{number:,} rows of {split} are exact copies of texts in another given split: "
+            f"left out of {split}.",
+        )
+        for split, number in moved_out.items()
+    ]
 
 
 def _duplicates(rate: Measurement, found: Overlap, real: bool) -> list[Finding]:
@@ -101,7 +115,9 @@ def _texts(values: Mapping[str, Measurement], filtered: Mapping[str, int]) -> li
     made = []
     short = filtered.get("min_chars", 0) + filtered.get("min_words", 0)
     if short:
-        text = f"{short:,} rows had no text, or one shorter than the filter asks: left out."
+        text = (
+            f"Rows without a text, or with a shorter one than the filter asks, left out: {short:,}."
+        )
         made.append(_finding("warn", "empty", text))
     empty, cut = values["empty_rate"], values["cut_rate"]
     if empty.value:

@@ -17,10 +17,12 @@ from gradus.predict.outputs import (
     target_of,
     thresholds_of,
 )
-from gradus.records import CheckpointRef
+from gradus.records import CheckpointRef, Span
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from gradus.predict.tagging import Tagger
 
 BATCH_TOKENS = 4096
 # Texts are sorted and packed within stretches of this many, so that memory stays bounded.
@@ -40,17 +42,19 @@ class TransformerPredictor(Predictor):
         self,
         *,
         labels: Sequence[str],
-        backbone: Any,
-        head: Any,
         tokenizer: Any,
         preprocessing: Mapping[str, Any],
         dtype: str,
         folder: Path,
         size_bytes: int,
+        backbone: Any = None,
+        head: Any = None,
+        tagger: Tagger | None = None,
     ) -> None:
-        """See `open`."""
+        """See `open`. Either `tagger`, where the target is spans, or `backbone` and `head`."""
         self.labels, self.target = tuple(labels), target_of(preprocessing)
         self._backbone, self._head, self._tokenizer = backbone, head, tokenizer
+        self._tagger = tagger
         self._preprocessing, self._dtype, self._folder = dict(preprocessing), dtype, folder
         self._size_bytes = size_bytes
 
@@ -78,22 +82,31 @@ class TransformerPredictor(Predictor):
         if not (folder / HEAD_FILE).is_file():
             raise CheckpointError(
                 f"{folder}: no {HEAD_FILE}, so nothing says which label a text has; "
-                "fine-tune it with objective: classify (or regress) first"
+                "fine-tune it with objective: classify (or regress, or tag) first"
             )
         if threads is not None:
             torch.set_num_threads(threads)
-        backbone = Backbone(models.load_model(ref))
+        shared: dict[str, Any] = {
+            "labels": manifest.labels,
+            "tokenizer": models.load_tokenizer(ref),
+            "preprocessing": manifest.preprocessing,
+            "dtype": dtype,
+        }
+        model = models.load_for_inference(ref)
+        if target_of(manifest.preprocessing) == "spans":
+            from gradus.predict.tagging import open_tagger
+
+            tagger = open_tagger(folder, model=model, **shared)
+            return cls(**shared, tagger=tagger, folder=folder, size_bytes=manifest.size_bytes)
+        backbone = Backbone(model)
         scale = float(manifest.preprocessing["scale"])
         outputs = head_outputs(manifest.preprocessing, len(manifest.labels))
         head = LinearHead(backbone.width, outputs, scale)
         load_head(head, folder / HEAD_FILE)
         return cls(
-            labels=manifest.labels,
+            **shared,
             backbone=backbone,
             head=head.eval(),
-            tokenizer=models.load_tokenizer(ref),
-            preprocessing=manifest.preprocessing,
-            dtype=dtype,
             folder=folder,
             size_bytes=manifest.size_bytes,
         )
@@ -118,6 +131,18 @@ class TransformerPredictor(Predictor):
         if self.target != "number":
             raise self._lacks("number")
         return in_units(self._outputs(texts, 1, progress), self._preprocessing)
+
+    def spans(
+        self,
+        texts: Sequence[str],
+        *,
+        words: Sequence[Sequence[tuple[int, int]]] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[tuple[Span, ...]]:
+        """N tuples of spans; see `Predictor.spans` and `gradus.data.words`."""
+        if self._tagger is None:
+            raise self._lacks("spans")
+        return self._tagger.spans(texts, words, progress)
 
     def _outputs(
         self, texts: Sequence[str], width: int, progress: Callable[[int], None] | None

@@ -15,6 +15,7 @@ from torch import nn
 from gradus.errors import CheckpointError, MissingExtra
 from gradus.records import CheckpointRef, Pair
 from gradus.training.adapters import attach
+from gradus.training.adapters.attached import of
 from gradus.training.packing import Tokens
 from gradus.training.pairs import encode_pairs
 
@@ -58,6 +59,20 @@ def load_model(ref: CheckpointRef) -> nn.Module:
     loaded: nn.Module = model.float()
     attach.load(loaded, Path(ref.path))
     return loaded
+
+
+def load_for_inference(ref: CheckpointRef) -> nn.Module:
+    """The model as `load_model` gives it, but an adapter of weights is merged in memory: the same
+    function up to rounding, at the plain model's cost. Virtual tokens stay.
+
+    Raises:
+        CheckpointError, MissingExtra: as `load_model`.
+    """
+    model = load_model(ref)
+    attached = of(model)
+    if attached is not None and attached.merges:
+        attach.merge(model)
+    return model
 
 
 def _without_pooler(auto: Any, ref: CheckpointRef, options: dict[str, Any]) -> Any:
@@ -163,16 +178,17 @@ def encode(
         return_attention_mask=False,
         return_token_type_ids=False,
     )
-    nothing = next(
-        (
-            number
-            for name in ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id")
-            if (number := getattr(tokenizer, name, None)) is not None
-        ),
-        0,
-    )
+    nothing = stand_in(tokenizer)
     ids = [row or [nothing] for row in coded["input_ids"]]
     return Tokens(ids, keys, truncated=sum(bool(e.overflowing) for e in coded.encodings))
+
+
+def stand_in(tokenizer: Any, *, first: str = "bos_token_id") -> int:
+    """The token for what gives none: `first` if the tokenizer has it, else the first it has of
+    begin, end, padding and unknown."""
+    names = (first, "bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id")
+    known = (getattr(tokenizer, name, None) for name in names)
+    return next((int(number) for number in known if number is not None), 0)
 
 
 def _encode_with_pairs(

@@ -1,0 +1,122 @@
+"""Finding spans with a transformer in torch.
+
+Legend: N texts, W words of all texts together, K tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradus.data.words import find_words
+from gradus.objectives.tagging_sequences import Tagset
+from gradus.objectives.tagging_spans import spans_of
+from gradus.objectives.tagging_windows import Windowed, WordEncoder, Words
+from gradus.records import Span
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH_TOKENS = 4096
+# Windows are sorted and packed within stretches of this many texts, so that memory stays bounded.
+STRETCH = 4096
+
+
+class Tagger:
+    """What every back end that finds spans shares: words in, legal spans out."""
+
+    def __init__(
+        self,
+        *,
+        tokenizer: Any,
+        labels: Sequence[str],
+        preprocessing: Mapping[str, Any],
+        log_probs: Callable[[Windowed], np.ndarray],
+    ) -> None:
+        """`tokenizer` is a ``tokenizers.Tokenizer``; `log_probs` gives [W, K] in the words' order.
+
+        `preprocessing` is the manifest's.
+        """
+        self._encoder = WordEncoder.of(tokenizer, preprocessing)
+        self._tagset = Tagset(labels, preprocessing["tags"])
+        self._log_probs = log_probs
+
+    def spans(
+        self,
+        texts: Sequence[str],
+        words: Sequence[Words] | None,
+        progress: Callable[[int], None] | None,
+    ) -> list[tuple[Span, ...]]:
+        """See `Predictor.spans`."""
+        found: list[tuple[Span, ...]] = []
+        for start in range(0, len(texts), STRETCH):
+            part = list(texts[start : start + STRETCH])
+            if words is None:
+                of: list[Words] = [find_words(text) for text in part]
+            else:
+                of = [words[i] for i in range(start, start + len(part))]
+            found += spans_of(self._log_probs(self._encoder(part, of)), of, self._tagset)
+            if progress is not None:
+                progress(len(found))
+        return found
+
+
+def open_tagger(
+    folder: Path,
+    *,
+    model: Any,
+    tokenizer: Any,
+    labels: Sequence[str],
+    preprocessing: Mapping[str, Any],
+    dtype: str,
+) -> Tagger:
+    """A tagger over a transformers model with the head file in `folder`.
+
+    Raises:
+        CheckpointError: the head doesn't fit.
+    """
+    from gradus.objectives.pooled import load_head
+    from gradus.objectives.tagging import ShapedBackbone, TagHead
+    from gradus.objectives.vectors import HEAD_FILE
+
+    backbone = ShapedBackbone(model)
+    tags = len(Tagset(labels, preprocessing["tags"]))
+    scale, shapes = float(preprocessing["scale"]), bool(preprocessing["shapes"])
+    head = TagHead(backbone.width, tags, scale, shapes=shapes)
+    load_head(head, folder / HEAD_FILE)
+    backbone.shapes = head.shapes
+    head.eval()
+
+    def log_probs(windowed: Windowed) -> np.ndarray:
+        return _log_probs(backbone, head, windowed, str(preprocessing["word"]), tags, dtype)
+
+    return Tagger(
+        tokenizer=tokenizer.backend_tokenizer,
+        labels=labels,
+        preprocessing=preprocessing,
+        log_probs=log_probs,
+    )
+
+
+def _log_probs(
+    backbone: Any, head: Any, windowed: Windowed, word: str, tags: int, dtype: str
+) -> np.ndarray:
+    """float64 [W, K], the words in the order of the texts."""
+    import numpy as np
+    import torch
+    from torch.nn.functional import log_softmax
+
+    from gradus.objectives.tagging import WordTokens, word_features
+    from gradus.training.activations import autocast
+    from gradus.training.packing import inference_batches
+
+    tokens = WordTokens(windowed)
+    rows = np.empty((len(windowed.words), tags))
+    for part in inference_batches(tokens.lengths, BATCH_TOKENS):
+        batch = tokens.batch(part)
+        layout: Any = batch.layout
+        with torch.inference_mode(), autocast(getattr(torch, dtype)):
+            features = word_features(backbone.run(batch), layout, word)
+            rows[layout.words.numpy()] = log_softmax(head(features).double(), dim=-1).numpy()
+    return rows

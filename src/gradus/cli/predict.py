@@ -56,15 +56,21 @@ def predict(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Abstain below this probability: label is null."),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Abstain below this probability: label is null. Where a text has any number of "
+            "labels: say those at or above it, in place of the checkpoint's own thresholds.",
+        ),
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="How many labels 'top' holds.")] = 1,
     input_format: Annotated[
         Format, typer.Option("--format", help="auto goes by the file's ending, then its content.")
     ] = Format.AUTO,
     text_field: Annotated[
-        str, typer.Option(metavar="NAME", help="The field or column that holds the text.")
-    ] = "text",
+        list[str] | None,
+        typer.Option(metavar="NAME", help="The field or column of the text; twice for pairs."),
+    ] = None,
     batch_texts: Annotated[
         int, typer.Option(min=1, help="So many texts are read and sorted by length at a time.")
     ] = 1024,
@@ -83,6 +89,7 @@ def predict(
     Examples:
       gradus predict runs/news/steps/tuned/checkpoint --input articles.csv
       gradus predict CHECKPOINT --input articles.jsonl --output labels.jsonl --top-k 3
+      gradus predict CHECKPOINT --input pairs.csv --text-field premise --text-field hypothesis
       echo "Parliament voted late last night" | gradus predict CHECKPOINT --threshold 0.6
     """
     from gradus.predict import load
@@ -94,7 +101,9 @@ def predict(
         model = load(checkpoint, dtype=dtype.value, verify=not no_verify)
         records = predict_stream(
             model,
-            read_texts(stream, format=input_format.value, name=source, text_field=text_field),
+            read_texts(
+                stream, format=input_format.value, name=source, text_field=text_field or "text"
+            ),
             top_k=top_k,
             threshold=threshold,
             window=batch_texts,

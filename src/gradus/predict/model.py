@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from gradus import registry
 from gradus.checkpoints import manifest
+from gradus.data.prepare import Prepare
 from gradus.errors import CheckpointError, UnknownName, UsageError
 from gradus.predict.base import Predictor
-from gradus.records import CheckpointRef
+from gradus.predict.prepared import PreparedPredictor
+from gradus.records import CheckpointRef, Span, Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,20 +26,27 @@ DTYPES = ("float32", "bfloat16")
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a checkpoint says about one text.
+    """What a checkpoint says about one text; which attributes tell, its target decides.
 
     Attributes:
-        label: the most probable label; None when it abstained.
-        probability: of the most probable label, whether it abstained or not.
+        label: the most probable label; None when it abstained, when none of several labels is
+            said, and for numbers and spans.
+        probability: of the most probable label, whether it is said or not; None without labels.
         top: the `top_k` most probable labels with their probabilities, greatest first; equal ones
             in the order of the labels.
         abstained: whether the probability is below the threshold that was asked for.
+        labels: with target ``labels``: all that are said, with their probabilities, greatest first.
+        value: with target ``number``: the number.
+        spans: with target ``spans``: what is labelled, in order of the start.
     """
 
-    label: str | None
-    probability: float
-    top: tuple[tuple[str, float], ...]
+    label: str | None = None
+    probability: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
     abstained: bool = False
+    labels: tuple[tuple[str, float], ...] = ()
+    value: float | None = None
+    spans: tuple[Span, ...] = ()
 
 
 class Model:
@@ -61,6 +70,11 @@ class Model:
         return self.predictor.labels
 
     @property
+    def target(self) -> Target:
+        """What it predicts: one label, any number of labels, a number or spans."""
+        return self.predictor.target
+
+    @property
     def kind(self) -> str:
         """The checkpoint's kind, e.g. ``transformer``."""
         return self.ref.kind
@@ -78,33 +92,73 @@ class Model:
         Args:
             texts: N texts.
             top_k: how many labels `Prediction.top` holds; at most K are there to give.
-            threshold: abstain where the greatest probability is below it, in [0, 1].
+            threshold: abstain where the greatest probability is below it, in [0, 1]. With target
+                ``labels`` it takes the place of the checkpoint's own thresholds.
 
         Raises:
-            UsageError: `texts` is one string, `top_k` is below 1 or `threshold` outside [0, 1].
+            UsageError: `texts` is one string, `top_k` is below 1, `threshold` outside [0, 1] or
+                given where there are no probabilities.
         """
         check_options(top_k, threshold)
+        self.check_threshold(threshold)
+        if self.target == "number":
+            return [Prediction(value=float(value)) for value in self.predict_numbers(texts)]
+        if self.target == "spans":
+            _check_texts(texts)
+            return [Prediction(spans=spans) for spans in self.predictor.spans(texts)]
         probabilities = self.predict_proba(texts)
+        if self.target == "labels":
+            given = self.predictor.thresholds
+            least = given if threshold is None else (threshold,) * len(given)
+            return [self._labels_said(row, top_k, least) for row in probabilities]
         return [self._prediction(row, top_k, threshold) for row in probabilities]
+
+    def check_threshold(self, threshold: float | None) -> None:
+        """Raise UsageError if there is a threshold and nothing that it could be held against."""
+        if threshold is not None and self.target in ("number", "spans"):
+            raise UsageError(
+                f"a threshold is a probability, and this checkpoint predicts {self.target}"
+                f"{'s' if self.target == 'number' else ''}: leave it out"
+            )
 
     def predict_proba(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """float64 [N, K] probabilities; each row sums to 1 up to rounding.
 
-        `progress` is called with the number of texts done so far.
+        With target ``labels`` each is its own, and rows sum to anything. `progress` is called with
+        the number of texts done so far.
 
         Raises:
             UsageError: `texts` is one string.
+            ContractError: the checkpoint predicts numbers or spans.
         """
         import numpy as np
 
-        if isinstance(texts, str):
-            raise UsageError("texts is one string: pass a list of texts, e.g. [text]")
+        _check_texts(texts)
         if len(texts) == 0:
             return np.zeros((0, len(self.labels)))
         rows: np.ndarray = np.exp(self.predictor.log_probs(texts, progress=progress))
         return rows
+
+    def predict_numbers(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """float64 [N], for a checkpoint with target ``number``; `progress` as above.
+
+        Raises:
+            UsageError: `texts` is one string.
+            ContractError: the checkpoint predicts something else.
+        """
+        _check_texts(texts)
+        return self.predictor.numbers(texts, progress=progress)
+
+    def _labels_said(self, row: np.ndarray, top_k: int, least: Sequence[float]) -> Prediction:
+        order = (-row).argsort(kind="stable")
+        ranked = tuple((self.labels[i], float(row[i])) for i in order)
+        said = tuple((self.labels[i], float(row[i])) for i in order if row[i] >= least[i])
+        label = said[0][0] if said else None
+        return Prediction(label, ranked[0][1], ranked[:top_k], labels=said)
 
     def _prediction(self, row: np.ndarray, top_k: int, threshold: float | None) -> Prediction:
         order = (-row).argsort(kind="stable")[:top_k]
@@ -112,6 +166,11 @@ class Model:
         label, probability = top[0]
         abstained = threshold is not None and probability < threshold
         return Prediction(None if abstained else label, probability, top, abstained)
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if isinstance(texts, str):
+        raise UsageError("texts is one string: pass a list of texts, e.g. [text]")
 
 
 def check_options(top_k: int, threshold: float | None) -> None:
@@ -163,7 +222,8 @@ def load(
     except UnknownName as error:
         raise CheckpointError(f"{ref.path}: {error}") from error
     predictor: Predictor = kind.open(ref, dtype=dtype, threads=threads)
-    return Model(predictor, ref)
+    prepare = Prepare.of(manifest.read_manifest(Path(ref.path)).preprocessing)
+    return Model(PreparedPredictor(predictor, prepare) if prepare else predictor, ref)
 
 
 def _reference(checkpoint: str | Path | CheckpointRef) -> CheckpointRef:

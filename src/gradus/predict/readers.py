@@ -1,4 +1,4 @@
-"""Reading texts to classify: JSON lines, CSV, TSV or one text a line.
+"""Reading texts, or pairs of texts, to classify: JSON lines, CSV, TSV or one text a line.
 
 Unlike training data they carry no labels, and a bad line stops nothing: it becomes a `BadLine`
 where it stood. Memory is bounded by the longest line that is let through.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
 from gradus.errors import DataError, UsageError, unknown
+from gradus.records import Pair
 
 LONGEST_LINE: Final = 1 << 24
 _SUFFIXES: Final[Mapping[str, str]] = {
@@ -28,7 +29,10 @@ _SUFFIXES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class TextItem:
-    """One text, the line (from 1) it begins on, and the record's own id, None without one."""
+    """One text, the line (from 1) it begins on, and the record's own id, None without one.
+
+    A pair of texts is a `Pair`.
+    """
 
     line: int
     text: str
@@ -46,10 +50,15 @@ class BadLine:
 
 Entry = TextItem | BadLine
 Line = tuple[int, "bytes | None"]
+Fields = tuple[str, ...]
 
 
 def read_texts(
-    stream: BinaryIO, *, format: str = "auto", name: str | Path = "-", text_field: str = "text"
+    stream: BinaryIO,
+    *,
+    format: str = "auto",
+    name: str | Path = "-",
+    text_field: str | Sequence[str] = "text",
 ) -> Iterator[Entry]:
     """The texts of a stream, in order, each as soon as its line is there.
 
@@ -58,18 +67,25 @@ def read_texts(
         format: ``jsonl``, ``csv``, ``tsv``, ``lines``, or ``auto``: by the ending of `name`, else
             JSON lines when the first line that isn't blank begins with ``{``, else lines.
         name: the file's name, for ``auto`` and for messages.
-        text_field: field or column that holds the text; lines have none.
+        text_field: field or column that holds the text, or the two of a pair of texts; lines have
+            none.
 
     Raises:
-        UsageError: the format is unknown.
+        UsageError: the format is unknown, or lines shall hold pairs, or there are more than two
+            fields.
         DataError: a CSV or TSV header lacks the column.
     """
+    fields = (text_field,) if isinstance(text_field, str) else tuple(text_field)
+    if len(fields) not in (1, 2):
+        raise UsageError(f"{len(fields)} text fields: name one, or the two of a pair of texts")
     if format not in (*FORMATS, "auto"):
         raise UsageError(unknown("format", format, (*FORMATS, "auto")))
     lines = _lines(stream)
     if format == "auto":
         format, lines = _guess(lines, Path(name).suffix.lower())
-    return FORMATS[format](lines, text_field, name)
+    if format == "lines" and len(fields) == 2:
+        raise UsageError("a line holds one text: for pairs of texts use JSON lines, CSV or TSV")
+    return FORMATS[format](lines, fields, name)
 
 
 def _lines(stream: BinaryIO) -> Iterator[Line]:
@@ -132,7 +148,13 @@ def _checked(text: Any, field: str | None = None) -> str:
     return text
 
 
-def _read_lines(lines: Iterator[Line], text_field: str, name: str | Path) -> Iterator[Entry]:
+def _text(values: Sequence[Any], fields: Fields) -> str:
+    """The text, or the pair, in these fields."""
+    texts = [_checked(value, field) for value, field in zip(values, fields, strict=True)]
+    return texts[0] if len(texts) == 1 else Pair(*texts)
+
+
+def _read_lines(lines: Iterator[Line], fields: Fields, name: str | Path) -> Iterator[Entry]:
     for number, line in lines:
         try:
             yield TextItem(number, _checked(_decoded(line)))
@@ -140,7 +162,7 @@ def _read_lines(lines: Iterator[Line], text_field: str, name: str | Path) -> Ite
             yield BadLine(number, str(error))
 
 
-def _read_jsonl(lines: Iterator[Line], text_field: str, name: str | Path) -> Iterator[Entry]:
+def _read_jsonl(lines: Iterator[Line], fields: Fields, name: str | Path) -> Iterator[Entry]:
     for number, line in lines:
         if line is not None and not line.strip():
             continue
@@ -148,10 +170,11 @@ def _read_jsonl(lines: Iterator[Line], text_field: str, name: str | Path) -> Ite
         try:
             record = _parsed(_decoded(line))
             own_id = record.get("id")
-            if text_field not in record:
-                fields = ", ".join(list(record)[:10]) or "no fields"
-                raise _Unusable(f"field '{text_field}' is missing; the record has {fields}")
-            yield TextItem(number, _checked(record[text_field], text_field), own_id)
+            for field in fields:
+                if field not in record:
+                    known = ", ".join(list(record)[:10]) or "no fields"
+                    raise _Unusable(f"field '{field}' is missing; the record has {known}")
+            yield TextItem(number, _text([record[f] for f in fields], fields), own_id)
         except _Unusable as error:
             yield BadLine(number, str(error), own_id)
 
@@ -197,12 +220,12 @@ class _CsvLines:
 
 
 def _read_csv(
-    lines: Iterator[Line], text_field: str, name: str | Path, delimiter: str = ","
+    lines: Iterator[Line], wanted: Fields, name: str | Path, delimiter: str = ","
 ) -> Iterator[Entry]:
     csv.field_size_limit(LONGEST_LINE)
     source = _CsvLines(lines)
     reader = csv.reader(source, delimiter=delimiter, strict=True)
-    header = _header(reader, source, text_field, name)
+    header = _header(reader, source, wanted, name)
     while True:
         begins, source.fault, own_id = source.number + 1, None, None
         try:
@@ -219,7 +242,7 @@ def _read_csv(
                     "delimiter, a quote or a line end must be quoted"
                 )
             own_id = fields[header["id"]] if "id" in header else None
-            yield TextItem(begins, _checked(fields[header[text_field]], text_field), own_id)
+            yield TextItem(begins, _text([fields[header[w]] for w in wanted], wanted), own_id)
         except _Unusable as error:
             yield BadLine(begins, str(error), own_id)
         except csv.Error as error:
@@ -227,7 +250,7 @@ def _read_csv(
 
 
 def _header(
-    reader: Iterator[list[str]], source: _CsvLines, text_field: str, name: str | Path
+    reader: Iterator[list[str]], source: _CsvLines, wanted: Fields, name: str | Path
 ) -> dict[str, int]:
     try:
         names = next(reader, None)
@@ -238,22 +261,23 @@ def _header(
     header = {column: i for i, column in enumerate(names or [])}
     if names is not None and len(header) != len(names):
         raise DataError("two columns of the header have the same name", file=name, line=1)
-    if names is not None and text_field not in header:
-        raise DataError(
-            f"no such column; the header has {', '.join(names[:10]) or 'none'}: "
-            "choose the column with --text-field",
-            file=name,
-            line=1,
-            field=text_field,
-        )
+    for field in wanted:
+        if names is not None and field not in header:
+            raise DataError(
+                f"no such column; the header has {', '.join(names[:10]) or 'none'}: "
+                "choose the column with --text-field",
+                file=name,
+                line=1,
+                field=field,
+            )
     return header
 
 
-def _read_tsv(lines: Iterator[Line], text_field: str, name: str | Path) -> Iterator[Entry]:
-    return _read_csv(lines, text_field, name, delimiter="\t")
+def _read_tsv(lines: Iterator[Line], fields: Fields, name: str | Path) -> Iterator[Entry]:
+    return _read_csv(lines, fields, name, delimiter="\t")
 
 
-FORMATS: Final[Mapping[str, Callable[[Iterator[Line], str, str | Path], Iterator[Entry]]]] = {
+FORMATS: Final[Mapping[str, Callable[[Iterator[Line], Fields, str | Path], Iterator[Entry]]]] = {
     "jsonl": _read_jsonl,
     "csv": _read_csv,
     "tsv": _read_tsv,

@@ -1,16 +1,17 @@
-"""Classifying a stream of texts, in order and in constant memory."""
+"""Predicting for a stream of texts, in order and in constant memory."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from gradus.errors import UsageError
 from gradus.predict.model import Model, Prediction, check_options
 from gradus.predict.readers import BadLine, Entry, TextItem
+from gradus.records import Pair, Target
 
 WINDOW: Final = 1024
 # A window ends early when its texts reach so many characters, so that books don't pile up.
@@ -33,7 +34,7 @@ def predict_stream(
         model: a loaded checkpoint.
         records: texts, or what `gradus.predict.readers.read_texts` gives.
         top_k: how many labels ``top`` holds.
-        threshold: abstain below this probability: ``label`` is then None.
+        threshold: see `Model.predict`; where it abstains, ``label`` is None.
         window: so many records are read before the model gets them; it sorts them by length.
         linger: for a source that may pause (a pipe): a thread reads ahead, and a window that
             isn't full is handed on so many seconds after its first record. None reads whole
@@ -43,7 +44,10 @@ def predict_stream(
     Yields:
         ``{"line", "id"?, "text"?, "label", "probability", "top": [{"label", "probability"}]}``,
         with ``"abstained"`` when there is a threshold; ``{"line", "id"?, "error"}`` for a record
-        that can't be classified.
+        that can't be read. In the place of ``label``, ``probability`` and ``top`` stand ``labels``
+        (all that are said) and ``top`` for a checkpoint of several labels, ``value`` for one of
+        numbers, ``spans`` (``start``, ``end``, ``label``, ``text``, ``probability``) for spans.
+        The text of a pair is a list of both.
 
     Example:
         >>> import tempfile
@@ -60,6 +64,7 @@ def predict_stream(
         UsageError: `top_k`, `threshold` or `window` is out of range.
     """
     check_options(top_k, threshold)
+    model.check_threshold(threshold)
     if window < 1:
         raise UsageError(f"window is {window}; it must be at least 1")
     return _predicted(
@@ -87,21 +92,60 @@ def _predicted(
             if isinstance(entry, BadLine):
                 yield {"line": entry.line, **_own_id(entry), "error": entry.error}
             else:
-                yield _record(entry, next(predictions), threshold is not None, echo)
+                yield {
+                    "line": entry.line,
+                    **_own_id(entry),
+                    **({"text": _plain(entry.text)} if echo else {}),
+                    **_SAID[model.target](entry.text, next(predictions), threshold is not None),
+                }
 
 
-def _record(
-    entry: TextItem, prediction: Prediction, thresholded: bool, echo: bool
-) -> dict[str, Any]:
-    record: dict[str, Any] = {"line": entry.line, **_own_id(entry)}
-    if echo:
-        record["text"] = entry.text
-    record["label"] = prediction.label
-    record["probability"] = prediction.probability
-    if thresholded:
-        record["abstained"] = prediction.abstained
-    record["top"] = [{"label": label, "probability": p} for label, p in prediction.top]
-    return record
+def _one_label(text: str, said: Prediction, thresholded: bool) -> dict[str, Any]:
+    return {
+        "label": said.label,
+        "probability": said.probability,
+        **({"abstained": said.abstained} if thresholded else {}),
+        "top": _ranked(said.top),
+    }
+
+
+def _labels(text: str, said: Prediction, thresholded: bool) -> dict[str, Any]:
+    return {"labels": _ranked(said.labels), "top": _ranked(said.top)}
+
+
+def _number(text: str, said: Prediction, thresholded: bool) -> dict[str, Any]:
+    return {"value": said.value}
+
+
+def _spans(text: str, said: Prediction, thresholded: bool) -> dict[str, Any]:
+    return {
+        "spans": [
+            {
+                "start": span.start,
+                "end": span.end,
+                "label": span.label,
+                "text": text[span.start : span.end],
+                "probability": span.score,
+            }
+            for span in said.spans
+        ]
+    }
+
+
+_SAID: Final[Mapping[Target, Callable[[str, Prediction, bool], dict[str, Any]]]] = {
+    "label": _one_label,
+    "labels": _labels,
+    "number": _number,
+    "spans": _spans,
+}
+
+
+def _ranked(labels: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    return [{"label": label, "probability": p} for label, p in labels]
+
+
+def _plain(text: str) -> str | list[str]:
+    return [text.first, text.second] if isinstance(text, Pair) else text
 
 
 def _own_id(entry: Entry) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
@@ -43,6 +44,37 @@ class _Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class BinsConfig(_Config):
+    """How the number in the label's field becomes one of several labels.
+
+    Attributes:
+        edges: thresholds, rising; a number that lies on one belongs to the label above it.
+        names: the labels from below the first edge to above the last, one more than edges.
+    """
+
+    edges: Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=1)]
+    names: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError(f"edges must rise, but they are {list(self.edges)}")
+        if len(self.names) != len(self.edges) + 1 or len(set(self.names)) != len(self.names):
+            raise ValueError(
+                f"{len(self.edges)} edges part {len(self.edges) + 1} labels: name each once, "
+                f"not {list(self.names)}"
+            )
+        return self
+
+    def name_of(self, number: float) -> str:
+        """The label of a number.
+
+        >>> BinsConfig(edges=(-0.1, 0.1), names=("low", "middle", "high")).name_of(0.1)
+        'high'
+        """
+        return self.names[bisect_right(self.edges, number)]
+
+
 class ColumnsConfig(_Config):
     """Which fields hold what.
 
@@ -58,6 +90,7 @@ class ColumnsConfig(_Config):
         group: the field whose value no two splits share.
         keep: fields to look at results by.
         separator: what stands between several labels in one string.
+        bins: makes labels of the numbers that the label's field holds.
     """
 
     text: str | tuple[str, ...] | None = None
@@ -65,6 +98,7 @@ class ColumnsConfig(_Config):
     group: str | None = None
     keep: tuple[str, ...] = ()
     separator: str | None = Field(default=None, min_length=1)
+    bins: BinsConfig | None = None
 
     @field_validator("text")
     @classmethod
@@ -238,6 +272,8 @@ class DataConfig(_Config):
             raise ValueError("filter.drop_labels: a number has no labels")
         if target != "labels" and self.columns.separator is not None:
             raise ValueError("columns.separator: only 'target: labels' has several in a string")
+        if target != "label" and self.columns.bins is not None:
+            raise ValueError(f"columns.bins: makes one label of a number, this is '{target}'")
         if target == "spans" and len(self.columns.texts()) == 2:
             raise ValueError("columns.text: spans are marked in one text, not in a pair")
         if self.format != "auto":

@@ -123,7 +123,8 @@ class RowMaker:
         if used.label is not None:
             raw = fields[used.label] if used.label in fields else _get(record, used.label)
         if self.target == "label":
-            raw = as_name(raw, label_at)
+            bins = self.columns.bins
+            raw = bins.name_of(as_number(raw, label_at)) if bins else as_name(raw, label_at)
             if raw in self.filter.drop_labels:
                 self.tally.filtered["drop_labels"] += 1
                 return None

@@ -24,6 +24,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
     "objectives": {
         "classify.v1": "gradus.objectives.classify:Classify",
         "regress.v1": "gradus.objectives.regress:Regress",
+        "tag.v1": "gradus.objectives.tag:Tag",
     },
     "optimisers": {
         "adamw.v1": "gradus.training.optimisers.adamw:AdamW",
@@ -65,6 +66,14 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "conll.v1": "gradus.data.formats.conll:Conll",
         "spans.v1": "gradus.data.formats.spans:Spans",
         "datasets.v1": "gradus.data.formats.hub_datasets:Datasets",
+    },
+    "preparations": {
+        "unicode.v1": "gradus.data.prepare.characters:UnicodeForm",
+        "lower.v1": "gradus.data.prepare.characters:Lower",
+        "spaces.v1": "gradus.data.prepare.characters:Spaces",
+        "segment.v1": "gradus.data.prepare.segment:Segment",
+        "template.v1": "gradus.data.prepare.words:Template",
+        "stop-words.v1": "gradus.data.prepare.words:StopWords",
     },
     "metrics": {
         "accuracy.v1": "gradus.metrics.accuracy:Accuracy",

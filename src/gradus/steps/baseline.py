@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from gradus import benchmarks
 from gradus.benchmarks.cost import CostBenchmark
+from gradus.data.prepare import Preparations, Prepare
 from gradus.errors import TrainingError
 from gradus.objectives.thresholds import NEUTRAL, Threshold
 from gradus.records import CheckpointRef, Target
@@ -59,6 +60,7 @@ class BaselineConfig(StepConfig):
         C: inverse strength of the L2 penalty; a list is searched on dev.select.
         threshold: for data with several labels a text: the probability from which on a label is
             said, or ``global`` or ``per-label`` for those with the greatest F1 on dev.select.
+        prepare: what is done to every text first, in this order; see ``gradus ls preparations``.
     """
 
     data: str
@@ -69,6 +71,7 @@ class BaselineConfig(StepConfig):
     lowercase: bool = True
     C: Strength | Annotated[list[Strength], Field(min_length=1)] = 10.0
     threshold: Threshold = NEUTRAL
+    prepare: Preparations = ()
 
     @field_validator("ngrams")
     @classmethod
@@ -124,6 +127,8 @@ gates: ["accuracy > floor.majority"]
             raise TrainingError(f"{context.id}: a baseline needs data; name a data set in 'data'")
         context.monitor.rewind(0)
         _check(context, data)
+        prepare = Prepare(config.prepare)
+        data = prepare.data(data)
         start = time.perf_counter()
         fitted = _search(config, context, data)
         settled = _thresholds(config, data, fitted)
@@ -136,7 +141,7 @@ gates: ["accuracy > floor.majority"]
             coef=fitted.coef,
             intercept=fitted.intercept,
             target=data.target,
-            more=settled,
+            more={**settled, **prepare.preprocessing()},
             facts={**fitted.facts, **settled},
         )
         return StepOutcome(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from gradus import registry
+from gradus.data.prepare import Preparations, Prepare
 from gradus.errors import GradusError
 from gradus.objectives.base import ObjectiveConfig
+from gradus.records import CheckpointRef
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
 from gradus.training.adapters.base import Adapter, Wanted, parse
 from gradus.training.config import ADAPTER, StageConfig, default_stages
@@ -35,6 +38,8 @@ class FinetuneConfig(StepConfig):
         batch_size: of every stage that doesn't say otherwise.
         batch_tokens: the same, in tokens.
         dtype: ``auto`` takes bfloat16 where the processor is fast at it.
+        prepare: what is done to every text first, in this order (``gradus ls preparations``);
+            left out, what the checkpoint before was trained with.
     """
 
     model: str
@@ -48,6 +53,7 @@ class FinetuneConfig(StepConfig):
     batch_size: Annotated[int, Field(ge=1)] | None = None
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    prepare: Preparations | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -196,10 +202,11 @@ gates: ["accuracy >= 0.95"]
         objective, options = config.objective_config()
         ref = context.models[config.model]
         torch.manual_seed(context.seed % 2**63)
+        prepare = preparations(config.prepare, ref)
         prepared = objective().prepare(
             options,
             ref=ref,
-            data=context.data,
+            data=prepare.data(context.data),
             monitor=context.monitor,
             max_tokens=config.max_tokens,
             seed=context.seed,
@@ -222,7 +229,7 @@ gates: ["accuracy >= 0.95"]
                 "data": context.data.digest,
                 "model": ref.digest,
                 "objective": hash_json(options.model_dump(mode="json")),
-                "preprocessing": hash_json(prepared.preprocessing),
+                "preprocessing": hash_json({**prepared.preprocessing, **prepare.preprocessing()}),
                 "adapter": hash_json(wanted.to_json() if wanted else None),
             },
         )
@@ -235,7 +242,7 @@ gates: ["accuracy >= 0.95"]
             context.out / "checkpoint",
             kind=prepared.kind,
             labels=prepared.labels,
-            preprocessing={**prepared.preprocessing, **settled},
+            preprocessing={**prepared.preprocessing, **settled, **prepare.preprocessing()},
             parents=(ref,),
             facts=facts,
             write=prepared.save,
@@ -246,3 +253,15 @@ gates: ["accuracy >= 0.95"]
             facts={**facts, "digest": saved.digest},
             cost=trained.cost,
         )
+
+
+def preparations(wanted: Preparations | None, ref: CheckpointRef) -> Prepare:
+    """What is done to texts first: as asked for, else as the checkpoint before did."""
+    from gradus.checkpoints import MANIFEST, read_manifest
+
+    if wanted is not None:
+        return Prepare(wanted)
+    folder = Path(ref.path)
+    if not (folder / MANIFEST).is_file():
+        return Prepare()
+    return Prepare.of(read_manifest(folder).preprocessing)

@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from gradus.metrics import get
 from gradus.metrics.base import Metric, Observed, Predictions
-from gradus.stats import intervals, paired, power
+from gradus.stats import intervals, paired, power, proportions, pseudo
 
 
 def world(
@@ -39,7 +39,39 @@ def world(
 def test_wilson_is_statsmodels(n: int, share: float, level: float) -> None:
     successes = round(share * n)
     low, high = proportion_confint(successes, n, alpha=1 - level, method="wilson")
-    assert intervals.wilson(successes, n, level) == pytest.approx((low, high), abs=1e-12)
+    assert proportions.wilson(successes, n, level) == pytest.approx((low, high), abs=1e-12)
+    shown = proportions.shown(successes, n, level)
+    assert shown[0] <= low + 1e-12
+    assert shown[1] >= high - 1e-12
+    if 3 < successes < n - 3:
+        assert shown == pytest.approx((low, high), abs=1e-12)
+    exact = proportion_confint(successes, n, alpha=1 - level, method="beta")
+    assert proportions.exact(successes, n, level) == pytest.approx(exact, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n", "least"), [(10, 0.92), (50, 0.91), (200, 0.92), (1000, 0.92)])
+def test_shown_interval_covers_near_the_ends_where_wilsons_does_not(n: int, least: float) -> None:
+    counts = np.arange(n + 1)
+    shares = np.geomspace(0.5 / n / 10, 0.1, 400)
+    chances = stats.binom.pmf(counts, n, shares[:, None])
+
+    def least_coverage(ends: list[tuple[float, float]]) -> float:
+        low, high = np.array(ends).T
+        inside = (low <= shares[:, None]) & (shares[:, None] <= high)
+        return float((chances * inside).sum(axis=1).min())
+
+    assert least_coverage([proportions.shown(int(c), n) for c in counts]) >= least
+    assert least_coverage([proportions.exact(int(c), n) for c in counts]) >= 0.95
+    assert least_coverage([proportions.wilson(int(c), n) for c in counts]) < least
+
+
+def test_attainable_coverage_by_brute_force() -> None:
+    for n, share in ((50, 0.99), (50, 0.9), (20, 0.5), (200, 0.999)):
+        chances = stats.binom.pmf(np.arange(n + 1), n, share)
+        runs = [chances[i:j].sum() for i in range(n + 1) for j in range(i + 1, n + 2)]
+        enough = [run for run in runs if run >= 0.93]
+        best = min(enough, key=lambda run: abs(run - 0.95))
+        assert proportions.attainable(share, n) == pytest.approx(best, abs=1e-9)
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
@@ -95,19 +127,31 @@ def test_tango_keeps_its_width_without_a_discordant_item() -> None:
     assert all(math.isnan(end) for end in paired.tango(0, 0, 0))
 
 
-def test_bayesian_bootstrap_of_accuracy_is_jeffreys_interval() -> None:
-    gold = np.zeros(50, np.int64)
-    predicted = np.where(np.arange(50) < 46, 0, 1)
-
-    class CountedAccuracy(type(get("balanced_accuracy"))):  # type: ignore[misc]  # a class at run time
-        def of_counts(self, counts):  # type: ignore[no-untyped-def]  # as in the base
-            return counts.hits.sum(axis=-1) / counts.gold.sum(axis=-1)
-
-    found = intervals.interval(
-        CountedAccuracy(), Predictions(gold, predicted, None, ("a", "b")), draws=40_000
+def test_accuracy_under_two_labels_pool_is_a_beta_posterior() -> None:
+    gold = np.arange(50) % 2
+    predicted = np.where(np.arange(50) < 46, gold, 1 - gold)
+    rng = np.random.default_rng(0)
+    pool = pseudo.pool(Predictions(gold, predicted, None, ("a", "b")), rng, kinds=True)
+    assert pool.counts.sum() == 50
+    weights = pool.weights(20_000, rng)
+    draws = get("accuracy").weighted(pool.items, weights)
+    # Two labels: two pseudo-items right and two wrong, of weight Gamma(1/2) each.
+    assert stats.kstest(draws, stats.beta(47, 5).cdf).pvalue > 0.001
+    weights[:, len(pool.counts) :] = 0
+    assert (
+        stats.kstest(get("accuracy").weighted(pool.items, weights), stats.beta(46, 4).cdf).pvalue
+        > 0.001
     )
-    expected = stats.beta.ppf([0.025, 0.975], 46.5, 4.5)
-    assert (found.low, found.high) == pytest.approx(expected, abs=0.003)
+
+
+def test_skewed_weights_have_the_moments_they_say() -> None:
+    p = world(50, 3, 2.0, np.random.default_rng(1))[0]
+    pool = pseudo.pool(p, np.random.default_rng(2))
+    weights = pool.weights(20_000, np.random.default_rng(3), skewed=True)[:, :50]
+    assert weights.min() > 0
+    assert weights.mean() == pytest.approx(1, abs=0.01)
+    assert weights.var() == pytest.approx(1, abs=0.02)
+    assert stats.skew(weights.ravel()) == pytest.approx(2 / math.sqrt(0.43), rel=0.03)
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.95])
@@ -187,7 +231,7 @@ def test_a_metric_without_weights_is_resampled_row_by_row() -> None:
 
     p = world(80, 3, 2.0, np.random.default_rng(1))[0]
     found = intervals.interval(Slow(), p, draws=800)
-    low, high = intervals.wilson(int((p.gold == p.predicted).sum()), 80)
+    low, high = proportions.wilson(int((p.gold == p.predicted).sum()), 80)
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.03)
     assert found.method == "BCa bootstrap"
 
@@ -221,9 +265,13 @@ def test_power_for_a_proportion(share: float, bound: float) -> None:
     n = power.for_proportion(share, bound)
     assert n is not None
     hits = np.arange(n + 1)
-    ends = np.array([intervals.wilson(int(h), n, 0.9) for h in hits])
+    ends = np.array([proportions.exact(int(h), n, 0.9) for h in hits])
     clears = ends[:, 0] > bound if share > bound else ends[:, 1] < bound
-    assert stats.binom.pmf(hits, n, share)[clears].sum() == pytest.approx(0.8, abs=0.05)
+    real = stats.binom.pmf(hits, n, share)[clears].sum()
+    assert real == pytest.approx(power.proportion_power(share, bound, n), abs=1e-9)
+    assert 0.8 <= real < 0.87
+    # At the bound itself a claim is false; it is made in at most 5 % of the cases.
+    assert stats.binom.pmf(hits, n, bound)[clears].sum() <= 0.05
 
 
 def test_power_for_mcnemar_and_tango_by_simulation() -> None:
@@ -251,6 +299,14 @@ def test_power_where_no_number_decides() -> None:
     n = power.for_paired(0.0, 0.0, -0.01)
     assert n is not None
     assert paired.tango(0, 0, n, 0.9)[0] >= -0.01 > paired.tango(0, 0, n - 1, 0.9)[0]
+
+
+def test_equal_answers_bound_a_difference_as_exactly_as_their_number_allows() -> None:
+    same = np.ones(299, bool)
+    found = paired.proportions(same, same)
+    # No discordant item among 299: a share of 1 % of them would show with 95 % confidence.
+    assert found.low == pytest.approx(-(1 - 0.05 ** (1 / 299)))
+    assert found.high == -found.low < 0.01
 
 
 def test_power_for_a_bootstrap_by_simulation() -> None:

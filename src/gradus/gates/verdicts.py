@@ -22,8 +22,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from gradus.gates.costs import amounts, timings
+from gradus.gates.deciding import (
+    MISSING,
+    decide,
+    items_for_bounds,
+    needed_text,
+    nothing_shared,
+    with_seeds,
+)
 from gradus.gates.grammar import GateSpec
-from gradus.gates.sequence import POINT, without_claim
+from gradus.gates.sequence import without_claim
 from gradus.gates.sides import Side, align, check_contract, defined
 from gradus.gates.wording import bounds_text, number, p_text, signed
 from gradus.metrics.score import NONE, Scores
@@ -31,9 +40,8 @@ from gradus.records import Answer, Measurement, Verdict
 
 if TYPE_CHECKING:
     from gradus.metrics.base import Items, Metric
+    from gradus.metrics.repeated import Seen
     from gradus.stats.paired import Comparison
-
-MISSING = "missing"
 
 
 def judge(
@@ -87,10 +95,6 @@ def _missing(gate: GateSpec, name: str, measurement: Measurement | None) -> Verd
     return Verdict(gate=gate.text, verdict=Answer.CLOSED, why=why, test=MISSING)
 
 
-def _nothing_shared(gate: GateSpec, why: str) -> Verdict:
-    return Verdict(gate=gate.text, verdict=Answer.CLOSED, why=why, test=MISSING)
-
-
 def _point(gate: GateSpec, measurement: Measurement) -> Verdict:
     assert gate.constant is not None
     assert measurement.value is not None
@@ -114,6 +118,8 @@ def _point(gate: GateSpec, measurement: Measurement) -> Verdict:
 def _surely(
     gate: GateSpec, own: Side, m: Measurement, scores: Scores, settings: dict[str, Any]
 ) -> Verdict:
+    from gradus.metrics.repeated import Repeated
+    from gradus.stats import seeds
     from gradus.stats.intervals import interval, one_sided
 
     assert gate.constant is not None
@@ -125,12 +131,16 @@ def _surely(
     cost = kind.needs in ("latency", "throughput", "memory", "size")
     seen = own.observed if cost else own.predictions
     if seen is None:
-        return _nothing_shared(
+        return nothing_shared(
             gate, f"the items of {gate.measured} of {own.name} were not kept, so it has no bound"
         )
     labels = () if own.predictions is None else own.predictions.labels
     metric = scores.get(gate.asked, labels)
-    found = interval(metric, seen, **{**settings, "level": one_sided(level)})
+    asked = {**settings, "level": one_sided(level)}
+    if isinstance(seen, Repeated):
+        found = seeds.interval(metric, seen, **asked)
+    else:
+        found = interval(metric, seen, exact=True, **asked)
     answer = decide(gate, found.low, found.high, gate.constant)
     n_needed = None
     if answer is Answer.UNDECIDED:
@@ -140,9 +150,10 @@ def _surely(
     return Verdict(
         gate=gate.text,
         verdict=answer,
-        why=f"{number(m.value)} on {m.n:,} {'rounds' if cost else 'items'}, {bounds} "
+        why=f"{number(m.value)} on {m.n:,} {'rounds' if cost else 'items'}"
+        f"{'' if cost else with_seeds(own.predictions)}, {bounds} "
         f"({found.method}); asked for {gate.op} {number(gate.constant)}"
-        f"{_needed_text(answer, n_needed, 'rounds' if cost else 'items')}",
+        f"{needed_text(answer, n_needed, 'rounds' if cost else 'items')}",
         test=found.method,
         value=m.value,
         reference=gate.constant,
@@ -163,9 +174,12 @@ def _items_for_constant(
     high: float,
     level: float,
 ) -> int | None:
+    from gradus.metrics.repeated import Repeated
     from gradus.stats import power
 
     assert m.value is not None
+    if isinstance(own.predictions, Repeated):
+        return None  # more items alone may never decide: the seeds differ as well
     shares = metric.successes(own.predictions) if own.predictions is not None else None
     if metric.interval == "wilson" and shares is not None and metric.of_share(0.5) == 0.5:
         if not 0 < constant < 1:
@@ -175,27 +189,7 @@ def _items_for_constant(
             return None
         # The proportion may be over a subset; what is asked for are items of the whole.
         return max(math.ceil(of_subset * len(own.predictions) / len(shares)), m.n + 1)
-    return _items_for_bounds(m.value, low, high, constant, m.n, level)
-
-
-def _items_for_bounds(
-    value: float, low: float, high: float, threshold: float, n: int, level: float
-) -> int | None:
-    from gradus.stats import power
-
-    half = value - low if value > threshold else high - value
-    needed = power.for_bootstrap(value - threshold, half, n, level=level)
-    return None if needed is None else max(needed, n + 1)
-
-
-def decide(gate: GateSpec, low: float, high: float, threshold: float) -> Answer:
-    """Open where the unfavourable bound clears, closed where the favourable one fails."""
-    worst, best = (low, high) if gate.upward else (high, low)
-    if math.isnan(low) or math.isnan(high):
-        return Answer.UNDECIDED
-    if gate.holds(worst, threshold):
-        return Answer.OPEN
-    return Answer.UNDECIDED if gate.holds(best, threshold) else Answer.CLOSED
+    return items_for_bounds(m.value, low, high, constant, m.n, level)
 
 
 def _between(
@@ -209,90 +203,30 @@ def _between(
     note = check_contract(*pair)
     kind = scores.kind(gate.metric)
     if kind.interval == "none":
-        return _amounts(gate, pair, note)
+        return amounts(gate, pair, note)
     if kind.needs in ("latency", "throughput"):
-        return _timings(gate, own, other, note, scores.get(gate.asked), settings)
+        return timings(gate, own, other, note, scores.get(gate.asked), settings)
     return _items(gate, own, other, note, scores, settings)
-
-
-def _amounts(gate: GateSpec, pair: tuple[Measurement, Measurement], note: str) -> Verdict:
-    value, reference = pair[0].value, pair[1].value
-    assert value is not None
-    assert reference is not None
-    threshold = (gate.factor or 1.0) * reference + gate.margin
-    met = gate.holds(value, threshold)
-    share = f", {number(value / reference)} times as much" if reference else ""
-    return Verdict(
-        gate=gate.text,
-        verdict=Answer.OPEN if met else Answer.CLOSED,
-        why=f"{number(value)} {pair[0].unit} against {number(reference)} {pair[0].unit}{share}; "
-        f"{'is' if met else 'is not'} {gate.op} {number(threshold)} {pair[0].unit}{note}",
-        test=POINT,
-        value=value,
-        reference=reference,
-        difference=value - reference,
-        n=pair[0].n,
-    )
-
-
-def _timings(
-    gate: GateSpec, own: Side, other: Side, note: str, metric: Any, settings: dict[str, Any]
-) -> Verdict:
-    from gradus.stats import paired
-
-    first = metric.timings(own.observed) if own.observed is not None else None
-    second = metric.timings(other.observed) if other.observed is not None else None
-    if first is None or second is None or not len(first) or not len(second):
-        lacking = own.name if first is None or not len(first) else other.name
-        return _nothing_shared(gate, f"the timings of {lacking} were not kept, nothing to compare")
-    as_ratio = gate.margin == 0
-    threshold = (gate.factor or 1.0) if as_ratio else gate.margin
-    found = paired.timings(
-        first, second, quantile=metric.quantile, factor=None if as_ratio else 1.0, **settings
-    )
-    answer = decide(gate, found.low, found.high, threshold)
-    rounds = min(len(first), len(second))
-    value, reference = metric(own.observed), metric(other.observed)
-    n_needed = None
-    if answer is Answer.UNDECIDED:
-        n_needed = _items_for_bounds(
-            found.value, found.low, found.high, threshold, rounds, settings["level"]
-        )
-    change = f"{number(found.value)} times" if as_ratio else signed(found.value)
-    bounds = bounds_text(gate, answer, found.low, found.high, settings["level"], sign=not as_ratio)
-    return Verdict(
-        gate=gate.text,
-        verdict=answer,
-        why=f"{number(value)} against {number(reference)} {metric.unit} in {rounds} rounds: "
-        f"{change}, {bounds} ({found.method}); asked for {gate.op} {number(threshold)}"
-        f"{_needed_text(answer, n_needed, 'rounds')}{note}",
-        test=found.method,
-        value=value,
-        reference=reference,
-        difference=found.value if not as_ratio else value - reference,
-        ci_low=found.low if math.isfinite(found.low) else None,
-        ci_high=found.high if math.isfinite(found.high) else None,
-        n=rounds,
-        n_needed=n_needed,
-    )
 
 
 def _items(
     gate: GateSpec, own: Side, other: Side, note: str, scores: Scores, settings: dict[str, Any]
 ) -> Verdict:
+    from gradus.metrics.repeated import value as mean
+
     if own.predictions is None or other.predictions is None:
         lacking = own.name if own.predictions is None else other.name
-        return _nothing_shared(gate, f"the items of {lacking} were not kept, nothing to compare")
+        return nothing_shared(gate, f"the items of {lacking} were not kept, nothing to compare")
     first, second = align(own.predictions, other.predictions)
     if not len(first):
-        return _nothing_shared(
+        return nothing_shared(
             gate, f"{own.name} and {other.name} share none of their items, nothing to compare"
         )
     metric = scores.get(gate.asked, first.labels)
-    value, reference = metric(first), metric(second)
+    value, reference = mean(metric, first), mean(metric, second)
     if not (math.isfinite(value) and math.isfinite(reference)):
         lacking = own.name if not math.isfinite(value) else other.name
-        return _nothing_shared(
+        return nothing_shared(
             gate, f"{gate.measured} of {lacking} isn't defined on the {len(first):,} shared items"
         )
     answer, found, p_value, n_needed = _test_items(gate, metric, first, second, settings)
@@ -308,9 +242,9 @@ def _items(
         gate=gate.text,
         verdict=answer,
         why=f"{number(value)} against{less} {number(reference)} on {len(first):,} shared items"
-        f"{shared}: {signed(found.value)}, {bounds} "
+        f"{shared}{with_seeds(first, second)}: {signed(found.value)}, {bounds} "
         f"({test}{'' if p_value is None else ' ' + p_text(p_value)}){asked}"
-        f"{_needed_text(answer, n_needed, 'items')}{note}",
+        f"{needed_text(answer, n_needed, 'items')}{note}",
         test=test,
         value=value,
         reference=reference,
@@ -326,11 +260,28 @@ def _items(
 def _test_items(
     gate: GateSpec,
     metric: Metric,
+    first: Seen,
+    second: Seen,
+    settings: dict[str, Any],
+) -> tuple[Answer, Comparison, float | None, int | None]:
+    """Answer, difference with bounds, p-value where a test gives one, items needed."""
+    from gradus.metrics.repeated import Repeated, one_of
+    from gradus.stats import seeds
+
+    if isinstance(first, Repeated) or isinstance(second, Repeated):
+        found = seeds.difference(metric, first, second, factor=gate.factor or 1.0, **settings)
+        return decide(gate, found.low, found.high, gate.margin), found, None, None
+    return _test_two(gate, metric, one_of(first), one_of(second), settings)
+
+
+def _test_two(
+    gate: GateSpec,
+    metric: Metric,
     first: Items,
     second: Items,
     settings: dict[str, Any],
 ) -> tuple[Answer, Comparison, float | None, int | None]:
-    """Answer, difference with bounds, p-value where a test gives one, items needed."""
+    """As `_test_items`, for one checkpoint on either side."""
     from gradus.stats import paired, power
 
     level = settings["level"]
@@ -341,7 +292,7 @@ def _test_items(
         answer = decide(gate, found.low, found.high, gate.margin)
         n_needed = None
         if answer is Answer.UNDECIDED:
-            n_needed = _items_for_bounds(
+            n_needed = items_for_bounds(
                 found.value, found.low, found.high, gate.margin, len(first), level
             )
         return answer, found, None, n_needed
@@ -364,11 +315,3 @@ def _test_items(
     if answer is not Answer.UNDECIDED or needed is None:
         return answer, found, p_value, None
     return answer, found, p_value, max(math.ceil(needed * scale), len(first) + 1)
-
-
-def _needed_text(answer: Answer, n_needed: int | None, what: str) -> str:
-    if answer is not Answer.UNDECIDED:
-        return ""
-    if n_needed is None:
-        return f"; how many {what} would decide can't be told from these"
-    return f"; about {n_needed:,} {what} would decide"

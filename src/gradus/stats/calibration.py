@@ -2,8 +2,10 @@
 
 The plug-in estimate is biased upwards: even with perfect calibration each bin shows the size of
 its noise, and a resampled ECE doubles that noise. So the interval is found by inverting a test:
-with the gaps of the bins scaled by s, and the noise of the bins resampled, for which s is the ECE
-that was seen neither too large nor too small? Those s times the seen ECE are the interval.
+with the bins' shares of right items moved from the mean probability by s times the gap that was
+seen, for which s is an ECE as large, or as small, as the one seen not too rare? At s = 0 this is
+the test of calibration by consistency resampling (Broecker and Smith 2007). The ECE at those s is
+the interval.
 """
 
 from __future__ import annotations
@@ -12,37 +14,55 @@ import numpy as np
 from scipy import optimize
 
 from gradus.metrics.base import Predictions
-from gradus.metrics.ece import Ece
+from gradus.metrics.ece import BINS, Ece
+
+FARTHEST = 1e6
+"""Scale at which every bin's share has long reached 0 or 1."""
+
+ROUNDING = 1e-9
 
 
 def ece_interval(
     metric: Ece, predictions: Predictions, level: float, draws: int, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Two-sided interval of the population's ECE over the same bins."""
-    from gradus.stats.intervals import chunks, resamples
-
     n = len(predictions)
-    seen = metric.sums(predictions, np.ones((1, n)))[0]
-    value = float(np.abs(seen).sum())
-    noise = (
-        np.concatenate(
-            [metric.sums(predictions, resamples(n, size, rng)) for size in chunks(draws, n)]
-        )
-        - seen
-    )
-    used = np.abs(noise).sum(axis=0) > 0
-    seen, noise = seen[used], noise[:, used]
-    tail = (1 - level) / 2
+    bins, gap = metric.gaps(predictions)
+    sizes = np.bincount(bins, minlength=BINS)
+    used = sizes > 0
+    sizes = sizes[used]
+    gaps = np.bincount(bins, gap, BINS)[used] / sizes
+    right = predictions.gold == predictions.predicted
+    shares = np.bincount(bins, right, BINS)[used] / sizes
+    sure = shares + gaps
+    # One item more, half of it wrong, spread over the bins: where nothing was wrong, the truth may
+    # still lie well below, and s must be able to reach it.
+    aim = (shares + 0.5 / n) / (1 + 1 / n)
+    value = float((sizes * np.abs(gaps)).sum() / n)
+    tail, seed = (1 - level) / 2, int(rng.integers(2**63))
 
-    def quantile(scale: float, share: float) -> float:
-        return float(np.quantile(np.abs(scale * seen + noise).sum(axis=1), share)) - value
+    def truth(scale: float) -> np.ndarray:
+        return np.clip(sure - scale * (sure - aim), 0.0, 1.0)
 
-    def solve(share: float) -> float:
-        if value == 0 or quantile(0.0, share) >= 0:
+    def excess(scale: float, share: float) -> float:
+        """Quantile of the ECE at this scale, less the ECE seen; the same draws at every scale."""
+        found = np.random.default_rng(seed).binomial(sizes, truth(scale), (draws, len(sizes)))
+        errors = np.abs(sizes * sure - found).sum(axis=1) / n
+        return float(np.quantile(errors, share)) - value
+
+    def solve(share: float, slack: float) -> float:
+        """The ECE at the scale where the quantile passes the value; equal ones aren't past it."""
+        if excess(0.0, share) + slack >= 0:
             return 0.0
         top = 2.0
-        while quantile(top, share) < 0:
+        while excess(top, share) + slack < 0:
+            if top > FARTHEST:
+                return metric.range[1]
             top *= 2
-        return float(optimize.brentq(quantile, 0.0, top, args=(share,), xtol=1e-4))
+        scale = optimize.bisect(
+            lambda s: excess(s, share) + slack, 0.0, top, rtol=1e-3, xtol=1e-3 * top
+        )
+        return float((sizes * np.abs(sure - truth(float(scale)))).sum() / n)
 
-    return solve(1 - tail) * value, min(solve(tail) * value, metric.range[1])
+    low, high = solve(1 - tail, ROUNDING), solve(tail, -ROUNDING)
+    return low, min(max(high, value), metric.range[1])

@@ -35,9 +35,12 @@ from scipy import stats
 
 from gradus.metrics.base import Items, Metric, Observed, Predictions
 from gradus.metrics.costs import TimingMetric
-from gradus.metrics.counts import CountMetric, Counts
+from gradus.metrics.counts import CountMetric
 from gradus.metrics.ece import Ece
 from gradus.metrics.means import MeanMetric
+from gradus.stats import proportions
+from gradus.stats.proportions import wilson as wilson
+from gradus.stats.pseudo import pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,18 +73,6 @@ def one_sided(level: float) -> float:
     return 2 * level - 1
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's (1927) score interval for a proportion; NaN for n = 0."""
-    if n == 0:
-        return math.nan, math.nan
-    z = float(stats.norm.ppf((1 + level) / 2))
-    p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low = 0.0 if successes == 0 else centre - half
-    return low, 1.0 if successes == n else centre + half
-
-
 def interval(
     metric: Metric,
     observed: Items | Observed,
@@ -89,11 +80,13 @@ def interval(
     level: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
+    exact: bool = False,
 ) -> Interval:
     """The metric's two-sided interval on these observations, by the method that suits it.
 
-    Ends are NaN where the value is; costs that are amounts (size, memory) have no interval
-    (method ``none``, both ends the value).
+    With `exact` a proportion gets the interval whose ends never err more often than they may;
+    that is what a claim rests on. Ends are NaN where the value is; costs that are amounts (size,
+    memory) have no interval (method ``none``, both ends the value).
     """
     value = metric(observed)
     if not math.isfinite(value):
@@ -106,22 +99,81 @@ def interval(
     if metric.interval == "wilson":
         shares = metric.successes(observed)
         if shares is not None:
-            low, high = wilson(int(shares.sum()), len(shares), level)
-            return Interval(metric.of_share(low), metric.of_share(high), "wilson", level)
+            ends = proportions.exact if exact else proportions.shown
+            low, high = ends(int(shares.sum()), len(shares), level)
+            method = "Clopper-Pearson" if exact else "modified Wilson"
+            return Interval(metric.of_share(low), metric.of_share(high), method, level)
     rng = np.random.default_rng(seed)
-    if isinstance(metric, MeanMetric):
-        low, high = studentised(metric.per_item(observed), level, draws, rng)
-        return Interval(*_clip(metric, low, high), "studentised bootstrap", level)
-    if isinstance(metric, CountMetric) and isinstance(observed, Predictions):
-        low, high = _counts(metric, observed, level, draws, rng)
-        return Interval(low, high, "bayesian bootstrap", level)
     if isinstance(metric, Ece) and isinstance(observed, Predictions):
         from gradus.stats.calibration import ece_interval
 
         low, high = ece_interval(metric, observed, level, draws, rng)
-        return Interval(low, high, "inverted bootstrap", level)
+        return Interval(low, high, "inverted simulation", level)
+    if isinstance(observed, Predictions) and _weighs(metric, observed):
+        low, high = _bayesian(metric, observed, value, level, draws, rng)
+        return Interval(*_clip(metric, low, high), "bayesian bootstrap", level)
+    if isinstance(metric, MeanMetric):
+        low, high = studentised(metric.per_item(observed), level, draws, rng)
+        return Interval(*_clip(metric, low, high), "studentised bootstrap", level)
     low, high = _bca(metric, observed, value, level, draws, rng)
-    return Interval(low, high, "BCa bootstrap", level)
+    return Interval(*_clip(metric, low, high), "BCa bootstrap", level)
+
+
+def _weighs(metric: Metric, predictions: Predictions) -> bool:
+    return metric.weighted(predictions, np.ones((1, len(predictions)))) is not None
+
+
+def student(items: float, level: float) -> float:
+    """How much longer Student's interval is than the normal one; not under six items."""
+    tail = (1 + level) / 2
+    return float(stats.t.ppf(tail, max(items, 6.0) - 1) / stats.norm.ppf(tail))
+
+
+def _bayesian(
+    metric: Metric,
+    predictions: Predictions,
+    value: float,
+    level: float,
+    draws: int,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Percentiles of the metric under `gradus.stats.pseudo`, its bias without them taken off.
+
+    A mean's longer tail comes from weights that are themselves skewed: exponential ones are too
+    short on that side. Ends are drawn out to hold the value; a value that can't be better or worse
+    leaves that end open.
+    """
+    mean = isinstance(metric, MeanMetric)
+    items = pool(
+        predictions, rng, kinds=isinstance(metric, CountMetric), even=metric.needs == "parent"
+    )
+    n, n_items = len(items.counts), len(predictions)
+
+    def drawn(*, skewed: bool = False, pseudo: bool = True) -> np.ndarray:
+        parts = []
+        for size in chunks(draws, len(items.items)):
+            weights = items.weights(size, rng, skewed=skewed)
+            if not pseudo:
+                weights[:, n:] = 0
+            parts.append(draw_values(metric, items.items, weights))
+        values = np.concatenate(parts)
+        return np.asarray(values[np.isfinite(values)])
+
+    plain, smooth = drawn(pseudo=False), drawn()
+    bias = float(plain.mean()) - value if len(plain) and not mean else 0.0
+    ends = [percentiles(plain, level), percentiles(smooth, level)]
+    low, high = min(e[0] for e in ends) - bias, max(e[1] for e in ends) - bias
+    if mean:
+        wide = percentiles(drawn(skewed=True), level)
+        low, high = (wide[0], high) if high - value < value - low else (low, wide[1])
+    else:
+        wider = student(n_items / max(len(predictions.labels), 1), level)
+        low, high = value - wider * (value - low), value + wider * (high - value)
+    least, most = metric.range
+    return (
+        least if value <= least else min(low, value),
+        most if value >= most else max(high, value),
+    )
 
 
 def timing_interval(values: np.ndarray, *, quantile: float = 0.5, level: float = 0.95) -> Interval:
@@ -195,56 +247,6 @@ def _t_values(centred: np.ndarray, draws: int, rng: np.random.Generator) -> np.n
     with np.errstate(divide="ignore", invalid="ignore"):
         t = means / np.sqrt(np.maximum(variances, 0))
     return np.asarray(t[np.isfinite(t)])
-
-
-def posterior_counts(
-    predictions: tuple[Predictions, ...],
-    draws: int,
-    rng: np.random.Generator,
-) -> list[Counts]:
-    """Counts [D, K] of one or two checkpoints on the same items under Bayesian-bootstrap weights.
-
-    Two items of weight Gamma(1/2) are added: one that the first checkpoint gets right and the
-    other (or, alone, the first) wrong, and the reverse. Their labels are drawn anew each time
-    from those that occur.
-    """
-    n = len(predictions[0])
-    weights = rng.standard_exponential((draws, n))
-    counts = [Counts.weighted(p, weights) for p in predictions]
-    present = np.unique(np.concatenate([predictions[0].gold, *(p.predicted for p in predictions)]))
-    if len(present) < 2:
-        present = np.unique(np.append(present, (present[-1] + 1) % len(predictions[0].labels)))
-    rows = np.arange(draws)
-    for right in (0, 1):
-        mass = rng.standard_gamma(0.5, draws)
-        gold = predictions[0].gold[rng.integers(0, n, draws)]
-        step = rng.integers(1, max(len(present), 2), draws)
-        wrong = present[(np.searchsorted(present, gold) + step) % len(present)]
-        for index, count in enumerate(counts):
-            count.gold[rows, gold] += mass
-            if index == right:
-                count.hits[rows, gold] += mass
-            count.predicted[rows, gold if index == right else wrong] += mass
-    return counts
-
-
-def _counts(
-    metric: CountMetric,
-    predictions: Predictions,
-    level: float,
-    draws: int,
-    rng: np.random.Generator,
-) -> tuple[float, float]:
-    values = np.concatenate(
-        [
-            metric.of_counts(posterior_counts((predictions,), size, rng)[0])
-            for size in chunks(draws, len(predictions))
-        ]
-    )
-    low, high = percentiles(values, level)
-    # As with Jeffreys' interval for a proportion: nothing seen to fall short leaves no upper bound.
-    value = metric(predictions)
-    return min(low, value), metric.range[1] if value >= metric.range[1] else max(high, value)
 
 
 def draw_values(metric: Metric, predictions: Items, weights: np.ndarray) -> np.ndarray:

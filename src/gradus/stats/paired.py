@@ -17,17 +17,17 @@ import numpy as np
 from scipy import optimize, stats
 
 from gradus.metrics.base import Items, Metric, Predictions
-from gradus.metrics.counts import CountMetric
+from gradus.metrics.counts import CountMetric, Counts
 from gradus.metrics.means import MeanMetric
 from gradus.stats.intervals import (
     chunks,
     draw_values,
     one_sided,
     percentiles,
-    posterior_counts,
     resamples,
     studentised,
 )
+from gradus.stats.proportions import exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,12 @@ def proportions(first: np.ndarray, second: np.ndarray, level: float = 0.95) -> C
     b, c = int((first & ~second).sum()), int((~first & second).sum())
     n = len(first)
     low, high = tango(b, c, n, one_sided(level))
+    # With discordant items of one kind only the score test is a little too eager (6 % instead of
+    # 5 on 300 items); the exact bound of that kind's share holds whatever the other's.
+    if n and b == 0:
+        low = min(low, -exact(c, n, one_sided(level))[1])
+    if n and c == 0:
+        high = max(high, exact(b, n, one_sided(level))[1])
     return Comparison((b - c) / n if n else math.nan, low, high, "Tango's score interval")
 
 
@@ -138,6 +144,37 @@ def bootstrap(
         low, high = min(low, value - above), max(high, value - below)
     kind = "paired bayesian bootstrap" if isinstance(metric, CountMetric) else "paired bootstrap"
     return Comparison(value, min(low, value), max(high, value), kind)
+
+
+def posterior_counts(
+    predictions: tuple[Predictions, ...],
+    draws: int,
+    rng: np.random.Generator,
+) -> list[Counts]:
+    """Counts [D, K] of one or two checkpoints on the same items under Bayesian-bootstrap weights.
+
+    Two items of weight Gamma(1/2) are added: one that the first checkpoint gets right and the
+    other (or, alone, the first) wrong, and the reverse. Their labels are drawn anew each time
+    from those that occur.
+    """
+    n = len(predictions[0])
+    weights = rng.standard_exponential((draws, n))
+    counts = [Counts.weighted(p, weights) for p in predictions]
+    present = np.unique(np.concatenate([predictions[0].gold, *(p.predicted for p in predictions)]))
+    if len(present) < 2:
+        present = np.unique(np.append(present, (present[-1] + 1) % len(predictions[0].labels)))
+    rows = np.arange(draws)
+    for right in (0, 1):
+        mass = rng.standard_gamma(0.5, draws)
+        gold = predictions[0].gold[rng.integers(0, n, draws)]
+        step = rng.integers(1, max(len(present), 2), draws)
+        wrong = present[(np.searchsorted(present, gold) + step) % len(present)]
+        for index, count in enumerate(counts):
+            count.gold[rows, gold] += mass
+            if index == right:
+                count.hits[rows, gold] += mass
+            count.predicted[rows, gold if index == right else wrong] += mass
+    return counts
 
 
 def _swapped(

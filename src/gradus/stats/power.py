@@ -17,6 +17,8 @@ from gradus.stats.paired import restricted
 
 POWER = 0.8
 LARGEST = 10**9
+FAR = 1_000_000
+"""Items beyond which an exact test and its approximation agree to less than a percent."""
 
 
 def _z(level: float, power: float) -> tuple[float, float]:
@@ -27,18 +29,37 @@ def _whole(n: float) -> int | None:
     return max(1, math.ceil(n)) if math.isfinite(n) and n <= LARGEST else None
 
 
+def proportion_power(share: float, bound: float, n: int, *, level: float = 0.95) -> float:
+    """Power of the exact one-sided test that a proportion, truly `share`, is past `bound`.
+
+    The test of Clopper and Pearson's one-sided bound; upwards where the share is above the bound.
+    """
+    if share < bound:
+        share, bound = 1 - share, 1 - bound
+    alpha = 1 - level
+    # The least count whose chance, at the bound, is at most alpha.
+    critical = int(stats.binom.isf(alpha, n, bound)) + 1
+    return float(stats.binom.sf(critical - 1, n, share))
+
+
 def for_proportion(
     share: float, bound: float, *, level: float = 0.95, power: float = POWER
 ) -> int | None:
-    """Items at which Wilson's one-sided bound passes `bound`, the true share being `share`.
+    """Items at which the exact one-sided bound passes `bound`, the true share being `share`.
 
-    Fleiss, Levin and Paik (2003), 2.5: variance at the bound for alpha, at the share for power.
+    Fleiss, Levin and Paik (2003), 2.5: variance at the bound for alpha, at the share for power;
+    raised until the exact test, which is conservative, has the power.
     """
     z_alpha, z_beta = _z(level, power)
     if share == bound:
         return None
     root = z_alpha * math.sqrt(bound * (1 - bound)) + z_beta * math.sqrt(share * (1 - share))
-    return _whole((root / (share - bound)) ** 2)
+    n = _whole((root / (share - bound)) ** 2)
+    if n is None:
+        return None
+    while n < FAR and proportion_power(share, bound, n, level=level) < power:
+        n = math.ceil(n * 1.02) + 1
+    return n
 
 
 def for_paired(
@@ -92,8 +113,7 @@ def for_mcnemar(
     if n is None:
         return None
     better, worse = max(share_b, share_c), min(share_b, share_c)
-    # Far beyond this the exact test and its approximation agree to less than a percent.
-    while n < 1_000_000 and mcnemar_power(better, worse, n, level=level) < power:
+    while n < FAR and mcnemar_power(better, worse, n, level=level) < power:
         n = math.ceil(n * 1.02) + 1
     return n
 

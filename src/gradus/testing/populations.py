@@ -1,0 +1,169 @@
+"""Populations whose truth is known, and how often an interval covers it.
+
+A population is a large set of observations made by a model; its truth is the metric's value on all
+of it, and a sample is drawn from it with replacement, so that the truth is exact. What a metric
+`needs` decides which builder makes its population: `BUILDERS` has one for each need.
+
+Legend: S items of the population, N of a sample, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gradus.metrics.base import Metric, Observed, Predictions
+
+SIZE = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a population is like.
+
+    Attributes:
+        accuracy: share of items whose most probable label is right (for timings, unused).
+        labels: how often each of the K labels is the true one; sums to 1.
+        sharpness: what the logits of a calibrated model are multiplied by; above 1 is
+            overconfident, 1 calibrated.
+        size: items of the population.
+    """
+
+    accuracy: float = 0.9
+    labels: tuple[float, ...] = (0.5, 0.5)
+    sharpness: float = 1.0
+    size: int = SIZE
+
+    def __str__(self) -> str:
+        shares = "/".join(f"{share:g}" for share in self.labels)
+        return f"accuracy {self.accuracy:g}, labels {shares}, sharpness {self.sharpness:g}"
+
+
+def classifier(world: World, rng: np.random.Generator) -> Predictions:
+    """Predictions [S] of a Gaussian classifier: x ~ N(signal e_gold, 1), logits signal x + prior.
+
+    At sharpness 1 its probabilities are the true ones; the signal is the one at which the share of
+    right labels is the accuracy asked for. `parent_log_probs` are those of a model whose logits
+    differ by noise, as an exact parent's from its quantised child's.
+    """
+    from gradus.metrics.base import Predictions
+
+    k = len(world.labels)
+    gold = rng.choice(k, size=world.size, p=world.labels)
+    noise = rng.normal(size=(world.size, k))
+    prior, rows = np.log(world.labels), np.arange(world.size)
+
+    def logits(signal: float) -> np.ndarray:
+        scores = signal * noise + prior
+        scores[rows, gold] += signal * signal
+        return scores
+
+    low, high = 0.0, 20.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        right = float(np.mean(logits(middle).argmax(axis=1) == gold))
+        low, high = (middle, high) if right < world.accuracy else (low, middle)
+    scores = world.sharpness * logits(high)
+    parent = scores + rng.normal(scale=0.3, size=scores.shape)
+    log_probs = _normalised(scores)
+    names = tuple(str(label) for label in range(k))
+    return Predictions(
+        gold=gold,
+        predicted=log_probs.argmax(axis=1),
+        log_probs=log_probs,
+        labels=names,
+        parent_log_probs=_normalised(parent),
+    )
+
+
+def timings(world: World, rng: np.random.Generator) -> Observed:
+    """Timings [S]: log-normal, one in twenty of them three times as long."""
+    from gradus.metrics.base import Observed
+
+    values = rng.lognormal(1.0, 0.2, world.size)
+    values[rng.random(world.size) < 0.05] *= 3
+    return Observed(latency_ms=values, throughput_texts_s=1000 / values)
+
+
+BUILDERS: dict[str, Callable[[World, np.random.Generator], Any]] = {
+    "labels": classifier,
+    "probabilities": classifier,
+    "parent": classifier,
+    "latency": timings,
+    "throughput": timings,
+}
+"""By what a metric `needs`; amounts (size, memory) have no interval and no population."""
+
+
+def sample(population: Any, n: int, rng: np.random.Generator) -> Any:
+    """N observations drawn with replacement."""
+    from gradus.metrics.base import Observed
+
+    if isinstance(population, Observed):
+        assert population.latency_ms is not None
+        assert population.throughput_texts_s is not None
+        rows = rng.integers(0, len(population.latency_ms), n)
+        return Observed(
+            latency_ms=population.latency_ms[rows],
+            throughput_texts_s=population.throughput_texts_s[rows],
+        )
+    return population.take(rng.integers(0, len(population), n))
+
+
+@dataclass(slots=True)
+class Coverage:
+    """How the intervals of one metric fared: counts of runs, and the mean length."""
+
+    truth: float
+    runs: int = 0
+    covered: int = 0
+    below: int = 0
+    above: int = 0
+    length: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """Share of the runs with a defined value whose interval holds the truth."""
+        return self.covered / self.runs if self.runs else float("nan")
+
+
+def coverage(
+    metrics: Sequence[Metric],
+    population: Any,
+    n: int,
+    *,
+    runs: int = 1000,
+    draws: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[Coverage]:
+    """For each metric, how often the interval on N observations holds the population's value.
+
+    `below` counts intervals that end below the truth, `above` those that begin above it. Runs in
+    which the metric is undefined have no interval and count nowhere.
+    """
+    from gradus.stats.intervals import interval
+
+    rng = np.random.default_rng(seed)
+    found = [Coverage(metric(population)) for metric in metrics]
+    for run in range(runs):
+        seen = sample(population, n, rng)
+        for metric, into in zip(metrics, found, strict=True):
+            got = interval(metric, seen, level=level, draws=draws, seed=seed + run)
+            if np.isnan(got.low) or np.isnan(got.high):
+                continue
+            into.runs += 1
+            into.below += got.high < into.truth - 1e-12
+            into.above += got.low > into.truth + 1e-12
+            into.covered += got.low - 1e-12 <= into.truth <= got.high + 1e-12
+            into.length += (got.high - got.low - into.length) / into.runs
+    return found
+
+
+def _normalised(scores: np.ndarray) -> np.ndarray:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,12 +44,40 @@ def _ece(p: Predictions) -> float:
     return total
 
 
+def _one_vs_rest(name: str) -> Callable[[Predictions], float]:
+    """The mean over the labels for which scikit-learn's binary function is defined."""
+    score = getattr(sk, name)
+
+    def oracle(p: Predictions) -> float:
+        assert p.log_probs is not None
+        gold = [(p.gold == k) for k in range(len(p.labels))]
+        needed = 2 if name == "roc_auc_score" else 1
+        usable = [k for k, g in enumerate(gold) if g.any() and len(set(g)) >= needed]
+        return float(np.mean([score(gold[k], p.log_probs[:, k]) for k in usable]))
+
+    return oracle
+
+
+def _brier(p: Predictions) -> float:
+    rows, truth = p.log_probs, np.eye(len(p.labels))[p.gold]
+    assert rows is not None
+    return float(np.mean([((np.exp(q) - t) ** 2).sum() for q, t in zip(rows, truth, strict=True)]))
+
+
+def _top(k: int) -> Callable[[Predictions], float]:
+    return lambda p: sk.top_k_accuracy_score(p.gold, p.log_probs, k=k, labels=range(len(p.labels)))
+
+
 ORACLES: dict[str, Callable[[Predictions], float]] = {
     "accuracy": lambda p: sk.accuracy_score(p.gold, p.predicted),
     "balanced_accuracy": lambda p: sk.balanced_accuracy_score(p.gold, p.predicted),
     "mcc": lambda p: sk.matthews_corrcoef(p.gold, p.predicted),
     "log_loss": lambda p: sk.log_loss(p.gold, np.exp(p.log_probs), labels=range(len(p.labels))),
     "ece": _ece,
+    "brier": _brier,
+    "cohen_kappa": lambda p: sk.cohen_kappa_score(p.gold, p.predicted),
+    "auroc_macro": _one_vs_rest("roc_auc_score"),
+    "average_precision_macro": _one_vs_rest("average_precision_score"),
     "parity_kl": lambda p: float(
         rel_entr(np.exp(p.parent_log_probs), np.exp(p.log_probs)).sum(axis=1).mean()
     ),
@@ -75,7 +104,53 @@ def on_predictions() -> list[str]:
 
 
 def test_every_metric_of_the_catalog_has_an_oracle() -> None:
-    assert set(on_predictions()) == set(ORACLES) | {"precision", "recall", "f1"}
+    elsewhere = {"precision", "recall", "f1", "auroc", "average_precision"}
+    assert set(on_predictions()) == set(ORACLES) | elsewhere | set(TOPS)
+
+
+TOPS = {"top_3_accuracy": 3, "top_5_accuracy": 5}
+
+
+@pytest.mark.parametrize("case", ["plain", "labels that never occur", "many labels, few items"])
+@pytest.mark.parametrize("name", TOPS)
+def test_top_k_is_sklearns(name: str, case: str) -> None:
+    p = CASES[case]
+    assert get(name)(p) == pytest.approx(_top(TOPS[name])(p), abs=1e-12)
+
+
+def test_top_k_counts_every_label_of_few_and_the_first_of_equals() -> None:
+    assert get("top_3_accuracy")(CASES["two labels"]) == 1.0
+    level = np.log(np.full((5, 5), 0.2))
+    gold = np.arange(5)
+    p = Predictions(gold, np.zeros(5, np.int64), level, tuple("abcde"))
+    assert get("top_3_accuracy").successes(p).tolist() == [True, True, True, False, False]
+    assert get("top_5_accuracy")(p) == 1.0
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("name", "score"),
+    [("auroc", sk.roc_auc_score), ("average_precision", sk.average_precision_score)],
+)
+def test_ranking_of_each_label_is_sklearns_ties_too(name: str, score: Any, case: str) -> None:
+    p = CASES[case]
+    assert p.log_probs is not None
+    coarse = Predictions(p.gold, p.predicted, np.round(p.log_probs), p.labels)
+    for seen in (p, coarse):
+        for k, label in enumerate(p.labels):
+            gold = seen.gold == k
+            found = get(f"{name}[{label}]", p.labels)(seen)
+            if not gold.any() or (name == "auroc" and gold.all()):
+                assert math.isnan(found)
+            else:
+                assert found == pytest.approx(score(gold, seen.log_probs[:, k]), abs=1e-12)
+
+
+def test_with_two_labels_the_macro_auroc_is_the_binary_one() -> None:
+    p = CASES["two labels"]
+    assert p.log_probs is not None
+    expected = sk.roc_auc_score(p.gold, np.exp(p.log_probs[:, 1]))
+    assert get("auroc_macro")(p) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -85,7 +160,7 @@ def test_value_is_the_oracles(name: str, case: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = ORACLES[name](p)
-    assert get(name)(p) == pytest.approx(expected, abs=1e-12)
+    assert get(name)(p) == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -160,5 +235,6 @@ def test_parity_is_zero_with_oneself_and_infinite_where_the_child_rules_out() ->
 
 def test_missing_probabilities_and_parents_are_nan() -> None:
     p = Predictions(np.array([0, 1]), np.array([0, 1]), None, ("a", "b"))
-    for name in ("log_loss", "ece", "parity_kl", "parity_flips"):
+    names = ("log_loss", "ece", "parity_kl", "parity_flips", "brier", "top_3_accuracy")
+    for name in (*names, "auroc_macro", "average_precision_macro"):
         assert math.isnan(get(name)(p)), name

@@ -45,7 +45,8 @@ def test_get_says_what_is_wrong() -> None:
 def test_every_metric_declares_itself(versioned: str) -> None:
     kind: type[Metric] = registry.load("metrics", versioned)
     assert kind.name == registry.plain(versioned)
-    assert kind.unit in ("proportion", "nats", "ms", "MB", "texts/s", "correlation")
+    units = ("proportion", "nats", "ms", "MB", "texts/s", "correlation")
+    assert kind.unit in (*units, "agreement", "squared error", "label units")
     assert kind.direction in ("higher", "lower")
     assert kind.range[0] < kind.range[1]
     assert len(kind.source) > 8

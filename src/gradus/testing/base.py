@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from gradus import registry
+from gradus.records import Target
 from gradus.testing.world import Rows, World
 
 Raised = TypeVar("Raised", bound=BaseException)
@@ -35,9 +36,14 @@ class Contract:
         """The entry's name without its version."""
         return registry.plain(registry.resolve(self.section, self.entry))
 
+    @property
+    def target(self) -> Target:
+        """What the data of this entry's world are labelled with."""
+        return "label"
+
     def world(self, folder: Path) -> World:
         """The world of one test."""
-        return World(folder, self.rows)
+        return World(folder, self.rows, self.target)
 
     def test_it_says_what_it_is(self) -> None:
         """A summary of one line for `gradus ls`, and a docstring."""

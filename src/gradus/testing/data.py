@@ -7,13 +7,13 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
 from gradus import registry
-from gradus.metrics.base import Metric, Observed, Predictions
-from gradus.records import Span
+from gradus.metrics.base import Items, Metric, Observed, Predictions
+from gradus.records import Span, Target
 from gradus.testing.base import Contract, refused
 from gradus.testing.world import Rows, World
 
@@ -23,18 +23,36 @@ if TYPE_CHECKING:
 _COSTS = ("latency", "throughput", "memory", "size")
 
 
-def real_predictions(world: World) -> Predictions:
-    """What a baseline fitted on train says of test, with the class shares as its parent's say."""
+_TARGETS: Final[Mapping[str, Target]] = {
+    "labelsets": "labels",
+    "labelset probabilities": "labels",
+    "numbers": "number",
+    "spans": "spans",
+}
+"""The data that a metric's needs are met by; one label a text for all others."""
+
+
+def real_predictions(world: World) -> Items:
+    """What a model fitted on train says of test.
+
+    For one label a text it is a baseline, with the class shares as its parent's say.
+    """
     from gradus.measure import quality
     from gradus.predict import load
 
+    if world.target != "label":
+        name = "tuned" if world.target == "spans" else "floor"
+        predictor = load(world.model(name)).predictor
+        found = world.dataset.splits["test"], world.dataset.labels
+        return quality.predictions(predictor, *found, target=world.target)
     outcome = world.run("baseline", {"data": "news"}, world.folder / "predictions")
     assert outcome.checkpoint is not None
     split, labels = world.dataset.splits["test"], world.dataset.labels
-    own, parent = (
+    both = (
         quality.predictions(load(path).predictor, split, labels)
         for path in (outcome.checkpoint, outcome.extras["majority"])
     )
+    own, parent = (p for p in both if isinstance(p, Predictions))
     return quality.with_parent(own, parent)
 
 
@@ -55,6 +73,11 @@ class MetricContract(Contract):
     """A number in its range whatever the items' order; its fast forms agree with the plain one."""
 
     section: ClassVar[str] = "metrics"
+
+    @property
+    def target(self) -> Target:
+        """What the metric can be computed from."""
+        return _TARGETS.get(self.made.needs, "label")
 
     def metric(self) -> Metric:
         """The metric, of the first label where it is one for each."""
@@ -88,7 +111,7 @@ class MetricContract(Contract):
     def test_the_order_of_items_has_no_part(self, tmp_path: Path) -> None:
         """The same items in another order give the same value."""
         observed = self.observed(tmp_path)
-        if not isinstance(observed, Predictions):
+        if not isinstance(observed, Items):
             return
         order = np.random.default_rng(0).permutation(len(observed))
         np.testing.assert_allclose(
@@ -98,7 +121,7 @@ class MetricContract(Contract):
     def test_its_fast_forms_agree(self, tmp_path: Path) -> None:
         """Weightings give what resamples give; successes give the value."""
         observed = self.observed(tmp_path)
-        if not isinstance(observed, Predictions):
+        if not isinstance(observed, Items):
             return
         metric = self.metric()
         draws = np.random.default_rng(0).integers(0, len(observed), (5, len(observed)))
@@ -126,6 +149,11 @@ class BenchmarkContract(Contract):
     """A benchmark's metrics are in the catalog and can be computed as its protocol says."""
 
     section: ClassVar[str] = "benchmarks"
+
+    @property
+    def target(self) -> Target:
+        """The benchmark's own, if it has one."""
+        return self.made.target or "label"
 
     def test_its_name_is_versioned(self) -> None:
         """Measurements carry the same name as the catalog."""

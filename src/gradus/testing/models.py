@@ -10,6 +10,7 @@ import numpy as np
 
 from gradus import registry
 from gradus.predict.base import Predictor
+from gradus.records import Target
 from gradus.testing.base import Contract, check_rows, refused
 from gradus.testing.world import ListeningMonitor, World
 
@@ -95,6 +96,12 @@ class ObjectiveContract(Contract):
 
     section: ClassVar[str] = "objectives"
     weights: ClassVar[str] = "encoder"
+
+    @property
+    def target(self) -> Target:
+        """The first of the objective's own, if it says which."""
+        targets: tuple[Target, ...] = getattr(self.made, "targets", ("label",))
+        return targets[0]
 
     def options(self) -> Any:
         """The config of the class's `example`."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gradus.records import CheckpointRef
+from gradus.records import CheckpointRef, Target
 from gradus.steps.base import StepContext, StepOutcome
 
 if TYPE_CHECKING:
-    import numpy as np
 
     from gradus.data.dataset import Dataset, TrainingData
 
@@ -50,12 +50,20 @@ class ListeningMonitor:
         self.notes: list[str] = []
         self._data = data
 
-    def score(self, log_probs: np.ndarray) -> dict[str, float]:
-        """Accuracy on dev.select; the shape must be that of dev.select."""
-        assert self._data is not None, "the step scores, but it names no data"
-        select = self._data.select
-        assert log_probs.shape == (len(select), len(self._data.labels))
-        return {"accuracy": float((log_probs.argmax(axis=1) == select.labels).mean())}
+    def score(self, outputs: Any) -> dict[str, float]:
+        """What the data's benchmark compares, on dev.select; the shape must be dev.select's."""
+        from gradus import benchmarks, registry
+
+        data = self._data
+        assert data is not None, "the step scores, but it names no data"
+        assert len(outputs) == len(data.select)
+        if data.target != "spans":
+            width = (len(data.labels),) if data.labels else ()
+            assert outputs.shape == (len(data.select), *width)
+        benchmark = benchmarks.of(data.target)
+        seen = benchmark.observe(outputs, data.labels, data.select, data.labels)
+        values = {n: float(registry.load("metrics", n)()(seen)) for n in benchmark.compared}
+        return {name: value for name, value in values.items() if math.isfinite(value)}
 
     def point(self, **row: float | int | str) -> None:
         """Keep a row, which must be JSON."""
@@ -74,18 +82,35 @@ class ListeningMonitor:
         self.notes.append(text)
 
 
+def relabelled(text: str, label: str, target: Target) -> Any:
+    """A row's label for data with this target, told by the text itself.
+
+    Of several labels: the label, and whether the text begins with an ``early`` letter. The number:
+    characters a word. The spans: the first word, with the label.
+    """
+    if target == "labels":
+        return [label, *(["early"] if text[:1].lower() < "n" else [])]
+    if target == "number":
+        return len(text) / len(text.split())
+    if target == "spans":
+        start = len(text) - len(text.lstrip())
+        return [{"start": start, "end": start + len(text.split()[0]), "label": label}]
+    return label
+
+
 class World:
     """Data ``news`` and the models ``encoder`` (BERT) and ``lm`` (Llama), all below `folder`.
 
     Args:
         folder: empty; everything is written there.
         rows: labelled texts; `default_rows` when left out.
+        target: what the data are labelled with: `relabelled` says how it follows from the label.
     """
 
-    def __init__(self, folder: Path, rows: Rows | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, rows: Rows | None = None, target: Target = "label") -> None:
+        self.folder, self.target = folder, target
         self.rows = list(rows if rows is not None else default_rows())
-        lines = (json.dumps({"text": text, "label": label}) for text, label in self.rows)
+        lines = (json.dumps({"text": t, target: relabelled(t, c, target)}) for t, c in self.rows)
         (folder / "news.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         self._made: dict[str, CheckpointRef] = {}
 
@@ -94,7 +119,14 @@ class World:
         """The data set as a plan has it."""
         return {
             "source": {"file": str(self.folder / "news.jsonl")},
-            "split": {"train": 0.5, "dev": 0.3, "test": 0.2, "stratify": True},
+            "target": self.target,
+            "columns": {"label": self.target},
+            "split": {
+                "train": 0.5,
+                "dev": 0.3,
+                "test": 0.2,
+                "stratify": self.target in ("label", "labels"),
+            },
         }
 
     @functools.cached_property
@@ -133,8 +165,9 @@ class World:
         """The step of a plan, without its id, that makes the checkpoint called `name`."""
         if name == "floor":
             return {"step": "baseline", "data": "news"}
-        stages = [{"train": "head"}]
-        return {"step": "finetune", "model": "encoder", "data": "news", "stages": stages}
+        made = {"step": "finetune", "model": "encoder", "data": "news"}
+        objective = {"number": "regress", "spans": "tag"}.get(self.target, "classify")
+        return {**made, "objective": objective, "stages": [{"train": "head"}]}
 
     def run(self, kind: str, config: Mapping[str, Any], out: Path, *, seed: int = 7) -> StepOutcome:
         """Run a step of the catalog as the runner would, with two threads and in float32."""

@@ -43,7 +43,7 @@ def observe(
         Observed for each name; position i of the timings is the same round for all of them.
     """
     single = _take_turns(
-        {name: (lambda text, p=p: p.log_probs([text])) for name, p in predictors.items()},
+        {name: (lambda text, p=p: p.say([text])) for name, p in predictors.items()},
         list(texts),
         least=LEAST_ROUNDS,
         budget=budget_seconds / 2,
@@ -54,7 +54,7 @@ def observe(
     fitting = int(budget_seconds / 2 / (rounds + 1) / max(alone, 1e-9))
     batch = list(texts[: max(LEAST_TEXTS, fitting)])
     whole = _take_turns(
-        {name: (lambda batch, p=p: p.log_probs(batch)) for name, p in predictors.items()},
+        {name: (lambda batch, p=p: p.say(batch)) for name, p in predictors.items()},
         [batch] * rounds,
         least=LEAST_ROUNDS,
         budget=budget_seconds / 2,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from gradus.errors import ContractError
 from gradus.records import CheckpointRef, Span, Target
@@ -75,6 +75,12 @@ class Predictor(ABC):
         finding them.
         """
         raise self._lacks("spans")
+
+    def say(self, texts: Sequence[str]) -> Any:
+        """What its target asks for: `log_probs`, `numbers` or `spans`."""
+        if self.target == "number":
+            return self.numbers(texts)
+        return self.spans(texts) if self.target == "spans" else self.log_probs(texts)
 
     def _lacks(self, wanted: str) -> ContractError:
         return ContractError(

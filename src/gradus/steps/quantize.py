@@ -59,6 +59,7 @@ class Quantize(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = QuantizeConfig
+    seeded: ClassVar[bool] = False
     summary: ClassVar[str] = "make a fine-tuned classifier smaller and faster, without training"
     example: ClassVar[str] = """\
 id: small
@@ -147,7 +148,6 @@ def _batch_effect(ref: CheckpointRef, texts: Sequence[str], threads: int) -> flo
     from gradus.predict import load
 
     predictor = load(ref, threads=threads, verify=False).predictor
-    say = predictor.numbers if predictor.target == "number" else predictor.log_probs
-    together = say(texts)
-    alone = np.concatenate([say([text]) for text in texts])
+    together = predictor.say(texts)
+    alone = np.concatenate([predictor.say([text]) for text in texts])
     return float(np.abs(together - alone).max())

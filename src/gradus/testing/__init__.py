@@ -10,6 +10,7 @@ A test file of an extension needs a class for each entry, e.g.::
 pytest then runs the whole suite on it. `CONTRACTS` maps each section of the catalog to its suite.
 """
 
+from gradus.testing.choices import LossContract, OptimiserContract
 from gradus.testing.data import BenchmarkContract, FormatContract, MetricContract, SourceContract
 from gradus.testing.models import KindContract, ObjectiveContract, SchemeContract
 from gradus.testing.steps import StepContract
@@ -18,6 +19,8 @@ from gradus.testing.world import ListeningMonitor, World
 CONTRACTS = {
     "steps": StepContract,
     "objectives": ObjectiveContract,
+    "optimisers": OptimiserContract,
+    "losses": LossContract,
     "schemes": SchemeContract,
     "sources": SourceContract,
     "formats": FormatContract,
@@ -32,8 +35,10 @@ __all__ = [
     "FormatContract",
     "KindContract",
     "ListeningMonitor",
+    "LossContract",
     "MetricContract",
     "ObjectiveContract",
+    "OptimiserContract",
     "SchemeContract",
     "SourceContract",
     "StepContract",

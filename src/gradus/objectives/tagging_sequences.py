@@ -115,7 +115,7 @@ def word_spans(
     for span in spans:
         first = int(np.searchsorted(ends, span.start, side="right"))
         end = int(np.searchsorted(starts, span.end, side="left"))
-        if end <= first:
+        if end <= first or span.end <= span.start:
             raise DataError(
                 f"the span {span.start} to {span.end} ('{span.label}') holds no word of its text"
             )

@@ -39,7 +39,7 @@ def _shape(word: str) -> str:
     if word.islower() and word.isalpha():
         return "lower"
     letters = [c for c in word if c.isalpha()]
-    digits = any(c.isdigit() for c in word)
+    digits = any(c.isnumeric() and not c.isalpha() for c in word)
     capitals = [c.isupper() or c.istitle() for c in letters]
     if not letters:
         return "number" if digits else "punctuation"

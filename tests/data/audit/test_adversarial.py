@@ -61,10 +61,17 @@ def test_too_few_texts_and_no_words() -> None:
     assert distinguish(["a b"] * 9, ["c d"] * 30).auroc is None
     marks = [f"{'!' * i}" for i in range(1, 25)]
     assert distinguish(marks[:12], marks[12:]).auroc == 0.5
-    equal = distinguish(["same words"] * 20, ["same words"] * 20)
-    assert equal.auroc == 0.5
+    numbered = [f"same words {i}" for i in range(20)]
+    equal = distinguish(numbered, numbered)
+    assert equal.auroc is not None
     assert equal.low is not None
-    assert equal.low < 0.5
+    assert equal.low <= 0.5
+
+
+def test_copies_within_a_sample_arent_recognised(questions: list[str]) -> None:
+    few = questions[:12]
+    assert distinguish(few * 5, questions[12:80]) == distinguish(few, questions[12:80])
+    assert distinguish(few[:9] * 5, questions[12:80]).auroc is None
 
 
 def test_large_samples_are_drawn_from(

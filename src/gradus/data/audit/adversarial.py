@@ -53,6 +53,8 @@ def distinguish(
 ) -> Distinction:
     """Tell two samples of texts apart; of each, at most 5,000 texts and 2,000 characters a text.
 
+    Copies within a sample are left out: across folds they would be recognised, not told apart.
+
     The area is taken within each fold and averaged, since scores of different folds aren't on one
     scale. Its variance is DeLong's (1988) in each fold, widened by what folds share of their
     training texts (Nadeau and Bengio 2003); its interval is symmetric in the logit, so that it
@@ -61,20 +63,21 @@ def distinguish(
     rng = np.random.default_rng(seed)
     chosen = [_choose(len(side), rng) for side in (first, second)]
     sampled = any(len(c) < len(s) for c, s in zip(chosen, (first, second), strict=True))
-    n = sum(map(len, chosen))
-    if min(map(len, chosen)) < FEWEST:
-        return Distinction(None, n=n, sampled=sampled)
-    texts = [
-        as_text(side[row])[:LONGEST]
+    sides = [
+        list(dict.fromkeys(as_text(side[row])[:LONGEST] for row in rows.tolist()))
         for side, rows in zip((first, second), chosen, strict=True)
-        for row in rows.tolist()
     ]
-    origin = np.repeat([0, 1], [len(chosen[0]), len(chosen[1])])
+    sizes = [len(side) for side in sides]
+    n = sum(sizes)
+    if min(sizes) < FEWEST:
+        return Distinction(None, n=n, sampled=sampled)
+    texts = [text for side in sides for text in side]
+    origin = np.repeat([0, 1], sizes)
     features, terms = _features(texts)
     if features is None:
         return Distinction(0.5, 0.5, 0.5, n=n, sampled=sampled)
     auroc, deviation = _cross_validated(features, origin, seed)
-    low, high = _bounds(auroc, deviation, level, min(map(len, chosen)))
+    low, high = _bounds(auroc, deviation, level, min(sizes))
     weights = _fit(features, origin, seed).coef_[0]
     order = np.argsort(weights, kind="stable")
     return Distinction(

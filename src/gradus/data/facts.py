@@ -119,6 +119,7 @@ def _notes(facts: Mapping[str, Any], available: int) -> list[str]:
             "dev.select and dev.gate are the same texts: the verdicts are optimistic, since data "
             "that chose the model also judges it."
         )
+    notes += _tagging(facts["reading"])
     filtered = dict(facts["filtered"])
     trimmed = filtered.pop("spans trimmed", 0)
     if trimmed:
@@ -154,6 +155,21 @@ def _notes(facts: Mapping[str, Any], available: int) -> list[str]:
             f"{others:,} of {facts['files']:,} files are in another encoding than the rest "
             f"({', '.join(sorted(tried))}): {names}."
         )
+    return notes
+
+
+def _tagging(reading: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Which schemes tags were in, and how many broke their rules."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for files in reading.values():
+        for said in files.values():
+            key = (said["scheme"].upper(), said["scheme_is"])
+            found.setdefault(key, []).append(said["tags_against_the_scheme"])
+    notes = []
+    for (scheme, how), odd in sorted(found.items()):
+        count = "1 file" if len(odd) == 1 else f"{len(odd)} files"
+        broken = f", {sum(odd):,} of them against its rules" if sum(odd) else ""
+        notes.append(f"Tags are in {scheme} ({how}) in {count}{broken}; read as conlleval does.")
     return notes
 
 

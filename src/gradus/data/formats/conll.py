@@ -92,7 +92,8 @@ class Conll(Format):
     def _report(
         self, tally: Tally, path: Path, scheme: Scheme, sentences: int, documents: int, odd: int
     ) -> None:
-        tally.facts[path.name] = {
+        name = path.name if path.name not in tally.facts else str(path)
+        tally.facts[name] = {
             "scheme": scheme,
             "scheme_is": "detected" if self.options.scheme == "auto" else "declared",
             "sentences": sentences,

@@ -25,6 +25,7 @@ from gradus.predict.onnx import TOKENIZER
 from gradus.predict.outputs import head_outputs, target_of
 from gradus.records import CheckpointRef
 from gradus.training import models
+from gradus.training.adapters.attached import of
 
 TOKENIZER_FILES: Final = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json")
 
@@ -122,7 +123,7 @@ def load_classifier(ref: CheckpointRef) -> Classifier:
     """Load a checkpoint that was fine-tuned with ``objective: classify`` or ``regress``.
 
     Raises:
-        CheckpointError: it is no transformer, has no head, or can't be read.
+        CheckpointError: it is no transformer, has no head, has virtual tokens, or can't be read.
     """
     folder = Path(ref.path)
     _check(ref, folder)
@@ -138,7 +139,13 @@ def load_classifier(ref: CheckpointRef) -> Classifier:
             f"'{ref.name}' judges pairs of texts, which the exported graph can't tell apart: "
             "use it as it is, without compression"
         )
-    backbone = models.load_model(ref)
+    backbone = models.load_for_inference(ref)
+    adapter = of(backbone)
+    if adapter is not None:
+        raise CheckpointError(
+            f"'{ref.name}' has virtual tokens ({adapter.wanted.entry}), which can't be merged into "
+            "its weights: compress a model without them, or one with adapter: lora"
+        )
     head = LinearHead(
         int(backbone.config.hidden_size),  # type: ignore[union-attr, arg-type]  # nn.Module types attributes as tensors
         head_outputs(reading, len(manifest.labels)),

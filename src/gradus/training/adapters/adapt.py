@@ -62,9 +62,7 @@ def adapt(backbone: Backbone, wanted: Wanted | None, *, seed: int, max_tokens: i
     else:
         if before is not None:
             _merge_before(backbone, before.wanted, wanted)
-            notes.append(
-                f"The adapter of the checkpoint before ({before.wanted.entry}) was merged."
-            )
+            notes.append(f"The checkpoint's own adapter ({before.wanted.entry}) was merged first.")
         if wanted is not None:
             torch.manual_seed(seed % 2**63)
             attach.attach(backbone.model, wanted)

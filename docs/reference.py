@@ -131,7 +131,7 @@ def help_of(path: list[str]) -> str:
 
 
 def steps_page() -> str:
-    """Every step, its config and an example; stages, objectives and schemes."""
+    """Every step, its config and an example; stages, objectives, adapters, choices, schemes."""
     from gradus.training.config import StageConfig
 
     parts = []
@@ -146,6 +146,13 @@ def steps_page() -> str:
         kind = registry.load("objectives", name)
         parts += [f"### {registry.plain(name)}", f"`{name}`. {prose(kind)}"]
         parts += [config_table(kind.Config), fenced(f"objective: {kind.example}", "yaml")]
+    choices = (("adapters", "adapter"), ("optimisers", "optimiser"), ("losses", "loss"))
+    for section, key in choices:
+        parts.append(f"## {section.capitalize()}")
+        for name in registry.names(section):
+            kind = registry.load(section, name)
+            parts += [f"### {registry.plain(name)}", f"`{name}`. {prose(kind)}"]
+            parts += [config_table(kind.Config), fenced(f"{key}: {kind.example}", "yaml")]
     parts.append("## Schemes of `quantize`")
     for name in registry.names("schemes"):
         parts += [

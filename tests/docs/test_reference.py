@@ -46,7 +46,7 @@ def test_every_entry_of_the_catalog_is_told_of(pages: dict[str, str]) -> None:
 
 
 def test_every_key_of_a_step_has_a_meaning(generator: ModuleType) -> None:
-    for section in ("steps", "objectives"):
+    for section in ("steps", "objectives", "optimisers", "losses"):
         for name in registry.names(section):
             config = registry.load(section, name).Config
             unsaid = set(config.model_fields) - set(generator.attributes(config)) - {"name"}

@@ -34,7 +34,7 @@ def ls(
         str | None,
         typer.Argument(
             metavar="SECTION",
-            help="steps, metrics, objectives, sources, formats, benchmarks, kinds, gates or runs.",
+            help="A section of the catalog (steps, metrics, adapters ...), gates or runs.",
             show_default=False,
         ),
     ] = None,

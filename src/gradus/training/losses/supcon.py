@@ -54,8 +54,10 @@ class SupCon(CrossEntropy):
     ) -> torch.Tensor:
         """Both terms summed over rows, in nats."""
         contrast = supervised_contrast(features, gold, self.config.temperature)
-        total: torch.Tensor = super().__call__(logits, gold, features)
-        return total + self.config.weight * contrast
+        total: torch.Tensor = super().__call__(logits, gold, features) + (
+            self.config.weight * contrast
+        )
+        return total
 
 
 def supervised_contrast(

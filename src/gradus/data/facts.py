@@ -135,6 +135,8 @@ def _notes(facts: Mapping[str, Any], available: int) -> list[str]:
         )
     if facts["duplicates_dropped"]:
         notes.append(f"{facts['duplicates_dropped']:,} exact duplicates were dropped.")
+        if facts["split"]["given"]:
+            notes.append("Published figures on given splits count them: 'duplicates: keep' does.")
     elif facts["duplicates_found"]:
         notes.append(
             f"{facts['duplicates_found']:,} exact duplicates were kept within their splits; items "

@@ -208,6 +208,24 @@ def test_a_reader_sees_what_differs() -> None:
     )
 
 
+def test_errors_are_told_apart_by_what_was_found_instead() -> None:
+    gold = [
+        (Span(0, 3, "LOC"), Span(4, 8, "PER"), Span(9, 12, "ORG"), Span(13, 15, "MISC")),
+        (Span(0, 3, "LOC"),),
+    ]
+    predicted = [
+        (Span(0, 3, "ORG"), Span(4, 6, "PER"), Span(9, 12, "ORG"), Span(20, 22, "LOC")),
+        (Span(0, 3, "LOC"),),
+    ]
+    items = SpanSets.of(gold, predicted, TYPES)
+    assert items.confused() == {
+        ("LOC", "ORG"): 1,
+        ("PER", "PER, other extent"): 1,
+        ("MISC", "no span"): 1,
+        ("no span", "LOC"): 1,
+    }
+
+
 spans = st.lists(
     st.builds(
         Span,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.objectives.tokenizers_of_all_kinds import KINDS, SENTENCES
 from tokenizers import Tokenizer
 
 from gradus.data.words import find_words
 from gradus.errors import CheckpointError
 from gradus.objectives.tagging_windows import Windowed, WordEncoder, owners, windows
+from objectives.tokenizers_of_all_kinds import KINDS, SENTENCES
 
 UNKNOWN = 2
 kinds = st.sampled_from(sorted(KINDS))

@@ -21,7 +21,7 @@ SENTENCES: Final = (
     "The U.N. aid-worker paid $10,000.50 (about half) in 1996-08-22!",
     "the hotel 酒店 is not bad, 不错 , naïve café",
 )
-SPECIAL: Final = ["<s>", "</s>", "<unk>"]
+SPECIAL: Final = ["<s>", "</s>", "<unk>", "<pad>"]
 
 
 def bert() -> Tokenizer:

@@ -7,9 +7,10 @@ predicted, start, end and type alike, `gold` the true ones, `predicted` the pred
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from gradus.metrics.base import Items, Metric
 from gradus.metrics.counts import Counts
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 Spans = tuple[Span, ...]
+OTHER_EXTENT: Final = "other extent"
+NO_SPAN: Final = "no span"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,17 @@ class SpanSets(Items):
         gold, predicted = ([_spans(of) for of in columns[name]] for name in ("gold", "predicted"))
         return cls.of(gold, predicted, labels, ids, columns.get("text", ()))
 
+    def confused(self) -> Counter[tuple[str, str]]:
+        """What true spans that were not found were taken for, and how often.
+
+        A pair of types has the same extent on both sides. A span of the right type that overlaps
+        the true one is ``TYPE, other extent``; what stands alone on its side faces ``no span``.
+        """
+        found: Counter[tuple[str, str]] = Counter()
+        for gold, predicted in zip(self.gold, self.predicted, strict=True):
+            found.update(_errors(set(gold) - set(predicted), set(predicted) - set(gold)))
+        return found
+
     def described(self, row: int) -> tuple[str, str, float | None]:
         """The spans that differ, or all where none does, and how probable the predicted ones are.
 
@@ -167,6 +181,25 @@ class SpanSets(Items):
             _said(invented if differs else predicted, text),
             math.prod(scores) if scores and len(scores) == len(predicted) else None,
         )
+
+
+def _errors(missed: set[Span], invented: set[Span]) -> list[tuple[str, str]]:
+    """The pairs of `SpanSets.confused` in one text."""
+    pairs, left = [], sorted(invented)
+    for span in sorted(missed):
+        alike = [s for s in left if (s.start, s.end) == (span.start, span.end)]
+        touching = [
+            s for s in left if s.label == span.label and s.start < span.end and span.start < s.end
+        ]
+        if alike:
+            pairs.append((span.label, alike[0].label))
+        elif touching:
+            pairs.append((span.label, f"{span.label}, {OTHER_EXTENT}"))
+        else:
+            pairs.append((span.label, NO_SPAN))
+        if alike or touching:
+            left.remove((alike or touching)[0])
+    return [*pairs, *((NO_SPAN, span.label) for span in left)]
 
 
 def _counted(spans: Sequence[Spans], index: Mapping[str, int]) -> np.ndarray:

@@ -155,21 +155,21 @@ def _curves(step: Fact) -> dict[str, Any]:
 
 
 def _prediction(p: Fact) -> dict[str, Any]:
-    small = len(p["labels"]) <= SMALL_MATRIX
-    first = p["worst"] or len(p["labels"]) <= SMALL_MATRIX
+    few = len(p["labels"]) <= SMALL_MATRIX
+    small = few and bool(p["counts"])
     made = tables.classes(p)
     order = sorted(
         range(len(made.rows)),
-        key=lambda i: p["classes"][i]["correct"] - p["classes"][i]["gold"],
+        key=lambda i: (p["classes"][i]["correct"] or 0) - (p["classes"][i]["gold"] or 0),
     )
     hardest = tables.Table(made.titles, made.numeric, tuple(made.rows[i] for i in order[:15]))
     return {
         "facts": p,
         "small": small,
-        "heat": sections.heat(p) if first else None,
+        "heat": sections.heat(p) if p["counts"] and (p["worst"] or few) else None,
         "pairs": tables.pairs(p),
         "classes": made,
-        "hardest": None if small else hardest,
+        "hardest": None if few else hardest,
     }
 
 

@@ -73,8 +73,10 @@ def _read(run_folder: Path, m: Fact, steps: list[Fact], full: bool) -> Fact:
 
 
 def _confusion(items: Any, steps: list[Fact], m: Fact) -> Fact:
-    """Who was taken for whom, where an item has one label; else counts are left empty."""
+    """Who was taken for whom, where an item has one label or spans; else counts are left empty."""
     labels = list(items.labels)
+    if items.target == "spans":
+        return _confused_spans(items, steps, m)
     if items.target != "label":
         measured = {label: _measured(steps, m, label) for label in labels}
         return {
@@ -105,6 +107,30 @@ def _confusion(items: Any, steps: list[Fact], m: Fact) -> Fact:
                 "measured": _measured(steps, m, label),
             }
             for k, label in enumerate(labels)
+        ],
+    }
+
+
+def _confused_spans(items: Any, steps: list[Fact], m: Fact) -> Fact:
+    """Spans by type, and what those that weren't found were taken for."""
+    counts = items.counts()
+    of = {label: int(counts.gold[k]) for k, label in enumerate(items.labels)}
+    confused = sorted(items.confused().items(), key=lambda pair: (-pair[1], pair[0]))
+    return {
+        "counts": [],
+        "pairs": [
+            {"gold": gold, "predicted": predicted, "count": count, "of": of.get(gold)}
+            for (gold, predicted), count in confused[:PAIRS]
+        ],
+        "classes": [
+            {
+                "label": label,
+                "gold": of[label],
+                "predicted": int(counts.predicted[k]),
+                "correct": int(counts.hits[k]),
+                "measured": _measured(steps, m, label),
+            }
+            for k, label in enumerate(items.labels)
         ],
     }
 

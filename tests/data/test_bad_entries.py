@@ -52,6 +52,16 @@ CONFIG: list[tuple[str, dict[str, Any], str]] = [
         {**FILE, "options": {"whole": True}},
         "unknown option of the format jsonl 'whole'",
     ),
+    (
+        "bins without names",
+        {**FILE, "columns": {"bins": {"edges": [0, 1], "names": ["a", "b"]}}},
+        "2 edges part 3 labels: name each once",
+    ),
+    (
+        "bins of a number",
+        {**FILE, **NUMBER, "columns": {"bins": {"edges": [0], "names": ["a", "b"]}}},
+        "columns.bins: makes one label of a number",
+    ),
     ("unknown target", {**FILE, "target": "span"}, "target: Input should be 'label'"),
     (
         "another target than the format's",

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradus import registry
-from gradus.data.config import ColumnsConfig
+from gradus.data.fields import ColumnsConfig
 from gradus.data.formats.base import Row, Tally
 from gradus.data.formats.json_records import Json
 from gradus.data.load import load_dataset, read_texts

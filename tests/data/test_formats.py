@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradus import registry
-from gradus.data.config import ColumnsConfig
+from gradus.data.fields import ColumnsConfig
 from gradus.data.formats.base import Format, Row, Tally
 from gradus.data.formats.files import find_broken
 from gradus.data.rows import read_rows

@@ -175,3 +175,22 @@ def test_conll_2003_test_stays_whole(shared_data: Path) -> None:
             assert [text[a:b] for a, b in words] == text.split(" ")
             starts, ends = {a for a, _ in words}, {b for _, b in words}
             assert all(s.start in starts and s.end in ends for s in spans)
+
+
+def test_bins_make_labels_of_numbers(shared_data: Path) -> None:
+    """The three classes of FiQA, against counting by the standard library alone."""
+    posts = json.loads((shared_data / "FiQA_post.json").read_text())
+    scores = {
+        (post["sentence"], item["target"]): float(item["sentiment_score"])
+        for post in reversed(posts.values())
+        for item in reversed(post["info"])
+    }
+    bins = {"edges": [-0.1, 0.1], "names": ["negative", "neutral", "positive"]}
+    columns = {"text": ["sentence", "target"], "label": "sentiment_score", "bins": bins}
+    source = {"file": "FiQA_post.json"}
+    data = load(shared_data, source, options={"each": "info"}, columns=columns)
+    assert data.labels == ("negative", "neutral", "positive")
+    found = sum((Counter(part["labels"]) for part in data.facts["splits"].values()), Counter())
+    assert found == Counter(
+        "negative" if s < -0.1 else "neutral" if s < 0.1 else "positive" for s in scores.values()
+    )

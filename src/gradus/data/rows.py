@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from gradus.data.config import ColumnsConfig, FilterConfig
+from gradus.data.fields import ColumnsConfig, FilterConfig
 from gradus.data.formats.base import Format, RawRecord, Row, Sheet, Tally
 from gradus.data.values import (
     Where,

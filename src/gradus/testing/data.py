@@ -263,7 +263,7 @@ class FormatContract(Contract):
 
     def read(self, path: Path, columns: Mapping[str, str], tally: Tally | None = None) -> list[Row]:
         """The rows of what was written at `path`; a folder's files in the order of their names."""
-        from gradus.data.config import ColumnsConfig
+        from gradus.data.fields import ColumnsConfig
         from gradus.data.rows import read_rows
 
         reader = self.made(self.made.Config(**self.options))

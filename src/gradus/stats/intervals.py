@@ -4,22 +4,22 @@ Levels. An interval is two-sided at `level` (0.95): each end leaves out 2.5 %. A
 direction at alpha = 1 - `level`; its bound is the end of the two-sided interval at
 2 `level` - 1 (0.90), see `one_sided`.
 
-Methods, chosen by coverage of 95 % intervals on 50 items of 3 labels (600 simulations, standard
-error 1 point; tests/stats repeats some in a smaller form). At a true accuracy of 0.978:
-macro F1, MCC and balanced accuracy 98 % (BCa and percentile 66 to 67), ECE 97 % (1), log-loss 90 %
-(BCa 77, percentile 70); at 0.865: 94, 94, 94, 94 and 97 % (BCa 96, 95, 96, 0 and 93). Where nearly
-all of log-loss stems from errors too rare to be seen, no resampling method reaches its level.
+Methods, chosen by how often 95 % intervals hold the truth (bench/coverage.py; dev/LOG.md has the
+table; tests/stats a smaller form):
 
-- proportions: Wilson (1927); for `f1[label]` carried over from the share it rises with.
-- functions of the counts by label (macro averages, MCC): Bayesian bootstrap (Rubin 1981), items
-  weighted by exponential draws, with one item right and one wrong of weight Gamma(1/2) added. For
-  accuracy that is exactly the interval of Jeffreys' prior, so it keeps its width where no error
-  was seen; a plain percentile or BCa bootstrap is a single point there and covers nothing.
-- means of unbounded numbers (log-loss, KL): studentised bootstrap (Hall 1988), which follows their
-  skew; percentile and BCa come out too short.
-- ECE: `gradus.stats.calibration`.
+- proportions: Wilson (1927), near 0 and 1 as Brown, Cai and DasGupta (2001) modify it; for
+  `f1[label]` carried over from the share it rises with. A claim rests on Clopper and Pearson's
+  bound instead: see `gradus.stats.proportions`.
+- any other metric of labels or probabilities: Bayesian bootstrap (Rubin 1981) with pseudo-items
+  for what was too rare to be seen, see `gradus.stats.pseudo`. Percentile and BCa intervals are
+  points where no error was seen, and hold nothing.
+- ECE: an inverted test, see `gradus.stats.calibration`.
+- means of other numbers: studentised bootstrap (Hall 1988), which follows their skew.
 - quantiles of timings: order statistics (exact, distribution-free).
-- any other metric: BCa (Efron 1987) over resampled items.
+- the rest: BCa (Efron 1987) over resampled items.
+
+Where nearly all of a mean stems from items too rare to be seen, an interval can be safe or short,
+not both: these err on the safe side, and near an accuracy of 1 hold the truth in 97 to 100 %.
 
 Legend: N items, D draws, K labels, R rounds.
 """

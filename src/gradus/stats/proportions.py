@@ -25,7 +25,7 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
 
 
 def shown(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval as modified near 0 and 1 by Brown, Cai and DasGupta (2001), 4.1.1.
+    """Wilson's interval as Brown, Cai and DasGupta (2001) modify it near 0 and 1.
 
     With one to three (up to 50 items: two) successes Wilson's lower end is too high, and 95 %
     intervals of 50 items cover as little as 84 %. There the end is the one that the Poisson

@@ -17,6 +17,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from gradus.metrics.base import Metric, Observed, Predictions
+    from gradus.metrics.labelsets import LabelSets
+    from gradus.metrics.numbers import Numbers
 
 SIZE = 200_000
 
@@ -89,10 +91,51 @@ def timings(world: World, rng: np.random.Generator) -> Observed:
     return Observed(latency_ms=values, throughput_texts_s=1000 / values)
 
 
+def numbers(world: World, rng: np.random.Generator) -> Numbers:
+    """Numbers [S] from a skewed distribution, predicted with `accuracy` as the correlation."""
+    from gradus.metrics.numbers import Numbers
+
+    gold = rng.gamma(4.0, 0.5, world.size)
+    spread = np.sqrt(1 / world.accuracy**2 - 1)
+    return Numbers(gold, gold + spread * rng.standard_t(8, world.size) / np.sqrt(8 / 6))
+
+
+def label_sets(world: World, rng: np.random.Generator) -> LabelSets:
+    """Sets of labels [S]: each label by itself, there as often as `labels` says.
+
+    Each is decided as `classifier` decides between two, with the same sharpness.
+    """
+    from gradus.metrics.labelsets import LabelSets
+
+    columns = []
+    for share in world.labels:
+        pair = World(
+            accuracy=max(world.accuracy, 1 - share, share),
+            labels=(1 - share, share),
+            sharpness=world.sharpness,
+            size=world.size,
+        )
+        columns.append(classifier(pair, rng))
+    return LabelSets(
+        gold=np.stack([c.gold == 1 for c in columns], axis=1),
+        predicted=np.stack([c.predicted == 1 for c in columns], axis=1),
+        log_probs=np.stack([_second(c) for c in columns], axis=1),
+        labels=tuple(str(label) for label in range(len(columns))),
+    )
+
+
+def _second(predictions: Predictions) -> np.ndarray:
+    assert predictions.log_probs is not None
+    return predictions.log_probs[:, 1]
+
+
 BUILDERS: dict[str, Callable[[World, np.random.Generator], Any]] = {
     "labels": classifier,
     "probabilities": classifier,
     "parent": classifier,
+    "numbers": numbers,
+    "labelsets": label_sets,
+    "labelset probabilities": label_sets,
     "latency": timings,
     "throughput": timings,
 }

@@ -215,7 +215,7 @@ def test_a_stage_trains_by_it_and_says_so(name: str, tmp_path: Path) -> None:
     stage = StageConfig(train="all", epochs=30, lr=5e-3, batch_size=40, loss=name)
     _, monitor, outcome = run(tmp_path / "w", (stage,))
     losses = [row["train_loss"] for row in monitor.rows]
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.95 * losses[0]
     assert outcome.stages[0]["loss"] == name
 
 

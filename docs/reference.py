@@ -234,6 +234,9 @@ def sources_page() -> str:
             f"### {kind.name}",
             f"`{name}`: {prose(kind)}" + (f" {suffixes}" if suffixes else ""),
         ]
+        if kind.Config.model_fields:
+            said, *listed = described(kind.Config)
+            parts += [f"`options:` {said}", *listed]
         parts.append(fenced(kind.example, "yaml"))
     rows = [(f"`{n}`", registry.load("kinds", n).summary) for n in registry.names("kinds")]
     parts += ["## Kinds of checkpoints", table(("kind", "is"), rows)]

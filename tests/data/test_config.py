@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from gradus.data import DataConfig
@@ -115,3 +117,13 @@ def test_faults(raw: dict[str, Any], message: str) -> None:
 def test_an_unknown_encoding() -> None:
     assert "unknown encoding 'utf-88', e.g. utf-8" in faults({"source": FILE, "encoding": "utf-88"})
     assert "names no encoding" in faults({"source": FILE, "encoding": []})
+
+
+def test_the_guides_entries_are_sound(root: Path) -> None:
+    """What the guide shows of ``data:`` is what a plan takes."""
+    text = (root / "docs/guides/own-data.md").read_text("utf-8")
+    found = [yaml.safe_load(part.split("```")[0]) for part in text.split("```yaml\n")[1:]]
+    assert len(found) >= 3
+    for block in found:
+        for entry in block.values():
+            assert DataConfig.model_validate(entry).source == entry["source"]

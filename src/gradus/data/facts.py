@@ -54,6 +54,7 @@ def describe(
         "target": config.target,
         "rows_read": sum(pool.tally.rows for pool in pools.values()),
         "filtered": dict(sum((pool.tally.filtered for pool in pools.values()), Counter())),
+        "spans_trimmed": sum(pool.tally.trimmed for pool in pools.values()),
         "unsampled": sum(pool.unsampled for pool in pools.values()),
         "reading": {name: pool.tally.facts for name, pool in named.items() if pool.tally.facts},
         "duplicates": config.duplicates,
@@ -120,12 +121,13 @@ def _notes(facts: Mapping[str, Any], available: int) -> list[str]:
             "that chose the model also judges it."
         )
     notes += _tagging(facts["reading"])
-    filtered = dict(facts["filtered"])
-    trimmed = filtered.pop("spans trimmed", 0)
-    if trimmed:
-        notes.append(f"{trimmed:,} spans began or ended with white space, which was taken off.")
-    if filtered:
-        counts = ", ".join(f"{key} {number:,}" for key, number in sorted(filtered.items()))
+    if facts["spans_trimmed"]:
+        notes.append(
+            f"{facts['spans_trimmed']:,} spans began or ended with white space, which was taken "
+            "off."
+        )
+    if facts["filtered"]:
+        counts = ", ".join(f"{key} {n:,}" for key, n in sorted(facts["filtered"].items()))
         notes.append(f"The filter took out, of {facts['rows_read']:,} rows: {counts}.")
     if facts["unsampled"]:
         notes.append(f"The sample, by content hash, left out {facts['unsampled']:,} texts.")

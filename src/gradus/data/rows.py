@@ -176,7 +176,7 @@ class RowMaker:
             spans = tagged(raw, words, where)
         else:
             spans, trimmed = as_spans(raw, text, where)
-            self.tally.filtered["spans trimmed"] += trimmed
+            self.tally.trimmed += trimmed
         spans = self._wanted(spans, lambda span: span.label)
         return spans, split_words(text, spans) if words is None else words
 

@@ -70,6 +70,7 @@ class Tally:
         strays: files not in the first encoding.
         filtered: rows left out, or labels taken off, by the filter's key.
         rows: rows read, those that are left out among them.
+        trimmed: spans that had white space at an end, which was taken off.
         facts: what a format has to say about its files, by name; JSON.
     """
 
@@ -78,6 +79,7 @@ class Tally:
     strays: list[str] = field(default_factory=list)
     filtered: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+    trimmed: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
     def count(self, path: Path, encoding: str, encodings: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ A test file of an extension needs a class for each entry, e.g.::
 pytest then runs the whole suite on it. `CONTRACTS` maps each section of the catalog to its suite.
 """
 
+from gradus.testing.adapters import AdapterContract
 from gradus.testing.choices import LossContract, OptimiserContract
 from gradus.testing.data import BenchmarkContract, FormatContract, MetricContract, SourceContract
 from gradus.testing.models import KindContract, ObjectiveContract, SchemeContract
@@ -19,6 +20,7 @@ from gradus.testing.world import ListeningMonitor, World
 CONTRACTS = {
     "steps": StepContract,
     "objectives": ObjectiveContract,
+    "adapters": AdapterContract,
     "optimisers": OptimiserContract,
     "losses": LossContract,
     "schemes": SchemeContract,
@@ -31,6 +33,7 @@ CONTRACTS = {
 
 __all__ = [
     "CONTRACTS",
+    "AdapterContract",
     "BenchmarkContract",
     "FormatContract",
     "KindContract",

@@ -74,10 +74,15 @@ class Adapter(ABC):
 
     @classmethod
     def fill(cls, stage: Mapping[str, Any]) -> dict[str, Any]:
-        """A stage as the plan writes it, with what it leaves out taken from `stage`."""
+        """A stage as the plan writes it, with what it leaves out taken from `stage`.
+
+        The rate is AdamW's: a stage with another optimiser has that one's usual rate.
+        """
         if stage.get("train", "all") == "head":
             return dict(stage)
         added = {key: value for key, value in cls.stage.items() if stage.get(key) is None}
+        if stage.get("optimiser") is not None:
+            added.pop("lr", None)
         if stage.get("steps") is not None:
             added.pop("epochs", None)
         return {**stage, **added}

@@ -9,6 +9,7 @@ import lzma
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -150,6 +151,27 @@ def test_parquet_by_row_groups(tmp_path: Path) -> None:
     )
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.text(min_size=1).filter(lambda t: not t.isspace()),
+            st.integers(-9, 9) | st.sampled_from(["a", "b"]),
+        ),
+        min_size=1,
+        max_size=20,
+    ),
+    st.integers(1, 7),
+)
+def test_parquet_gives_back_what_arrow_wrote(rows: list[tuple[str, Any]], group: int) -> None:
+    labels = [str(label) for _, label in rows]
+    table = pa.table({"text": [text for text, _ in rows], "label": labels})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.parquet"
+        pq.write_table(table, path, row_group_size=group)
+        found = read("parquet", path)
+    assert [(row.text, row.label) for row in found] == [(t, str(label)) for t, label in rows]
+
+
 def test_parquet_of_pandas(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"text": ["a", "b"], "label": [1, 0]}, index=[5, 6])
@@ -175,8 +197,6 @@ JSON = st.recursive(
 def test_json_gives_back_what_json_wrote(
     records: list[dict[str, Any]], indent: Any, by_id: bool
 ) -> None:
-    import tempfile
-
     whole = {str(i): record for i, record in enumerate(records)} if by_id else records
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.json"

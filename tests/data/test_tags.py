@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from gradus.data.formats.base import RawRecord, Tally
 from gradus.data.formats.conll import Conll, ConllConfig
+from gradus.data.rows import read_rows
 from gradus.data.tags import (
     SCHEMES,
     SchemeFinder,
@@ -175,3 +177,38 @@ def test_conll_2003_has_its_published_counts(shared_data: Path) -> None:
         found = Counter(kind for r in records for _, _, kind in spans_of(r.fields["spans"]))
         assert found == entities
         assert facts[f"conll2003.eng.{part}"]["scheme"] == "iob1"  # type: ignore[index]  # JSON
+
+
+WORD = st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1).filter(
+    lambda word: word.strip() and word != "-DOCSTART-" and not word.startswith("\ufeff")
+)
+
+
+@given(st.lists(entities(), min_size=1, max_size=4), st.sampled_from(SCHEMES), st.data())
+def test_columns_come_back(
+    drawn: list[tuple[list[tuple[int, int, str]], int]], scheme: str, data: st.DataObject
+) -> None:
+    drawn = [(spans, words) for spans, words in drawn if words]
+    if not drawn:
+        return
+    sentences = [data.draw(st.lists(WORD, min_size=words, max_size=words)) for _, words in drawn]
+    end = data.draw(st.sampled_from(["\n", "\r\n"]))
+    between = data.draw(st.sampled_from([" ", "\t", "  "]))
+    out = ""
+    for words, (spans, count) in zip(sentences, drawn, strict=True):
+        tags = write_tags(spans, count, scheme)  # type: ignore[arg-type]  # one of SCHEMES
+        out += end.join(
+            f"{word}{between}x{between}{t}" for word, t in zip(words, tags, strict=True)
+        )
+        out += end * data.draw(st.integers(2, 3))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a"
+        path.write_bytes(out.encode())
+        rows = list(read_rows(Conll(ConllConfig(scheme=scheme)), [path], target="spans"))  # type: ignore[arg-type]  # one of SCHEMES
+    assert len(rows) == len(sentences)
+    for row, words, (spans, _) in zip(rows, sentences, drawn, strict=True):
+        assert row.text == " ".join(words)
+        assert row.words is not None
+        assert [row.text[a:b] for a, b in row.words] == words
+        wanted = [(row.words[a][0], row.words[b - 1][1], kind) for a, b, kind in spans]
+        assert [(s.start, s.end, s.label) for s in row.label] == wanted  # type: ignore[union-attr]  # spans

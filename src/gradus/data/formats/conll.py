@@ -135,10 +135,14 @@ class Conll(Format):
 
 
 def _cells(line: str) -> list[str]:
-    """The columns of a line; none for a blank one."""
-    if line.isspace():
+    """The columns of a line; none for a blank one.
+
+    Only spaces and tabs part columns: other white space (U+00A0, U+3000) occurs within words.
+    """
+    if not line.strip(" \t\r\n"):
         return []
-    return line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+    content = line.rstrip("\r\n")
+    return content.split("\t") if "\t" in content else [c for c in content.split(" ") if c]
 
 
 def _cell(cells: list[str], column: int, role: str, path: Path, line: int) -> str:

@@ -11,8 +11,9 @@ from gradus import registry
 from gradus.gates import Sequence, Side, judge, parse
 from gradus.metrics import get
 from gradus.metrics.base import Metric, Predictions
+from gradus.metrics.labelsets import LabelSets
 from gradus.records import Answer, Measurement
-from gradus.stats import intervals, power
+from gradus.stats import intervals, power, pseudo
 from gradus.testing import populations
 from gradus.testing.populations import World
 
@@ -35,6 +36,24 @@ def test_fifty_items_cover_the_truth_near_the_end_of_the_scale(name: str, accura
     found = populations.coverage([get(name, made.labels)], made, 50, runs=80, draws=200)[0]
     assert found.runs == 80
     assert found.share >= least(0.93, 80)
+
+
+def test_sets_of_labels_keep_their_width_where_no_error_was_seen() -> None:
+    rng = np.random.default_rng(5)
+    gold = rng.random((50, 3)) < 0.4
+    sure = np.log(np.where(gold, 0.99, 0.01))
+    sets = LabelSets(gold, gold, sure, ("a", "b", "c"))
+    for name in ("multilabel_f1_micro", "multilabel_f1_macro", "multilabel_f1_samples"):
+        found = intervals.interval(get(name), sets, draws=400)
+        assert found.method == "bayesian bootstrap"
+        assert found.high == 1.0, name
+        assert 0.7 < found.low < 0.98, name
+    made = pseudo.pool(sets, rng)
+    extra = made.items.take(np.arange(50, len(made.items)))
+    off = (extra.gold != extra.predicted).sum(axis=1)
+    # The first half of the groups has one label wrong in each item, the second none.
+    assert (off[: len(off) // 2] == 1).all()
+    assert not off[len(off) // 2 :].any()
 
 
 def test_coverage_counts_what_it_says() -> None:

@@ -10,9 +10,9 @@ table; tests/stats a smaller form):
 - proportions: Wilson (1927), near 0 and 1 as Brown, Cai and DasGupta (2001) modify it; for
   `f1[label]` carried over from the share it rises with. A claim rests on Clopper and Pearson's
   bound instead: see `gradus.stats.proportions`.
-- any other metric of labels or probabilities: Bayesian bootstrap (Rubin 1981) with pseudo-items
-  for what was too rare to be seen, see `gradus.stats.pseudo`. Percentile and BCa intervals are
-  points where no error was seen, and hold nothing.
+- any other metric of labels, sets of labels or their probabilities: Bayesian bootstrap (Rubin
+  1981) with pseudo-items for what was too rare to be seen, see `gradus.stats.pseudo`. Percentile
+  and BCa intervals are points where no error was seen, and hold nothing.
 - ECE: an inverted test, see `gradus.stats.calibration`.
 - means of other numbers: studentised bootstrap (Hall 1988), which follows their skew.
 - quantiles of timings: order statistics (exact, distribution-free).
@@ -37,6 +37,7 @@ from gradus.metrics.base import Items, Metric, Observed, Predictions
 from gradus.metrics.costs import TimingMetric
 from gradus.metrics.counts import CountMetric
 from gradus.metrics.ece import Ece
+from gradus.metrics.labelsets import LabelSets
 from gradus.metrics.means import MeanMetric
 from gradus.stats import proportions
 from gradus.stats.proportions import wilson as wilson
@@ -109,7 +110,7 @@ def interval(
 
         low, high = ece_interval(metric, observed, level, draws, rng)
         return Interval(low, high, "inverted simulation", level)
-    if isinstance(observed, Predictions) and _weighs(metric, observed):
+    if isinstance(observed, Predictions | LabelSets) and _weighs(metric, observed):
         low, high = _bayesian(metric, observed, value, level, draws, rng)
         return Interval(*_clip(metric, low, high), "bayesian bootstrap", level)
     if isinstance(metric, MeanMetric):
@@ -119,7 +120,7 @@ def interval(
     return Interval(*_clip(metric, low, high), "BCa bootstrap", level)
 
 
-def _weighs(metric: Metric, predictions: Predictions) -> bool:
+def _weighs(metric: Metric, predictions: Predictions | LabelSets) -> bool:
     return metric.weighted(predictions, np.ones((1, len(predictions)))) is not None
 
 
@@ -131,7 +132,7 @@ def student(items: float, level: float) -> float:
 
 def _bayesian(
     metric: Metric,
-    predictions: Predictions,
+    predictions: Predictions | LabelSets,
     value: float,
     level: float,
     draws: int,

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradus.metrics.base import Predictions
+from gradus.metrics.labelsets import LabelSets
 
 CANDIDATES = 256
 """About how many pseudo-items the draws choose from."""
@@ -42,7 +43,7 @@ class Pool:
         groups: number of groups; pseudo-items stand group by group, equally many in each.
     """
 
-    items: Predictions
+    items: Predictions | LabelSets
     counts: np.ndarray
     groups: int
 
@@ -65,7 +66,7 @@ class Pool:
 
 
 def pool(
-    predictions: Predictions,
+    predictions: Predictions | LabelSets,
     rng: np.random.Generator,
     *,
     kinds: bool = False,
@@ -77,10 +78,15 @@ def pool(
         predictions: N items, at least one.
         rng: draws the pseudo-items.
         kinds: hold one item for each pair of true and predicted label; enough where a metric is a
-            function of their counts.
+            function of their counts. Not for sets of labels.
         even: pseudo-items lie on the border between two labels, and the parent's probabilities
-            differ from theirs as on an item that was seen; for metrics of the difference.
+            differ from theirs as on an item that was seen; for metrics of the difference. Not for
+            sets of labels.
     """
+    if isinstance(predictions, LabelSets):
+        sets = _sets(predictions, rng)
+        counts = np.ones(len(predictions))
+        return Pool(predictions.joined(sets), counts, 2 * len(predictions.labels))
     made = _made(predictions, rng, even=even)
     counts = np.ones(len(predictions))
     groups = 2 * len(predictions.labels)
@@ -119,6 +125,32 @@ def _made(predictions: Predictions, rng: np.random.Generator, *, even: bool) -> 
     swapped = _swap(log_probs[rows], predictions.predicted[rows], predicted)
     beside = None if parent is None else _swap(parent[rows], predictions.predicted[rows], predicted)
     return Predictions(gold, predicted, swapped, predictions.labels, parent_log_probs=beside)
+
+
+def _sets(sets: LabelSets, rng: np.random.Generator) -> LabelSets:
+    """Pseudo-items of sets: for each label some that miss or add it, then some that have it right.
+
+    Each is an item that was seen but for that label.
+    """
+    k = len(sets.labels)
+    each = max(2, CANDIDATES // (2 * k))
+    rows, columns = np.zeros(2 * k * each, np.int64), np.tile(np.repeat(np.arange(k), each), 2)
+    wrong = np.arange(len(columns)) < k * each
+    said = np.exp(np.minimum(sets.log_probs, 0.0))
+    for label in range(k):
+        own = sets.predicted[:, label]
+        # A wrong one in proportion to the root of the other answer's probability.
+        chance = np.sqrt(np.where(own, 1 - said[:, label], said[:, label])) + 1e-12
+        into = np.flatnonzero(wrong & (columns == label))
+        rows[into] = rng.choice(len(sets), len(into), p=chance / chance.sum())
+        among = np.flatnonzero(own) if own.any() else np.arange(len(sets))
+        into = np.flatnonzero(~wrong & (columns == label))
+        rows[into] = rng.choice(among, len(into))
+    made, at = sets.take(rows), np.arange(len(rows))
+    gold, predicted = made.gold.copy(), made.predicted.copy()
+    predicted[at[~wrong], columns[~wrong]] = True
+    gold[at, columns] = predicted[at, columns] ^ wrong
+    return LabelSets(gold, predicted, made.log_probs, sets.labels)
 
 
 def _swap(rows: np.ndarray, own: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +129,14 @@ def test_the_guides_entries_are_sound(root: Path) -> None:
     for block in found:
         for entry in block.values():
             assert DataConfig.model_validate(entry).source == entry["source"]
+
+
+def test_checking_an_entry_imports_nothing_heavy() -> None:
+    """`gradus check` reads every entry; it has to start at once."""
+    code = (
+        "import sys; from gradus.data.config import DataConfig; import gradus.data.facts;"
+        "DataConfig.model_validate({'source': {'file': 'a.parquet'}, 'format': 'parquet'});"
+        "print([m for m in ('numpy', 'pyarrow', 'torch', 'datasets') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -7,6 +7,7 @@ import hashlib
 import json
 import pickle
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradus import registry
+from gradus.data.load import load_dataset
 from gradus.data.packed import Ids, Interned, Ranges, RangeStore, Texts, take
 from gradus.data.rows import read_rows
 from gradus.data.splits import content_id
@@ -122,3 +124,19 @@ def test_spans_come_back(
     covered = [place for start, end in row.words for place in range(start, end)]
     whole = [place for start, end in find_words(text) for place in range(start, end)]
     assert covered == whole
+
+
+def test_a_row_takes_few_bytes(tmp_path: Path) -> None:
+    """Loading holds a row's text, its hash and a few numbers: no objects that stay."""
+    rows, tail = 20_000, " is a question as customers of a bank ask it"
+    path = tmp_path / "a.csv"
+    lines = (f"{i}{tail},{'abc'[i % 3]}\n" for i in range(rows))
+    path.write_text("text,label\n" + "".join(lines))
+    load_dataset("d", {"source": {"file": "a.csv"}, "limit": 300}, folder=tmp_path, seed=1)
+    tracemalloc.start()
+    data = load_dataset("d", {"source": {"file": "a.csv"}}, folder=tmp_path, seed=1)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(len(split) for split in data.splits.values()) == rows
+    assert held / rows < len(tail) + 130
+    assert peak / rows < len(tail) + 330

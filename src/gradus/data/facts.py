@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gradus.data.config import DataConfig, by_split
 from gradus.data.dataset import Dataset, Split
-from gradus.data.pool import Pool
 from gradus.records import Measurement
+
+if TYPE_CHECKING:
+    from gradus.data.pool import Pool
 
 _MOST_STRAYS: Final = 20
 _LEVEL: Final = 0.95

@@ -208,8 +208,8 @@ def _encode_with_pairs(
     for is_pair in paired:
         if is_pair:
             coded = next(of_pairs)
-            ids.append(coded.ids)
-            types.append(coded.types)
+            ids.append(coded.ids or [stand_in(tokenizer)])
+            types.append(coded.types or [0])
         else:
             ids.append(next(alone).tolist())
             types.append([0] * len(ids[-1]))

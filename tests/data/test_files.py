@@ -330,3 +330,26 @@ def test_a_hub_that_cant_be_reached(tmp_path: Path) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"{SourceError.__module__}.SourceError: the hub's repository no/such")
     assert "HF_HUB_OFFLINE" in last
+
+
+def test_a_repository_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source's split reaches the format; only the download is stood in for."""
+    pytest.importorskip("datasets", reason="the datasets library isn't installed")
+    from gradus.sources import hub, locate_weights
+
+    repo = tmp_path / ("0" * 40)
+    repo.mkdir()
+    (repo / "train.csv").write_bytes(csv_bytes(150))
+    (repo / "test.csv").write_bytes(b"text,label\nlast,a\n")
+    monkeypatch.setattr(hub, "_snapshot", lambda config, purpose: repo)
+    parts = {name: {"hub": "org/name", "split": name} for name in ("train", "test")}
+    data = load_dataset("d", {"source": parts}, folder=tmp_path, seed=1)
+    assert list(data.splits["test"].texts) == ["last"]
+    assert data.facts["format"] == {"train": "datasets", "test": "datasets"}
+    assert data.facts["origin"]["test"] == {
+        "hub": "org/name",
+        "revision": "0" * 40,
+        "split": "test",
+    }
+    with pytest.raises(SourceError, match="weights have no config or split"):
+        locate_weights("m", parts["test"], tmp_path)

@@ -246,8 +246,7 @@ def _files(located: Located, kind: type[Format]) -> list[Path]:
 def find_format(located: Located) -> str:
     """The format that ``auto`` stands for: by the files' suffix.
 
-    A folder is `folders`, unless the datasets library wrote it or the source chooses of a hub's
-    repository.
+    A folder is `folders`, unless the datasets library wrote it or it is a hub's repository.
 
     Raises:
         DataError: no format has that suffix, or the files have several.
@@ -255,7 +254,7 @@ def find_format(located: Located) -> str:
     path = located.files[0] if located.files else located.path
     if path.is_dir():
         saved = any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
-        return "datasets" if saved or located.options else "folders"
+        return "datasets" if saved or "hub" in located.origin else "folders"
     suffix = plain_suffix(path)
     other = next((file for file in located.files if plain_suffix(file) != suffix), None)
     if other is not None:

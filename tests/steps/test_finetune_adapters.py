@@ -314,6 +314,24 @@ def test_what_lies_below_the_adapters_lowest_layer_is_computed_once(
             made.rename(tmp_path / f"rank-{rank}")
 
 
+def test_frozen_weights_cost_less_than_trained_ones(encoder: CheckpointRef, tmp_path: Path) -> None:
+    """4 operations a frozen weight and token, 6 a trained one (Kaplan et al. 2020)."""
+    from safetensors.torch import load_file
+
+    stages = [{"train": "all", "steps": 3, "lr": 1e-3, "batch_size": 8, "embeddings": False}]
+    found = {}
+    for name, adapter in (("whole", None), ("lora", ADAPTERS["lora"])):
+        context = tiny.context(tmp_path / name, encoder, tiny.data(n=24))
+        found[name] = Finetune().run(config(adapter, stages=stages), context)
+    weights = load_file(Path(encoder.path) / "model.safetensors")
+    inner = sum(t.numel() for n, t in weights.items() if "layer." in n)
+    own = found["lora"].facts["adapter_parameters"]
+    tokens = found["lora"].cost["train_tokens"]
+    assert found["whole"].cost["train_tokens"] == tokens
+    assert found["whole"].cost["flops"] == 6 * inner * tokens
+    assert found["lora"].cost["flops"] == (4 * inner + 6 * own) * tokens
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -223,15 +223,15 @@ class GradientStage:
                 setattr(module, name, rate)
 
     def _flops_a_token(self, everything: Mapping[str, nn.Parameter]) -> float:
-        """2 a weight forwards and 4 backwards (Kaplan et al. 2020), from the lowest layer up."""
+        """2 a weight forwards and 4 backwards (Kaplan et al. 2020), from the lowest layer up; 2
+        backwards for a weight that stays frozen, whose own gradient nobody asks for."""
         groups = self.task.backbone.groups
         low = max(self.shared.low, 0)
-        above = sum(
-            everything[name].numel()
+        return sum(
+            everything[name].numel() * (6.0 if name in self.trained else 4.0)
             for name, group in groups.group_of.items()
             if groups.depth(group) >= low
         )
-        return 6.0 * above
 
     def _show(self) -> None:
         share = self.progress.update / self.total

@@ -186,7 +186,8 @@ class StepSpec(Record):
     """One step of a resolved plan.
 
     `kind` carries its version (`finetune.v1`); `config` is validated and holds every default.
-    `models` and `data` are the names the step refers to, in the order it names them.
+    `models` and `data` are the names the step refers to, in the order it names them. `seeds` is
+    how often the step is done, each time with another seed.
     """
 
     id: str
@@ -196,6 +197,7 @@ class StepSpec(Record):
     data: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     on_undecided: str = "warn"
+    seeds: int = 1
     line: int = field(default=0, compare=False)
 
     @classmethod

@@ -246,13 +246,13 @@ def _metric(
     if name not in known:
         raise GateSyntaxError(unknown("metric", name, known), column + match.start("name"), text)
     if name in catalog:
-        per_label = registry.load("metrics", name).per_label
-        if per_label and label is None:
+        kind = registry.load("metrics", name)
+        if kind.per_label and not kind.overall and label is None:
             near = [k for k in sorted(known) if k.startswith(f"{name}_")]
             other = f", or {', '.join(near)} for all" if near else ""
             message = f"{name} is asked of one label: write {name}[LABEL]{other}"
             raise GateSyntaxError(message, column, text)
-        if label is not None and not per_label:
+        if label is not None and not kind.per_label:
             message = f"{name} is not asked of a single label: leave out [{label}]"
             raise GateSyntaxError(message, column + match.start("label") - 1, text)
     part = None if match["by"] is None else (match["by"], match["value"])

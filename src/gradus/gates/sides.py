@@ -13,7 +13,8 @@ from gradus.records import Measurement
 from gradus.registry import plain
 
 if TYPE_CHECKING:
-    from gradus.metrics.base import Items, Observed
+    from gradus.metrics.base import Observed
+    from gradus.metrics.repeated import Seen
 
 HAND_OFF = ("dtype", "backend")
 COMPARABLE = ("unit", "benchmark", "data", "split")
@@ -21,11 +22,15 @@ COMPARABLE = ("unit", "benchmark", "data", "split")
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A checkpoint's name, its measurements and, where kept, its items and timings."""
+    """A checkpoint's name, its measurements and, where kept, its items and timings.
+
+    The items are those of every seed where the step was repeated with several; for a gate on a
+    slice, the slice's alone.
+    """
 
     name: str
     measurements: Sequence[Measurement] = ()
-    predictions: Items | None = None
+    predictions: Seen | None = None
     observed: Observed | None = None
 
     def measurement(self, gate: GateSpec) -> Measurement | None:
@@ -76,13 +81,17 @@ def check_contract(own: Measurement, other: Measurement) -> str:
     return f"; a hand-off comparison ({', '.join(differing)})" if differing else ""
 
 
-def align(own: Items, other: Items) -> tuple[Items, Items]:
+def align(own: Seen, other: Seen) -> tuple[Seen, Seen]:
     """The items that both have, by id, in the order of the first; labels in its order too.
+
+    Where a side has several seeds, each of them.
 
     Raises:
         ContractError: label sets or the true labels of shared items differ.
     """
     import numpy as np
+
+    from gradus.metrics.repeated import kept, like, one_of, runs_of
 
     if own.target != other.target:
         raise ContractError(
@@ -97,11 +106,11 @@ def align(own: Items, other: Items) -> tuple[Items, Items]:
         )
     where = {item: i for i, item in enumerate(other.ids)}
     rows = [i for i, item in enumerate(own.ids) if item in where]
-    first = own.take(np.array(rows, dtype=np.int64))
-    second = other.take(np.array([where[own.ids[i]] for i in rows], dtype=np.int64))
+    first = kept(own, np.array(rows, dtype=np.int64))
+    second = kept(other, np.array([where[own.ids[i]] for i in rows], dtype=np.int64))
     if own.labels != other.labels:
-        second = second.relabelled(own.labels)
-    differing = np.flatnonzero(~first.gold_equals(second))
+        second = like(second, [run.relabelled(own.labels) for run in runs_of(second)])
+    differing = np.flatnonzero(~one_of(first).gold_equals(one_of(second)))
     if len(differing):
         item = own.ids[rows[int(differing[0])]]
         raise ContractError(

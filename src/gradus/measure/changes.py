@@ -11,29 +11,33 @@ from typing import Any
 
 import numpy as np
 
-from gradus import benchmarks, registry
+from gradus import benchmarks
 from gradus.metrics.base import Items, Metric
+from gradus.metrics.repeated import Repeated, Seen, kept, one_of
+from gradus.metrics.score import NONE, Scores
 from gradus.stats import paired
+from gradus.stats import seeds as two_level
 
 
-def shared(own: Items, other: Items) -> tuple[Items, Items]:
+def shared(own: Seen, other: Seen) -> tuple[Seen, Seen]:
     """The items that both sides hold, in the order of `own`."""
     row = {item: i for i, item in enumerate(other.ids)}
     mine = np.array([i for i, item in enumerate(own.ids) if item in row], dtype=np.int64)
     theirs = np.array([row[own.ids[i]] for i in mine], dtype=np.int64)
-    return own.take(mine), other.take(theirs)
+    return kept(own, mine), kept(other, theirs)
 
 
 def changes(
-    own: Items,
-    other: Items,
+    own: Seen,
+    other: Seen,
     *,
     against: str,
     level: float,
     draws: int,
     seed: int,
+    scores: Scores = NONE,
 ) -> list[dict[str, Any]]:
-    """One row a metric that the benchmark compares: a difference and what it is worth.
+    """One row a metric that the benchmark compares, or score: a difference and what it is worth.
 
     That is its two-sided interval and whether it excludes zero; `p_value` is that of the exact
     two-sided McNemar test for accuracy, None for the others. An empty list where no item is shared
@@ -46,23 +50,20 @@ def changes(
         return []
     return [
         {"metric": name, "against": against, **row}
-        for name in benchmarks.of(own.target).compared
-        if (row := _row(registry.load("metrics", name)(), left, right, level, draws, seed))
+        for name in (*benchmarks.of(own.target).compared, *scores.on(own.target, own.labels))
+        if (row := _row(scores.kind(name)(), left, right, level, draws, seed))
     ]
 
 
 def _row(
-    metric: Metric, left: Items, right: Items, level: float, draws: int, seed: int
+    metric: Metric, left: Seen, right: Seen, level: float, draws: int, seed: int
 ) -> dict[str, Any] | None:
     each = (1 + level) / 2  # two one-sided bounds at this level are the two-sided interval
-    one, two = metric.successes(left), metric.successes(right)
     p_value = None
-    if one is not None and two is not None:
-        found = paired.proportions(one, two, each)
-        b, c = int((one & ~two).sum()), int((~one & two).sum())
-        p_value = min(1.0, 2 * min(paired.mcnemar(b, c), paired.mcnemar(c, b)))
+    if isinstance(left, Repeated) or isinstance(right, Repeated):
+        found = two_level.difference(metric, left, right, level=each, draws=draws, seed=seed)
     else:
-        found = paired.bootstrap(metric, left, right, level=each, draws=draws, seed=seed)
+        found, p_value = _of_two(metric, one_of(left), one_of(right), each, draws, seed)
     if not math.isfinite(found.value):
         return None
     bounded = math.isfinite(found.low) and math.isfinite(found.high)
@@ -81,3 +82,15 @@ def _row(
         "shared": len(left),
         "significant": significant,
     }
+
+
+def _of_two(
+    metric: Metric, left: Items, right: Items, each: float, draws: int, seed: int
+) -> tuple[paired.Comparison, float | None]:
+    """Two checkpoints: the difference, and a p-value where there is an exact test."""
+    one, two = metric.successes(left), metric.successes(right)
+    if one is None or two is None:
+        return paired.bootstrap(metric, left, right, level=each, draws=draws, seed=seed), None
+    b, c = int((one & ~two).sum()), int((~one & two).sum())
+    p_value = min(1.0, 2 * min(paired.mcnemar(b, c), paired.mcnemar(c, b)))
+    return paired.proportions(one, two, each), p_value

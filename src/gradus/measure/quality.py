@@ -8,14 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gradus import benchmarks, registry
 from gradus.benchmarks.parity import ParityBenchmark
 from gradus.data.dataset import Split
 from gradus.errors import ContractError
 from gradus.metrics.base import Items, Metric, Predictions
+from gradus.metrics.repeated import Repeated, Seen, runs_of, value
+from gradus.metrics.score import NONE, Scores
 from gradus.predict.base import Predictor
 from gradus.records import Measurement, Target
+from gradus.stats import seeds as two_level
 from gradus.stats.intervals import interval
 
 
@@ -44,14 +48,18 @@ def predictions(
 
 
 def measurements(
-    observed: Items,
+    observed: Seen,
     *,
     common: Mapping[str, object],
     level: float,
     draws: int,
     seed: int,
+    scores: Scores = NONE,
 ) -> list[Measurement]:
     """Every metric of the target's benchmark; parity too when the parent's rows are there.
+
+    The plan's own `scores` follow, where they can be taken on these data. Of several seeds the
+    mean is measured, with an interval over seeds and items.
 
     `common` holds the record's fields that all of them share: data, split, checkpoint, contract,
     items.
@@ -59,56 +67,99 @@ def measurements(
     taken = [benchmarks.of(observed.target)]
     if isinstance(observed, Predictions) and observed.parent_log_probs is not None:
         taken.append(ParityBenchmark)
+    shared = two_level.Draws(runs_of(observed), draws=draws, seed=seed)
+    settings: dict[str, Any] = {"level": level, "draws": draws, "seed": seed, "shared": shared}
     found = []
     for benchmark in taken:
+        fields = {"benchmark": benchmark.name, **common}
         for name in benchmark.metrics:
             kind: type[Metric] = registry.load("metrics", name)
-            labels = range(len(observed.labels)) if kind.per_label else ()
-            indices = [*([None] if kind.overall or not kind.per_label else []), *labels]
-            for index in indices:
-                metric = kind(index)
-                text = name if index is None else f"{name}[{observed.labels[index]}]"
-                found.append(
-                    _measured(metric, text, observed, benchmark.name, common, level, draws, seed)
-                )
+            for metric, text in _asked(kind, name, observed.labels):
+                found.append(measured(metric, text, observed, common=fields, **settings))
+    for name, score in scores.on(observed.target, observed.labels).items():
+        contract = {**_contract(common), "score": scores.facts(name)}
+        fields = {"benchmark": taken[0].name, **common, "contract": contract}
+        found.append(measured(score(), name, observed, common=fields, **settings))
     return found
 
 
-def _measured(
+def _asked(kind: type[Metric], name: str, labels: Sequence[str]) -> list[tuple[Metric, str]]:
+    """A metric of all items, and of each label where it is asked of them, with what it's called."""
+    found = [] if kind.per_label and not kind.overall else [(kind(None), name)]
+    if kind.per_label:
+        found += [(kind(index), f"{name}[{label}]") for index, label in enumerate(labels)]
+    return found
+
+
+def of_seeds(observed: Repeated, scores: Scores = NONE) -> list[dict[str, Any]]:
+    """What each seed gave, for what the benchmark compares and the plan's own scores.
+
+    Rows have ``metric``, ``unit``, ``values`` (one a seed, None where undefined), ``mean`` and
+    ``sd``, the standard deviation with one less than the number of seeds below.
+    """
+    found = []
+    for name in (
+        *benchmarks.of(observed.target).compared,
+        *scores.on(observed.target, observed.labels),
+    ):
+        metric = scores.kind(name)()
+        values = [metric(run) for run in observed.runs]
+        defined = all(math.isfinite(v) for v in values)
+        found.append(
+            {
+                "metric": name,
+                "unit": metric.unit,
+                "values": [v if math.isfinite(v) else None for v in values],
+                "mean": value(metric, observed) if defined else None,
+                "sd": two_level.spread(values) if defined else None,
+            }
+        )
+    return found
+
+
+def _contract(common: Mapping[str, object]) -> dict[str, str]:
+    given = common.get("contract", {})
+    assert isinstance(given, Mapping)
+    return dict(given)
+
+
+def measured(
     metric: Metric,
     text: str,
-    observed: Items,
-    benchmark: str,
+    observed: Seen,
+    *,
     common: Mapping[str, object],
     level: float,
     draws: int,
     seed: int,
+    shared: two_level.Draws | None = None,
 ) -> Measurement:
-    value = metric(observed)
-    if not math.isfinite(value):
-        return Measurement(
-            metric=text,
-            value=None,
-            unit=metric.unit,
-            direction=metric.direction,
-            n=len(observed),
-            level=level,
-            benchmark=benchmark,
-            **common,  # type: ignore[arg-type]  # fields of the record, by name
-        )
-    bounds = interval(metric, observed, level=level, draws=draws, seed=seed)
-    low, high = bounds.ends()
+    """One metric, called `text`, on the items of one checkpoint or of several seeds.
+
+    `common` holds the record's fields that aren't the metric's; `shared` draws of the same items
+    that other metrics have used.
+    """
+    middle = value(metric, observed)
+    low = high = None
+    method = "none"
+    if math.isfinite(middle):
+        if isinstance(observed, Repeated):
+            bounds = two_level.interval(
+                metric, observed, level=level, draws=draws, seed=seed, shared=shared
+            )
+        else:
+            bounds = interval(metric, observed, level=level, draws=draws, seed=seed)
+        (low, high), method = bounds.ends(), bounds.method
     return Measurement(
         metric=text,
-        value=value,
+        value=middle if math.isfinite(middle) else None,
         unit=metric.unit,
         direction=metric.direction,
         n=len(observed),
         ci_low=low,
         ci_high=high,
-        ci_method=bounds.method,
+        ci_method=method,
         level=level,
-        benchmark=benchmark,
         **common,  # type: ignore[arg-type]  # fields of the record, by name
     )
 

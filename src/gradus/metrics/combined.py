@@ -17,6 +17,7 @@ from gradus.errors import UsageError, unknown
 from gradus.metrics.base import Direction, Items, Metric
 from gradus.metrics.formula import Formula
 from gradus.metrics.means import MeanMetric
+from gradus.metrics.priced import Priced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,16 +73,15 @@ class Combined(Metric):
         return np.asarray(self.formula(values), dtype=np.float64)
 
     @classmethod
-    def check(cls, labels: tuple[str, ...]) -> None:
-        """Refuse labels that the data don't have.
-
-        Raises:
-            UsageError: there is one.
-        """
+    def lacking(cls, labels: tuple[str, ...]) -> list[str]:
+        """The labels that its parts are asked of, but that data with `labels` don't have."""
+        found: dict[str, None] = {}
         for part in cls.parts.values():
             if part.label is not None and part.label not in labels:
-                why = unknown("label", part.label, labels)
-                raise UsageError(f"score '{cls.name}': {why}")
+                found[part.label] = None
+            if issubclass(part.kind, Combined | Priced):
+                found |= dict.fromkeys(part.kind.lacking(labels))
+        return list(found)
 
 
 class CombinedMean(Combined, MeanMetric):

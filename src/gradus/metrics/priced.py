@@ -44,7 +44,8 @@ class Priced(MeanMetric):
         """
         import numpy as np
 
-        cls.check(labels)
+        for label in cls.lacking(labels):
+            raise UsageError(f"score '{cls.name}': {unknown('label', label, labels)}")
         index = {label: i for i, label in enumerate(labels)}
         cells = np.full((len(labels), len(labels)), cls.wrong)
         np.fill_diagonal(cells, cls.right)
@@ -54,16 +55,10 @@ class Priced(MeanMetric):
         return cells
 
     @classmethod
-    def check(cls, labels: tuple[str, ...]) -> None:
-        """Refuse labels that the data don't have.
-
-        Raises:
-            UsageError: there is one.
-        """
-        for gold, row in cls.prices.items():
-            for label in (gold, *row):
-                if label not in labels:
-                    raise UsageError(f"score '{cls.name}': {unknown('label', label, labels)}")
+    def lacking(cls, labels: tuple[str, ...]) -> list[str]:
+        """The labels that are priced, but that data with `labels` don't have."""
+        named = dict.fromkeys(name for gold, row in cls.prices.items() for name in (gold, *row))
+        return [name for name in named if name not in labels]
 
 
 def priced(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gradus import benchmarks, registry
-from gradus.errors import UnknownName, UsageError
+from gradus.errors import UnknownName, UsageError, unknown
 from gradus.metrics import lookup
 from gradus.metrics.combined import Combined, Part, combined
 from gradus.metrics.formula import Formula, parse
@@ -67,19 +67,37 @@ class Scores:
             raise UsageError(f"{name} is not asked of a single label: write {name}")
         return self.own[name]()
 
-    def on(self, target: str) -> dict[str, Score]:
-        """The plan's scores that can be taken on data with this target."""
+    def on(self, target: str, labels: tuple[str, ...]) -> dict[str, Score]:
+        """The plan's scores that can be taken on data with this target and these labels."""
         known = set(benchmarks.of(target).metrics)
-        return {name: kind for name, kind in self.own.items() if self.bases[name] <= known}
+        return {
+            name: kind
+            for name, kind in self.own.items()
+            if self.bases[name] <= known and not kind.lacking(labels)
+        }
 
-    def check(self, labels: tuple[str, ...], target: str) -> None:
-        """Refuse scores that name labels which data with this target don't have.
+    def check(self, data: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+        """Refuse scores that can't be taken on any of the data, told by target and labels.
 
         Raises:
-            UsageError: there is one; the message names the score, the label and a near one.
+            UsageError: there is one; the message names the score and, where that is why, the
+                label and a near one.
         """
-        for kind in self.on(target).values():
-            kind.check(labels)
+        for name, kind in self.own.items():
+            fitting = [
+                labels
+                for target, labels in data
+                if self.bases[name] <= set(benchmarks.of(target).metrics)
+            ]
+            lacking = [(kind.lacking(labels), labels) for labels in fitting]
+            if not fitting:
+                raise UsageError(
+                    f"scores.{name}: no data set of the plan is measured by "
+                    f"{', '.join(sorted(self.bases[name]))}"
+                )
+            if all(missing for missing, _ in lacking):
+                missing, labels = min(lacking, key=lambda row: len(row[0]))
+                raise UsageError(f"scores.{name}: {unknown('label', missing[0], labels)}")
 
     def facts(self, name: str) -> str:
         """What a score of the plan is, in one line."""
@@ -218,7 +236,7 @@ def _part(
     kind: type[Metric] = registry.load("metrics", name)
     if name not in benchmarks.quality_metrics():
         raise UsageError(f"{name} isn't taken on single items, so no score can combine it")
-    if kind.per_label and label is None:
+    if kind.per_label and not kind.overall and label is None:
         raise UsageError(f"{name} is asked of one label: write {name}[LABEL]")
     if label is not None and not kind.per_label:
         raise UsageError(f"{name} is not asked of a single label: write {name}")

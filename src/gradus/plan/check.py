@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RESERVED: Final = ("parent", "surely")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_OWN_KEYS: Final = ("id", "step", "gates", "on_undecided")
+_OWN_KEYS: Final = ("id", "step", "gates", "on_undecided", "seeds")
 
 
 class _Head(BaseModel):
@@ -46,6 +46,7 @@ class StepKeys(BaseModel):
     step: str
     gates: list[str] = Field(default_factory=list)
     on_undecided: Literal["warn", "stop"] = "warn"
+    seeds: int = Field(default=1, ge=1, le=100)
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class StepDraft:
     produces: frozenset[str] | None = None
     gates: list[str] = field(default_factory=list)
     on_undecided: str = "warn"
+    seeds: int = 1
 
 
 @dataclass(slots=True)
@@ -143,6 +145,7 @@ def _spec(step: StepDraft) -> StepSpec:
         data=tuple(needs.data.values()),
         gates=tuple(step.gates),
         on_undecided=step.on_undecided,
+        seeds=step.seeds,
         line=step.line,
     )
 
@@ -225,7 +228,7 @@ def _step(raw: Any, index: int, tree: Tree, faults: Faults) -> StepDraft:
     step.id = raw["id"] if isinstance(raw.get("id"), str) else None
     own = validated.config or validated.sound
     if own is not None:
-        step.gates, step.on_undecided = own.gates, own.on_undecided
+        step.gates, step.on_undecided, step.seeds = own.gates, own.on_undecided, own.seeds
     if isinstance(raw.get("step"), str):
         try:
             step.kind = registry.resolve("steps", raw["step"])
@@ -233,6 +236,9 @@ def _step(raw: Any, index: int, tree: Tree, faults: Faults) -> StepDraft:
         except GradusError as error:
             faults.add((*path, "step"), str(error))
         else:
+            if step.seeds > 1 and not kind.seeded:
+                why = f"{registry.plain(step.kind)} draws nothing: every seed gives the same"
+                faults.add((*path, "seeds"), f"{why}; leave 'seeds' out")
             rest = {key: item for key, item in raw.items() if key not in _OWN_KEYS}
             _configure(step, kind, rest, faults)
     return step

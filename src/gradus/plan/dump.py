@@ -63,4 +63,5 @@ def _step(step: StepSpec) -> dict[str, Any]:
         **step.config,
         "gates": list(step.gates),
         "on_undecided": step.on_undecided,
+        "seeds": step.seeds,
     }

@@ -51,6 +51,11 @@ def of_step(
     )
 
 
-def step_seed(seed: int, step_id: str) -> int:
-    """A step's own seed, below 2**31: another step before it doesn't change its draws."""
-    return int(digest([seed, step_id])[:8], 16) % 2**31
+def step_seed(seed: int, step_id: str, repeat: int = 0) -> int:
+    """A step's own seed, below 2**31: another step before it doesn't change its draws.
+
+    The first `repeat`, 0, has the seed of a step that isn't repeated, so that asking for several
+    seeds later does the first of them no second time.
+    """
+    mark = [seed, step_id, repeat] if repeat else [seed, step_id]
+    return int(digest(mark)[:8], 16) % 2**31

@@ -12,9 +12,11 @@ from gradus.data.audit.names import GATED
 from gradus.gates import Sequence as FixedSequence
 from gradus.gates import Side, judge
 from gradus.measure.changes import changes
+from gradus.metrics.repeated import Repeated, one_of
 from gradus.records import Answer, Measurement, StepSpec, Verdict
 from gradus.runner.inputs import Inputs
-from gradus.runner.measuring import Measured, predictions_of
+from gradus.runner.measuring import Measured
+from gradus.runner.observing import predictions_of, slice_of
 
 
 @dataclass
@@ -31,13 +33,15 @@ class Gating:
         settings = self.inputs.plan.measure
         found = []
         for text in spec.gates:
-            gate = gates.parse(text)
+            gate = gates.parse(text, scores=self.inputs.scores.own)
             mine = self._side(own.main, gate, own, own.of(own.main))
             other, obstacle = None, None
             if gate.reference is not None:
                 name = spec.models[0] if gate.reference == "parent" else gate.reference
                 theirs = self._theirs(name, mine.measurement(gate), own)
                 other = self._side(name, gate, own, theirs)
+                if own.main == spec.id and name in spec.models:
+                    other = self._taken(other)
                 obstacle = None if theirs else self._obstacle(name, mine.measurement(gate))
             verdict = judge(
                 gate,
@@ -47,6 +51,7 @@ class Gating:
                 draws=int(settings["bootstrap"]),
                 seed=self.inputs.plan.seed,
                 claims=self.sequence.claims,
+                scores=self.inputs.scores,
             )
             if obstacle is not None:
                 verdict = replace(verdict, why=f"{verdict.why}; {obstacle}")
@@ -62,7 +67,16 @@ class Gating:
             return replace(side, observed=own.timings.get(name))
         asked = side.measurement(gate)
         items = None if asked is None else predictions_of([asked], self.inputs)
+        if items is not None and asked is not None and gate.slice is not None:
+            items = slice_of(items, *gate.slice, asked, self.inputs)
         return replace(side, predictions=items)
+
+    def _taken(self, side: Side) -> Side:
+        """Of a repeated step that a step began with, the one checkpoint that it began with."""
+        if not isinstance(side.predictions, Repeated):
+            return side
+        number = side.predictions.chosen + 1
+        return replace(side, name=f"{side.name}.seed{number}", predictions=side.predictions.one)
 
     def _theirs(self, name: str, mine: Measurement | None, own: Measured) -> list[Measurement]:
         """The reference's measurements on the same split: from this step, else from its own."""
@@ -90,12 +104,13 @@ class Gating:
         for name in candidates:
             if name == spec.id:
                 continue
-            found = self._compare(own, name)
+            found = self._compare(own, name, taken=own.main == spec.id and name in spec.models)
             if found:
                 return found
         return []
 
-    def _compare(self, own: Measured, name: str) -> list[dict[str, Any]]:
+    def _compare(self, own: Measured, name: str, *, taken: bool) -> list[dict[str, Any]]:
+        """`taken` says that the step began with the checkpoint of that name."""
         mine = [m for m in own.of(own.main) if m.items is not None]
         places = {(m.data, m.split) for m in mine}
         theirs = [
@@ -106,6 +121,8 @@ class Gating:
         left, right = predictions_of(mine, self.inputs), predictions_of(theirs, self.inputs)
         if left is None or right is None:
             return []
+        if taken:
+            right = one_of(right)
         settings = self.inputs.plan.measure
         return changes(
             left,
@@ -114,6 +131,7 @@ class Gating:
             level=float(settings["level"]),
             draws=int(settings["bootstrap"]),
             seed=self.inputs.plan.seed,
+            scores=self.inputs.scores,
         )
 
 

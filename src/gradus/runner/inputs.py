@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from gradus.data.config import DataConfig
 from gradus.data.dataset import Dataset
 from gradus.data.load import load_dataset
 from gradus.errors import DataChanged, UsageError
+from gradus.measure import slices
+from gradus.metrics.score import Scores
 from gradus.predict import Model, load
 from gradus.records import CheckpointRef, Plan, RunRecord, State
 from gradus.runner.fingerprint import digest
@@ -21,16 +24,47 @@ from gradus.runner.store import RunFolder
 UNFINISHED = (State.RUNNING, State.INTERRUPTED, State.FAILED)
 
 
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """The checkpoints of a step that was repeated.
+
+    Attributes:
+        names: what they are called, ``ID.seed1`` and so on.
+        places: the folder of each.
+        chosen: which of them is the one that the step's id stands for.
+    """
+
+    names: tuple[str, ...]
+    places: tuple[Path, ...]
+    chosen: int
+
+
 @dataclass
 class Inputs:
-    """Loads each thing once, when it is first asked for."""
+    """Loads each thing once, when it is first asked for; `seeds` are those of repeated steps."""
 
     plan: Plan
     folder: RunFolder
     datasets: dict[str, Dataset] = field(default_factory=dict)
     weights: dict[str, CheckpointRef] = field(default_factory=dict)
     checkpoints: dict[str, CheckpointRef] = field(default_factory=dict)
+    seeds: dict[str, Seeds] = field(default_factory=dict)
     _opened: dict[tuple[str, str], Model] = field(default_factory=dict)
+
+    @cached_property
+    def scores(self) -> Scores:
+        """The plan's own scores."""
+        return Scores.of(self.plan.scores)
+
+    def check(self) -> None:
+        """Refuse scores and slices that name what no data set has, before anything is computed.
+
+        Raises:
+            UsageError: there is one.
+        """
+        data = [self.dataset(name) for name in self.plan.data]
+        self.scores.check([(one.target, one.labels) for one in data])
+        slices.check(self.plan.measure.get("slices", ()), data)
 
     def dataset(self, name: str) -> Dataset:
         """The data set of that name, split."""

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from gradus import hardware, registry
+from gradus import hardware
 from gradus.data.facts import measurements as data_measurements
 from gradus.errors import GradusError, Interrupted, UsageError, unknown
 from gradus.plan import dump
-from gradus.records import Answer, Plan, RunRecord, State, StepRecord, StepSpec, Verdict
-from gradus.runner import fingerprint
+from gradus.records import Answer, Plan, RunRecord, State, StepRecord, StepSpec
 from gradus.runner.auditing import audited
-from gradus.runner.gating import Gating, judge_data, stops
+from gradus.runner.gating import Gating, judge_data
 from gradus.runner.inputs import Inputs, refuse_changed_data
-from gradus.runner.measuring import Measured, measure
-from gradus.runner.monitor import Quiet, Reporter, RunMonitor
-from gradus.runner.store import RunFolder, read_json, storage, write_json
-from gradus.steps.base import Step, StepContext, StepOutcome, Target
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+from gradus.runner.monitor import Quiet, Reporter
+from gradus.runner.step import StepRun, now
+from gradus.runner.store import RunFolder, storage
 
 
 def run(
@@ -82,6 +72,7 @@ class _Execution:
         self.gating = Gating(self.inputs)
         facts = self.inputs.data_facts()
         refuse_changed_data(earlier, facts)
+        self.inputs.check()
         self._keep_plan()
         self.began = time.perf_counter()
         self.record = RunRecord(
@@ -195,7 +186,9 @@ class _Execution:
         self._save()
         try:
             with storage(self.folder.path):
-                return StepRun(self, spec, record).go()
+                return StepRun(
+                    spec, record, self.inputs, self.gating, self.reporter, self.record.environment
+                ).go()
         except (KeyboardInterrupt, Interrupted):
             self.records[spec.id] = replace(record, state=State.INTERRUPTED, finished=now())
             raise
@@ -207,181 +200,6 @@ class _Execution:
             self.records[spec.id] = failed
             self.reporter.finished(failed)
             raise
-
-
-class StepRun:
-    """One step of one execution: fingerprint, reuse or run, measure, judge."""
-
-    def __init__(self, execution: _Execution, spec: StepSpec, record: StepRecord) -> None:
-        self.execution, self.spec, self.record = execution, spec, record
-        self.inputs, self.reporter = execution.inputs, execution.reporter
-        self.step: Step = registry.load("steps", spec.kind)()
-        self.config = self.step.Config.model_validate(dict(spec.config))
-        self.seed = fingerprint.step_seed(execution.plan.seed, spec.id)
-        self.dtype = hardware.training_dtype()
-
-    def go(self) -> StepRecord:
-        """Run the step, or find it done, and return its record."""
-        spec, inputs = self.spec, self.inputs
-        models = {name: inputs.checkpoint(name) for name in spec.models}
-        data = inputs.dataset(spec.data[0]) if spec.data else None
-        mark = fingerprint.of_step(spec, seed=self.seed, models=models, data=data, dtype=self.dtype)
-        place = inputs.folder.step(spec.id, mark)
-        outcome_file = place / "outcome.json"
-        reused = outcome_file.exists()
-        if not reused:
-            self._run(place, models, outcome_file)
-        elif (place / "work").exists():
-            shutil.rmtree(place / "work")  # killed between the outcome and the clearing up
-        outcome = read_json(outcome_file)
-        if outcome["checkpoint"] is not None:
-            inputs.add(spec.id, place / outcome["checkpoint"])
-        for name, path in outcome["extras"].items():
-            inputs.add(f"{spec.id}.{name}", place / path)
-        measured = measure(
-            spec,
-            self._targets(outcome),
-            self.step.produces(self.config),
-            place,
-            inputs,
-            self.reporter,
-        )
-        return self._record(place, mark, outcome, measured, reused)
-
-    def _run(self, place: Path, models: Mapping[str, Any], outcome_file: Path) -> None:
-        work, curves = place / "work", place / "curves.jsonl"
-        work.mkdir(parents=True, exist_ok=True)
-        self.inputs.release()
-        data = self.inputs.dataset(self.spec.data[0]).for_training() if self.spec.data else None
-        monitor = RunMonitor(curves, data, self.reporter)
-        resumed = any(work.iterdir())
-        if resumed:
-            self.reporter.note(f"{self.spec.id}: going on where it was interrupted")
-        elif curves.exists():
-            monitor.rewind(0)
-        _set_threads()
-        hardware.reset_peak_memory()
-        start = time.perf_counter()
-        outcome = self.step.run(
-            self.config,
-            StepContext(
-                id=self.spec.id,
-                seed=self.seed,
-                out=place,
-                work=work,
-                models=models,
-                data=data,
-                monitor=monitor,
-                dtype=self.dtype,
-                threads=hardware.threads(),
-            ),
-        )
-        seconds = time.perf_counter() - start
-        write_json(outcome_file, _outcome_json(outcome, place, monitor, seconds, resumed))
-        shutil.rmtree(work)
-
-    def _targets(self, outcome: Mapping[str, Any]) -> list[Target]:
-        if outcome["measure"] is not None:
-            return [Target(**raw) for raw in outcome["measure"]]
-        if not self.spec.data or outcome["checkpoint"] is None:
-            return []
-        sample = self.execution.plan.measure.get("dev_sample")
-        names = [self.spec.id, *(f"{self.spec.id}.{extra}" for extra in outcome["extras"])]
-        return [Target(checkpoint=n, data=self.spec.data[0], sample=sample) for n in names]
-
-    def _record(
-        self,
-        place: Path,
-        mark: str,
-        outcome: Mapping[str, Any],
-        measured: Measured,
-        reused: bool,
-    ) -> StepRecord:
-        spec, folder, gating = self.spec, self.inputs.folder, self.execution.gating
-        earlier = list(gating.measured)
-        verdicts = gating.judge(spec, measured)
-        changes = gating.changes(spec, earlier) if measured.measurements else []
-        state = State.REUSED if reused else State.DONE
-        if stops(spec, verdicts):
-            state = State.CLOSED
-        checkpoint = outcome["checkpoint"]
-        return replace(
-            self.record,
-            state=state,
-            checkpoint=None if checkpoint is None else folder.relative(place / checkpoint),
-            checkpoints={n: folder.relative(place / p) for n, p in outcome["extras"].items()},
-            seconds=outcome["seconds"] + measured.seconds,
-            fingerprint=mark,
-            measurements=measured.measurements,
-            gates=tuple(verdicts),
-            parents=spec.models,
-            folder=folder.relative(place),
-            curves=folder.relative(place / "curves.jsonl")
-            if (place / "curves.jsonl").exists()
-            else None,
-            cost={
-                **_cost_facts(outcome, self.dtype, self.execution.record.environment),
-                "measure_seconds": measured.seconds,
-            },
-            notes=(*outcome["notes"], *_undecided(spec, verdicts)),
-            facts={**outcome["facts"], "changes": changes},
-            finished=now(),
-        )
-
-
-def _outcome_json(
-    outcome: StepOutcome, place: Path, monitor: RunMonitor, seconds: float, resumed: bool
-) -> dict[str, Any]:
-    def inside(path: Path) -> str:
-        return path.resolve().relative_to(place.resolve()).as_posix()
-
-    notes = list(dict.fromkeys([*monitor.notes, *outcome.notes]))
-    return {
-        "checkpoint": None if outcome.checkpoint is None else inside(outcome.checkpoint),
-        "extras": {name: inside(path) for name, path in outcome.extras.items()},
-        "measure": None
-        if outcome.measure is None
-        else [
-            {"checkpoint": t.checkpoint, "data": t.data, "split": t.split, "sample": t.sample}
-            for t in outcome.measure
-        ],
-        "notes": notes,
-        "facts": dict(outcome.facts),
-        "cost": {
-            **outcome.cost,
-            "seconds": seconds,
-            "resumed": resumed,
-            "peak_memory_mb": hardware.peak_memory_mb(),
-        },
-        "seconds": seconds,
-    }
-
-
-def _cost_facts(
-    outcome: Mapping[str, Any], dtype: str, environment: Mapping[str, Any]
-) -> dict[str, Any]:
-    cost = dict(outcome["cost"])
-    seconds, flops = cost.get("train_seconds") or cost.get("seconds"), cost.get("flops")
-    if flops and seconds:
-        share = hardware.ceiling_share(flops / seconds, cost.get("dtype", dtype), environment)
-        if share is not None:
-            cost["ceiling_share"] = share
-    return cost
-
-
-def _undecided(spec: StepSpec, verdicts: list[Verdict]) -> list[str]:
-    return [
-        f"the gate '{v.gate}' is undecided on {v.n} items"
-        + (f"; about {v.n_needed:,} would decide" if v.n_needed else "")
-        for v in verdicts
-        if v.verdict is Answer.UNDECIDED and spec.on_undecided == "warn"
-    ]
-
-
-def _set_threads() -> None:
-    import torch
-
-    torch.set_num_threads(hardware.threads())
 
 
 __all__ = ["run"]

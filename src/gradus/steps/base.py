@@ -136,11 +136,13 @@ class Step(ABC):
         Config: its typed config.
         summary: one line for `gradus ls`.
         example: a YAML step as it stands in a plan, checked by the contract tests.
+        seeded: whether its result depends on the seed, so that repeating it says something.
     """
 
     Config: ClassVar[type[StepConfig]]
     summary: ClassVar[str]
     example: ClassVar[str]
+    seeded: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod

@@ -92,6 +92,7 @@ class Baseline(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = BaselineConfig
+    seeded: ClassVar[bool] = False
     summary: ClassVar[str] = "TF-IDF with a linear model, and the majority or the mean: the floor"
     example: ClassVar[str] = """\
 id: floor

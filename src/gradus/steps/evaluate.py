@@ -70,6 +70,7 @@ class Evaluate(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = EvaluateConfig
+    seeded: ClassVar[bool] = False
     summary: ClassVar[str] = "measure checkpoints side by side; alone may read the test split"
     example: ClassVar[str] = """\
 id: final

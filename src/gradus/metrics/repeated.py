@@ -1,0 +1,85 @@
+"""What the checkpoints of several seeds of one step predicted on the same items.
+
+Legend: N items, S seeds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gradus.metrics.base import Items, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """S checkpoints on the same N items, in the same order.
+
+    Attributes:
+        runs: the items of each seed; all have the same ids, labels and truth.
+        chosen: which of them is the checkpoint that later steps take.
+    """
+
+    runs: tuple[Items, ...]
+    chosen: int = 0
+
+    @property
+    def one(self) -> Items:
+        """The items of the checkpoint that later steps take."""
+        return self.runs[self.chosen]
+
+    @property
+    def target(self) -> str:
+        """As `Items.target`."""
+        return self.one.target
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """As `Items.labels`."""
+        return self.one.labels
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """As `Items.ids`."""
+        return self.one.ids
+
+    def __len__(self) -> int:
+        return len(self.one)
+
+
+Seen = Items | Repeated
+"""What one checkpoint predicted, or those of several seeds."""
+
+
+def runs_of(seen: Seen) -> tuple[Items, ...]:
+    """The items of each seed; of one checkpoint, its own alone."""
+    return seen.runs if isinstance(seen, Repeated) else (seen,)
+
+
+def one_of(seen: Seen) -> Items:
+    """The items of the checkpoint that later steps take."""
+    return seen.one if isinstance(seen, Repeated) else seen
+
+
+def like(seen: Seen, runs: Sequence[Items]) -> Seen:
+    """Other items for the same seeds."""
+    return Repeated(tuple(runs), seen.chosen) if isinstance(seen, Repeated) else runs[0]
+
+
+def kept(seen: Seen, rows: np.ndarray) -> Seen:
+    """The items at `rows` (int [M], each once) with their ids."""
+    ids = tuple(seen.ids[i] for i in rows.tolist())
+    # Every class of items is a dataclass with the field `ids`.
+    runs = [dataclasses.replace(run.take(rows), ids=ids) for run in runs_of(seen)]  # type: ignore[type-var]  # as said above
+    return like(seen, runs)
+
+
+def value(metric: Metric, seen: Seen) -> float:
+    """The metric's mean over the seeds; NaN where it is undefined for one of them."""
+    values = [metric(run) for run in runs_of(seen)]
+    return sum(values) / len(values)

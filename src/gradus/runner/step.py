@@ -1,0 +1,284 @@
+"""One step of one execution: fingerprint, reuse or run, measure, judge."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gradus import hardware, registry
+from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict
+from gradus.runner import fingerprint
+from gradus.runner.gating import Gating, stops
+from gradus.runner.inputs import Inputs, Seeds
+from gradus.runner.measuring import Measured, measure
+from gradus.runner.monitor import Reporter, RunMonitor
+from gradus.runner.seeds import Made, median, merged, select_value
+from gradus.runner.store import read_json, write_json
+from gradus.steps.base import Step, StepContext, StepOutcome, Target
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class StepRun:
+    """One step of one execution, done once or, with `StepSpec.seeds`, several times."""
+
+    def __init__(
+        self,
+        spec: StepSpec,
+        record: StepRecord,
+        inputs: Inputs,
+        gating: Gating,
+        reporter: Reporter,
+        environment: Mapping[str, Any],
+    ) -> None:
+        self.spec, self.record = spec, record
+        self.inputs, self.gating, self.reporter = inputs, gating, reporter
+        self.environment = environment
+        self.step: Step = registry.load("steps", spec.kind)()
+        self.config = self.step.Config.model_validate(dict(spec.config))
+        self.dtype = hardware.training_dtype()
+
+    def go(self) -> StepRecord:
+        """Run the step, or find it done, and return its record."""
+        spec, inputs = self.spec, self.inputs
+        models = {name: inputs.checkpoint(name) for name in spec.models}
+        made = [self._made(repeat, models) for repeat in range(spec.seeds)]
+        chosen, selected = self._known(made)
+        outcome = merged(made, chosen)
+        for name, path in outcome["extras"].items():
+            inputs.add(f"{spec.id}.{name}", made[chosen].place / path)
+        measured = measure(
+            spec,
+            self._targets(outcome),
+            self.step.produces(self.config),
+            self._home(made),
+            inputs,
+            self.reporter,
+        )
+        return self._record(made, chosen, selected, outcome, measured)
+
+    def _made(self, repeat: int, models: Mapping[str, CheckpointRef]) -> Made:
+        """The step done with one seed, now or by an earlier run."""
+        spec, inputs = self.spec, self.inputs
+        data = inputs.dataset(spec.data[0]) if spec.data else None
+        seed = fingerprint.step_seed(inputs.plan.seed, spec.id, repeat)
+        mark = fingerprint.of_step(spec, seed=seed, models=models, data=data, dtype=self.dtype)
+        place = inputs.folder.step(spec.id, mark)
+        outcome_file = place / "outcome.json"
+        reused = outcome_file.exists()
+        if not reused:
+            if spec.seeds > 1:
+                self.reporter.note(f"{spec.id}: seed {repeat + 1} of {spec.seeds}")
+            self._run(place, seed, models, outcome_file)
+        elif (place / "work").exists():
+            shutil.rmtree(place / "work")  # killed between the outcome and the clearing up
+        return Made(place, mark, read_json(outcome_file), reused)
+
+    def _known(self, made: Sequence[Made]) -> tuple[int, dict[str, Any]]:
+        """Make the checkpoints known; which one the id stands for, and how it was chosen."""
+        spec, inputs = self.spec, self.inputs
+        paths = [one.checkpoint for one in made]
+        if len(made) == 1 or any(path is None for path in paths):
+            if paths[0] is not None:
+                inputs.add(spec.id, paths[0])
+            return 0, {}
+        names = tuple(f"{spec.id}.seed{number}" for number in range(1, len(made) + 1))
+        for name, path in zip(names, paths, strict=True):
+            assert path is not None  # said above
+            inputs.add(name, path)
+        metric = ""
+        values: list[float | None] = [None] * len(made)
+        if spec.data:
+            found = [
+                select_value(name, one.place, spec.data[0], inputs)
+                for name, one in zip(names, made, strict=True)
+            ]
+            metric, values = found[0][0], [value for _, value in found]
+        chosen = median(values, metric)
+        inputs.add(spec.id, made[chosen].checkpoint or Path())
+        inputs.seeds[spec.id] = Seeds(names, tuple(one.place for one in made), chosen)
+        return chosen, {"chosen": chosen + 1, "metric": metric, "select": values}
+
+    def _home(self, made: Sequence[Made]) -> Path:
+        """Where the step's measurements are kept: beside its checkpoint, or for all seeds apart."""
+        if len(made) == 1:
+            return made[0].place
+        return self.inputs.folder.step(self.spec.id, self._mark(made))
+
+    def _mark(self, made: Sequence[Made]) -> str:
+        marks = [one.mark for one in made]
+        return marks[0] if len(marks) == 1 else fingerprint.digest(marks)
+
+    def _run(
+        self, place: Path, seed: int, models: Mapping[str, CheckpointRef], outcome_file: Path
+    ) -> None:
+        work, curves = place / "work", place / "curves.jsonl"
+        work.mkdir(parents=True, exist_ok=True)
+        self.inputs.release()
+        data = self.inputs.dataset(self.spec.data[0]).for_training() if self.spec.data else None
+        monitor = RunMonitor(curves, data, self.reporter)
+        resumed = any(work.iterdir())
+        if resumed:
+            self.reporter.note(f"{self.spec.id}: going on where it was interrupted")
+        elif curves.exists():
+            monitor.rewind(0)
+        _set_threads()
+        hardware.reset_peak_memory()
+        start = time.perf_counter()
+        outcome = self.step.run(
+            self.config,
+            StepContext(
+                id=self.spec.id,
+                seed=seed,
+                out=place,
+                work=work,
+                models=models,
+                data=data,
+                monitor=monitor,
+                dtype=self.dtype,
+                threads=hardware.threads(),
+            ),
+        )
+        seconds = time.perf_counter() - start
+        write_json(outcome_file, _outcome_json(outcome, place, monitor, seconds, resumed))
+        shutil.rmtree(work)
+
+    def _targets(self, outcome: Mapping[str, Any]) -> list[Target]:
+        if outcome["measure"] is not None:
+            return [Target(**raw) for raw in outcome["measure"]]
+        if not self.spec.data or outcome["checkpoint"] is None:
+            return []
+        sample = self.inputs.plan.measure.get("dev_sample")
+        names = [self.spec.id, *(f"{self.spec.id}.{extra}" for extra in outcome["extras"])]
+        return [Target(checkpoint=n, data=self.spec.data[0], sample=sample) for n in names]
+
+    def _record(
+        self,
+        made: Sequence[Made],
+        chosen: int,
+        selected: Mapping[str, Any],
+        outcome: Mapping[str, Any],
+        measured: Measured,
+    ) -> StepRecord:
+        spec, folder, gating = self.spec, self.inputs.folder, self.gating
+        place = made[chosen].place
+        earlier = list(gating.measured)
+        verdicts = gating.judge(spec, measured)
+        changes = gating.changes(spec, earlier) if measured.measurements else []
+        state = State.REUSED if all(one.reused for one in made) else State.DONE
+        if stops(spec, verdicts):
+            state = State.CLOSED
+        facts = {**outcome["facts"], "changes": changes}
+        if measured.slices:
+            facts["slices"] = list(measured.slices)
+        if selected or measured.seeds:
+            facts["seeds"] = {**selected, "measured": list(measured.seeds)}
+        checkpoints = {n: folder.relative(place / p) for n, p in outcome["extras"].items()}
+        for number, one in enumerate(made, start=1):
+            if len(made) > 1 and one.checkpoint is not None:
+                checkpoints[f"seed{number}"] = folder.relative(one.checkpoint)
+        checkpoint = made[chosen].checkpoint
+        return replace(
+            self.record,
+            state=state,
+            checkpoint=None if checkpoint is None else folder.relative(checkpoint),
+            checkpoints=checkpoints,
+            seconds=outcome["seconds"] + measured.seconds,
+            fingerprint=self._mark(made),
+            measurements=measured.measurements,
+            gates=tuple(verdicts),
+            parents=spec.models,
+            folder=folder.relative(place),
+            curves=folder.relative(place / "curves.jsonl")
+            if (place / "curves.jsonl").exists()
+            else None,
+            cost={
+                **_cost_facts(outcome, self.dtype, self.environment),
+                "measure_seconds": measured.seconds,
+            },
+            notes=(
+                *outcome["notes"],
+                *_repeated(spec, made, selected),
+                *_undecided(spec, verdicts),
+            ),
+            facts=facts,
+            finished=now(),
+        )
+
+
+def _outcome_json(
+    outcome: StepOutcome, place: Path, monitor: RunMonitor, seconds: float, resumed: bool
+) -> dict[str, Any]:
+    def inside(path: Path) -> str:
+        return path.resolve().relative_to(place.resolve()).as_posix()
+
+    notes = list(dict.fromkeys([*monitor.notes, *outcome.notes]))
+    return {
+        "checkpoint": None if outcome.checkpoint is None else inside(outcome.checkpoint),
+        "extras": {name: inside(path) for name, path in outcome.extras.items()},
+        "measure": None
+        if outcome.measure is None
+        else [
+            {"checkpoint": t.checkpoint, "data": t.data, "split": t.split, "sample": t.sample}
+            for t in outcome.measure
+        ],
+        "notes": notes,
+        "facts": dict(outcome.facts),
+        "cost": {
+            **outcome.cost,
+            "seconds": seconds,
+            "resumed": resumed,
+            "peak_memory_mb": hardware.peak_memory_mb(),
+        },
+        "seconds": seconds,
+    }
+
+
+def _cost_facts(
+    outcome: Mapping[str, Any], dtype: str, environment: Mapping[str, Any]
+) -> dict[str, Any]:
+    cost = dict(outcome["cost"])
+    seconds, flops = cost.get("train_seconds") or cost.get("seconds"), cost.get("flops")
+    if flops and seconds:
+        share = hardware.ceiling_share(flops / seconds, cost.get("dtype", dtype), environment)
+        if share is not None:
+            cost["ceiling_share"] = share
+    return cost
+
+
+def _repeated(spec: StepSpec, made: Sequence[Made], selected: Mapping[str, Any]) -> list[str]:
+    """What a reader should know of a step that was repeated."""
+    if not selected:
+        return []
+    why = f"its {selected['metric']} on dev.select is the median" if selected["metric"] else ""
+    found = [
+        f"repeated with {spec.seeds} seeds; '{spec.id}' stands for seed {selected['chosen']} "
+        f"where a later step takes a checkpoint{': ' if why else ''}{why}"
+    ]
+    reused = sum(one.reused for one in made)
+    if 0 < reused < len(made):
+        found.append(f"{reused} of {len(made)} seeds were done by an earlier run")
+    return found
+
+
+def _undecided(spec: StepSpec, verdicts: list[Verdict]) -> list[str]:
+    return [
+        f"the gate '{v.gate}' is undecided on {v.n} items"
+        + (f"; about {v.n_needed:,} would decide" if v.n_needed else "")
+        for v in verdicts
+        if v.verdict is Answer.UNDECIDED and spec.on_undecided == "warn"
+    ]
+
+
+def _set_threads() -> None:
+    import torch
+
+    torch.set_num_threads(hardware.threads())

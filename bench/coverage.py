@@ -176,7 +176,7 @@ def claims(runs: int) -> list[common.Result]:
         for b in (0.005, 0.02, 0.1):
             rng = np.random.default_rng(n)
             wrong = sum(
-                verdict("accuracy >= parent - 0.01", *paired(b, b + 0.01, 0.8, n, rng)).verdict
+                verdict("accuracy >= parent - 0.01", *paired(b, b + 0.01, 0.7, n, rng)).verdict
                 is Answer.OPEN
                 for _ in range(runs)
             )

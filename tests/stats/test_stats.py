@@ -295,10 +295,27 @@ def test_power_where_no_number_decides() -> None:
     assert power.for_mcnemar(0.0, 0.0) is None
     assert power.for_bootstrap(0.0, 0.1, 50) is None
     assert power.for_bootstrap(0.1, math.inf, 1) is None
-    # Without a discordant item: least n at which Tango's bound lies within the margin.
+    # Without a discordant item the bound is exact: 0.99^n is at most 5 %, from 299 items on.
     n = power.for_paired(0.0, 0.0, -0.01)
     assert n is not None
-    assert paired.tango(0, 0, n, 0.9)[0] >= -0.01 > paired.tango(0, 0, n - 1, 0.9)[0]
+    assert 299 <= n <= 303
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "bound", "n"),
+    [(0.05, 0.05, -0.03, 300), (0.02, 0.0, -0.01, 150), (0.1, 0.2, 0.0, 80), (0.0, 0.02, 0.02, 90)],
+)
+def test_paired_power_is_the_share_of_tables_that_the_bounds_tell(
+    b: float, c: float, bound: float, n: int
+) -> None:
+    rng = np.random.default_rng(1)
+    told = 0
+    for only_b, only_c, _ in rng.multinomial(n, [b, c, 1 - b - c], size=700):
+        first = np.arange(n) < only_b
+        second = (np.arange(n) >= only_b) & (np.arange(n) < only_b + only_c)
+        found = paired.proportions(first, second)
+        told += found.low >= bound if b - c > bound else found.high <= bound
+    assert power.paired_power(b, c, bound, n) == pytest.approx(told / 700, abs=0.06)
 
 
 def test_equal_answers_bound_a_difference_as_exactly_as_their_number_allows() -> None:

@@ -17,6 +17,8 @@ from gradus.stats.paired import restricted
 
 POWER = 0.8
 LARGEST = 10**9
+NEAR = 500
+"""Discordant items beyond which the normal approximation is as good as summing."""
 FAR = 1_000_000
 """Items beyond which an exact test and its approximation agree to less than a percent."""
 
@@ -62,6 +64,36 @@ def for_proportion(
     return n
 
 
+def paired_power(
+    share_b: float, share_c: float, bound: float, n: int, *, level: float = 0.95
+) -> float:
+    """Power of the one-sided test that a paired difference of proportions is past `bound`.
+
+    The test of `gradus.stats.paired.proportions`. Sums over the numbers of items that only the
+    first and only the second gets right, but for tails beyond seven standard deviations; upwards
+    where the true difference is above the bound.
+    """
+    if share_b - share_c < bound:
+        share_b, share_c, bound = share_c, share_b, -bound
+
+    def likely(share: float) -> np.ndarray:
+        spread = 7 * math.sqrt(n * share * (1 - share)) + 7
+        return np.arange(max(0, int(n * share - spread)), min(n, int(n * share + spread)) + 1)
+
+    b, c = likely(share_b)[:, None], likely(share_c)[None, :]
+    left = 1 - share_b
+    chance = stats.binom.pmf(b, n, share_b) * stats.binom.pmf(c, n - b, share_c / max(left, 1e-300))
+    linear = -(b + c) / n + (2 - (b - c) / n) * bound
+    root = np.sqrt(np.maximum(linear**2 + 8 * c / n * bound * (1 - bound), 0))
+    # Tango's restricted estimate, for all numbers at once.
+    null = np.maximum((root - linear) / 4, max(0.0, -bound))
+    variance = np.maximum(2 * null + bound * (1 - bound), 0) / n
+    opens = (b - c) / n - bound >= _z(level, POWER)[0] * np.sqrt(variance)
+    alone = c[0] <= n
+    alone[alone] = -stats.beta.isf(1 - level, c[0] + 1, np.maximum(n - c[0], 1)) >= bound
+    return float((chance * np.where(b == 0, opens & alone, opens)).sum())
+
+
 def for_paired(
     share_b: float,
     share_c: float,
@@ -74,7 +106,7 @@ def for_paired(
 
     `share_b` and `share_c` are the true shares of items that only the first, only the second gets
     right. Connor (1987) for bound 0; otherwise Nam (1997), whose variance under the null is that
-    of Tango's restricted estimate.
+    of Tango's restricted estimate; from there up or down to where the test has the power.
     """
     z_alpha, z_beta = _z(level, power)
     difference = share_b - share_c
@@ -83,7 +115,18 @@ def for_paired(
     null = 2 * restricted(share_b, share_c, bound) + bound - bound * bound
     true = share_b + share_c - difference * difference
     root = z_alpha * math.sqrt(max(null, 0.0)) + z_beta * math.sqrt(max(true, 0.0))
-    return _whole((root / (difference - bound)) ** 2)
+    n = _whole((root / (difference - bound)) ** 2)
+    if n is None or n * max(share_b, share_c) > NEAR:
+        return n
+
+    def enough(items: int) -> bool:
+        return paired_power(share_b, share_c, bound, items, level=level) >= power
+
+    while not enough(n) and n < FAR:
+        n = math.ceil(n * 1.01) + 1
+    while n > 10 and enough(n - n // 100 - 1):
+        n -= n // 100 + 1
+    return n
 
 
 def mcnemar_power(share_b: float, share_c: float, n: int, *, level: float = 0.95) -> float:

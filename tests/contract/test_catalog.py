@@ -13,8 +13,7 @@ import pytest
 from gradus import registry, sources
 from gradus.catalog import CATALOG
 from gradus.errors import GradusError
-from gradus.testing import CONTRACTS, World
-from gradus.testing import data as written
+from gradus.testing import CONTRACTS, World, written
 from gradus.testing.base import Contract
 from gradus.testing.world import Rows, default_rows
 

@@ -39,11 +39,6 @@ def describe(
     ``filtered`` counts by the filter's key, ``unsampled`` what the sample left out; ``reading`` is
     what the format says of its files. Numbers have their mean and range instead of label counts.
     """
-    strays = [
-        os.path.relpath(file, pool.located.path)
-        for pool in pools.values()
-        for file in pool.tally.strays
-    ]
     given = [name for name in by_split(config.source) if name]
     named = pools if given else {"all": pools["train"]}
     facts: dict[str, Any] = {
@@ -69,7 +64,7 @@ def describe(
         "origin": {name: dict(pool.located.origin) for name, pool in named.items()},
         "format": {name: pool.format for name, pool in named.items()},
         "encodings": dict(sum((pool.tally.encodings for pool in pools.values()), Counter())),
-        "strays": strays[:_MOST_STRAYS],
+        "strays": _strays(pools)[:_MOST_STRAYS],
         "split": {
             "how": _how(config),
             "given": given,
@@ -82,6 +77,15 @@ def describe(
     }
     facts["notes"] = _notes(facts, sum(_available(pool, config) for pool in pools.values()))
     return facts
+
+
+def _strays(pools: Mapping[str, Pool]) -> list[str]:
+    """Files, relative to their source, that weren't in the first encoding."""
+    return [
+        os.path.relpath(file, pool.located.path)
+        for pool in pools.values()
+        for file in pool.tally.strays
+    ]
 
 
 def _sum(pools: Mapping[str, Pool], what: str) -> int:

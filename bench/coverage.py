@@ -227,10 +227,10 @@ def powers(runs: int) -> list[common.Result]:
 
     for b, c in ((0.1, 0.05), (0.05, 0.02), (0.03, 0.0), (0.2, 0.15)):
         report(f"accuracy > parent, {b} gained, {c} lost", power.for_mcnemar(b, c),
-               "accuracy > parent", b, c, 0.7)  # fmt: skip
+               "accuracy > parent", b, c, 0.6)  # fmt: skip
     for b, c, margin in ((0.02, 0.02, 0.02), (0.05, 0.05, 0.03), (0.01, 0.0, 0.01)):
         gate = f"accuracy >= parent - {margin}"
-        report(f"{gate}, {b} gained, {c} lost", power.for_paired(b, c, -margin), gate, b, c, 0.7)
+        report(f"{gate}, {b} gained, {c} lost", power.for_paired(b, c, -margin), gate, b, c, 0.6)
     for share, bound in ((0.97, 0.95), (0.995, 0.98), (0.6, 0.5)):
         report(f"surely accuracy >= {bound} at {share}", power.for_proportion(share, bound),
                f"surely accuracy >= {bound}", 0.0, 0.0, share)  # fmt: skip

@@ -48,6 +48,7 @@ class MultilabelBenchmark(Benchmark):
         "multilabel_log_loss",
         "multilabel_f1",
         "auroc",
+        "average_precision",
     )
     target: ClassVar[Target | None] = "labels"
     compared: ClassVar[tuple[str, ...]] = (

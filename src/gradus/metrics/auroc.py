@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradus.metrics.counts import ratio
-from gradus.metrics.ranking import RankMetric, running, tied
+from gradus.metrics.ranking import RankMetric, before, tied
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,12 +32,13 @@ class Auroc(RankMetric):
         import numpy as np
 
         order, start, end = tied(scores)
-        above = np.flatnonzero(positive[order])
-        sorted_weights = weights[:, order]
-        others = running(sorted_weights * ~positive[order])
-        mine = sorted_weights[:, above]
-        right = (mine * (others[:, start[above]] + others[:, end[above]])).sum(axis=1) / 2
-        return ratio(right, mine.sum(axis=1) * others[:, -1])
+        above, below = np.flatnonzero(positive[order]), np.flatnonzero(~positive[order])
+        mine = weights[order[above]]
+        ends = np.concatenate([start[above], end[above], [len(scores)]])
+        others = before(weights, order[below], below, ends)
+        lower, level = others[: len(above)], others[len(above) : -1]
+        right = (mine * (lower + level)).sum(axis=0) / 2
+        return ratio(right, mine.sum(axis=0) * others[-1])
 
 
 class AurocMacro(Auroc):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradus.metrics.counts import ratio
-from gradus.metrics.ranking import RankMetric, running, tied
+from gradus.metrics.ranking import RankMetric, before, running, tied
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,12 +33,12 @@ class AveragePrecision(RankMetric):
 
         order, _, end = tied(-scores)
         above = np.flatnonzero(positive[order])
-        sorted_weights = weights[:, order]
-        mine = sorted_weights[:, above]
-        hits = running(sorted_weights * positive[order])[:, end[above]]
+        mine, last = weights[order[above]], end[above]
+        # Of the positive items alone, as many as lie up to the end of each one's group.
+        hits = running(mine)[np.searchsorted(above, last)]
         # Where nothing has weight up to a place, the place has none itself: its term is zero.
-        precision = np.nan_to_num(ratio(hits, running(sorted_weights)[:, end[above]]))
-        return ratio((mine * precision).sum(axis=1), mine.sum(axis=1))
+        precision = np.nan_to_num(ratio(hits, before(weights, order, np.arange(len(order)), last)))
+        return ratio((mine * precision).sum(axis=0), mine.sum(axis=0))
 
 
 class AveragePrecisionMacro(AveragePrecision):

@@ -60,7 +60,7 @@ def ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     import numpy as np
 
     order, start, end = tied(values)
-    sums = running(weights[:, order])
-    found = np.empty(weights.shape)
-    found[:, order] = (sums[:, start] + sums[:, end]) / 2
-    return found
+    sums = running(weights.T[order])
+    found = np.empty(weights.T.shape)
+    found[order] = (sums[start] + sums[end]) / 2
+    return np.ascontiguousarray(found.T)

@@ -6,7 +6,7 @@ Legend: N items, K labels, D weightings, G groups of equal scores.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradus.metrics.base import Metric, Predictions
 from gradus.metrics.labelsets import LabelSets
@@ -32,7 +32,7 @@ class RankMetric(Metric):
     def of_scores(
         self, scores: np.ndarray, positive: np.ndarray, weights: np.ndarray
     ) -> np.ndarray:
-        """The values [D] for scores [N], positive bool [N] and weights [D, N]; NaN if undefined."""
+        """The values [D] for scores [N], positive bool [N] and weights [N, D]; NaN if undefined."""
         raise NotImplementedError
 
     def columns(self, observed: Ranked) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -58,8 +58,10 @@ class RankMetric(Metric):
         import numpy as np
 
         total, defined = np.zeros(len(weights)), np.zeros(len(weights))
+        # An item's weights side by side: putting items in order then moves whole rows.
+        by_item = np.ascontiguousarray(weights.T)
         for scores, positive in self.columns(predictions):
-            values = self.of_scores(scores, positive, weights)
+            values = self.of_scores(scores, positive, by_item)
             total += np.nan_to_num(values)
             defined += ~np.isnan(values)
         return np.where(defined > 0, total / np.maximum(defined, 1), np.nan)
@@ -82,10 +84,28 @@ def tied(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return order, starts[group], ends[group]
 
 
+def before(weights: np.ndarray, items: np.ndarray, places: np.ndarray, ends: np.ndarray) -> Any:
+    """float64 [E, D], the summed weights [N, D] of the `items` whose place is below each end.
+
+    `items` are rows of the weights and `places` where they stand in an order, both int64 [M]; the E
+    `ends` are places too. One pass over the weights, as a product with a sparse matrix that sums
+    the stretches between ends.
+    """
+    import numpy as np
+    from scipy import sparse
+
+    marks = np.unique(ends)
+    stretch = np.searchsorted(marks, places, side="right")
+    shape = (len(marks) + 1, len(weights))
+    summing = sparse.csr_array((np.ones(len(items)), (stretch, items)), shape=shape)
+    sums = np.cumsum(summing @ weights, axis=0)
+    return sums[np.searchsorted(marks, ends)]
+
+
 def running(weights: np.ndarray) -> np.ndarray:
-    """float64 [D, N + 1], the sums of the first 0, 1, ..., N weights of each row."""
+    """float64 [N + 1, D], the sums of the first 0, 1, ..., N rows of weights [N, D]."""
     import numpy as np
 
-    sums = np.zeros((weights.shape[0], weights.shape[1] + 1))
-    np.cumsum(weights, axis=1, out=sums[:, 1:])
+    sums = np.zeros((weights.shape[0] + 1, weights.shape[1]))
+    np.cumsum(weights, axis=0, out=sums[1:])
     return sums

@@ -62,6 +62,7 @@ def plan_page() -> str:
     from gradus.data.config import ColumnsConfig, DataConfig, SplitConfig
     from gradus.plan.measure import MeasureConfig
     from gradus.plan.schema import schema
+    from gradus.plan.scores import ScoreConfig
 
     top = schema()["properties"]
     keys = {
@@ -72,6 +73,7 @@ def plan_page() -> str:
         "models": "[sources](sources.md) of weights by name",
         "steps": "a list of [steps](steps.md), done in order",
         "measure": "settings of measuring; see below",
+        "scores": "metrics of the plan's own, by name; see below",
     }
     missing = set(top) ^ set(keys)
     if missing:
@@ -81,6 +83,7 @@ def plan_page() -> str:
         ("step", "its kind, with or without a version; the newest when left out"),
         ("gates", "a list of [gates](gates.md), judged after the step"),
         ("on_undecided", "`warn` (default) or `stop`"),
+        ("seeds", "how often the step is done, each time with another seed (1)"),
     ]
     return page(
         "Plan",
@@ -98,6 +101,9 @@ def plan_page() -> str:
         config_table(SplitConfig),
         "## `measure`",
         config_table(MeasureConfig),
+        "## `scores`",
+        prose(ScoreConfig),
+        config_table(ScoreConfig),
     )
 
 

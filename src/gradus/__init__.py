@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradus.api import check, finetune, gate, load, load_data, metric, run, step
+    from gradus.api import check, finetune, gate, load, load_data, metric, run, score, step
     from gradus.errors import GradusError, PlanError
     from gradus.records import Measurement, Plan, RunRecord, StepRecord, Verdict
 
@@ -29,6 +29,7 @@ _PUBLIC = {
     "load_data": "gradus.api",
     "metric": "gradus.api",
     "run": "gradus.api",
+    "score": "gradus.api",
     "step": "gradus.api",
     "GradusError": "gradus.errors",
     "PlanError": "gradus.errors",
@@ -55,6 +56,7 @@ __all__ = [
     "load_data",
     "metric",
     "run",
+    "score",
     "step",
 ]
 

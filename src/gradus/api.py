@@ -15,7 +15,7 @@ from gradus.records import Fault, Measurement, Plan, RunRecord, Verdict
 
 if TYPE_CHECKING:
     from gradus.data.dataset import Dataset
-    from gradus.metrics.base import Predictions
+    from gradus.metrics.base import Metric, Predictions
     from gradus.predict import Model
     from gradus.runner.monitor import Reporter
     from gradus.steps.base import StepOutcome
@@ -217,8 +217,51 @@ def finetune(
     return load(outcome.checkpoint)
 
 
-def metric(
+def score(
     name: str,
+    *,
+    combine: str | None = None,
+    prices: Mapping[str, Mapping[str, float]] | None = None,
+    default_right: float = 1.0,
+    default_wrong: float = 0.0,
+    unit: str = "score",
+    direction: str = "higher",
+) -> type[Metric]:
+    """A metric of one's own, as a plan's ``scores:`` section defines them; `metric` takes it.
+
+    Args:
+        name: what it is called; no metric of the catalog may have that name.
+        combine: arithmetic over metrics, as in ``"0.7 * f1_macro + 0.3 * recall[urgent]"``.
+        prices: or else what an item of one label predicted as another is worth, as in
+            ``{"urgent": {"spam": -50}}``.
+        default_right: price of a right item that `prices` doesn't name.
+        default_wrong: price of a wrong one.
+        unit: of the value.
+        direction: ``higher`` or ``lower``, which way is better.
+
+    Raises:
+        UsageError: the formula can't be read, or neither or both of `combine` and `prices`.
+        UnknownName: the formula names no metric that there is.
+    """
+    from gradus.metrics.score import Scores
+
+    if (combine is None) == (prices is None) or direction not in ("higher", "lower"):
+        raise UsageError(
+            f"score '{name}': give either combine or prices, and higher or lower as direction"
+        )
+    settings = {
+        "combine": combine,
+        "prices": prices,
+        "default_right": default_right,
+        "default_wrong": default_wrong,
+        "unit": unit,
+        "direction": direction,
+    }
+    return Scores.of({name: settings}).own[name]
+
+
+def metric(
+    name: str | type[Metric],
     gold: Sequence[str],
     predicted: Sequence[str],
     *,
@@ -229,7 +272,7 @@ def metric(
     """Measure a metric of the catalog on predictions that are at hand.
 
     Args:
-        name: e.g. ``"accuracy"``, ``"f1[sport]"``.
+        name: e.g. ``"accuracy"``, ``"f1[sport]"``, or a metric made by `score`.
         gold: N true labels.
         predicted: N predicted labels.
         log_probs: float [N, K] natural logarithms, for metrics that need probabilities.
@@ -238,8 +281,7 @@ def metric(
     """
     import numpy as np
 
-    from gradus import registry
-    from gradus.metrics import lookup
+    from gradus import metrics
     from gradus.metrics.base import Predictions
     from gradus.stats.intervals import interval
 
@@ -251,13 +293,12 @@ def metric(
         log_probs=None if log_probs is None else np.asarray(log_probs, dtype=np.float64),
         labels=names,
     )
-    plain_name, label = lookup(name)
-    made = registry.load("metrics", plain_name)(None if label is None else index[label])
+    made = metrics.get(name, names) if isinstance(name, str) else name()
     value = made(seen)
     bounds = interval(made, seen, level=level, draws=2000, seed=0)
     low, high = bounds.ends()
     return Measurement(
-        metric=name,
+        metric=name if isinstance(name, str) else name.name,
         value=float(value),
         unit=made.unit,
         direction=made.direction,

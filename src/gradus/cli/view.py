@@ -79,7 +79,9 @@ def _step_json(step: StepRecord, folder: Path) -> dict[str, Any]:
 
 def table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
     """Columns and rows: a row for every step and every checkpoint measured in it."""
-    shown = [m for m in SHOWN if any(x.metric == m for s in record.steps for x in s.measurements)]
+    taken = [m for step in record.steps for m in step.measurements]
+    scores = dict.fromkeys(m.metric for m in taken if "score" in m.contract)
+    shown = [name for name in (*SHOWN, *scores) if any(m.metric == name for m in taken)]
     columns = ["step", "state", "checkpoint", "on", *shown, "gates"]
     rows = []
     for step in record.steps:

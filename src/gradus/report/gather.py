@@ -113,7 +113,8 @@ def _plan(run_folder: Path) -> tuple[str | None, dict[str, Any]]:
 
 
 def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
-    known = {k: v for k, v in record.facts.items() if k not in ("changes", "published")}
+    apart = ("changes", "published", "slices", "seeds")
+    known = {k: v for k, v in record.facts.items() if k not in apart}
     return {
         "id": record.id,
         "step": plain(record.step),
@@ -124,6 +125,8 @@ def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
         "measurements": [m.to_json() for m in record.measurements],
         "changes": [dict(change) for change in record.facts.get("changes", ())],
         "gates": [v.to_json() for v in record.gates],
+        "slices": [dict(row) for row in record.facts.get("slices", ())],
+        "seeds": dict(record.facts.get("seeds", {})),
         "curves": read_curves(run_folder, record),
         "cost": dict(record.cost),
         "notes": list(record.notes),

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gradus.report import costs, sections, tables
+from gradus.report import breakdown, costs, sections, tables
 from gradus.report import format as write
 from gradus.report.audits import audits
 from gradus.report.charts import forest, lines
@@ -60,6 +60,8 @@ def _context(known: Fact) -> dict[str, Any]:
         "checkpoint_costs": costs.of_checkpoints(known),
         "data": costs.data(known),
         "audits": audits(known),
+        "slices": breakdown.slices(known),
+        "seeds": breakdown.seeds(known),
         "recorded": recorded(known),
         "models": costs.models(known),
         "published": costs.published(known),
@@ -86,7 +88,9 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("steps", "Steps", shown["steps"]),
         ("metric", "Intervals", shown["forests"]),
         ("final", "Final table", shown["finals"]),
+        ("seeds", "Seeds", shown["seeds"]),
         ("gates", "Gates", shown["gates"]),
+        ("slices", "Slices", shown["slices"]),
         ("curves", "Learning curves", shown["curves"]),
         ("confusion", "Confusion", shown["predictions"]),
         ("labels", "Labels", shown["predictions"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gradus.report import costs, tables
+from gradus.report import breakdown, costs, tables
 from gradus.report import format as write
 from gradus.report.audits import AuditShown, audits
 from gradus.report.reading import Fact
@@ -19,7 +19,13 @@ def markdown(known: Fact) -> str:
     parts += _section("Changes against the step before", table(tables.changes(known)))
     for group in known["final"]:
         parts += _section(_final_title(group), table(tables.final(group)), _readings(group))
+    for title, chosen, made in breakdown.seeds(known):
+        parts += _section(f"Seeds: {title}", text(chosen), table(made))
     parts += _section("Gates", table(tables.gates(known)))
+    for title, worse, made in breakdown.slices(known):
+        named = "\n".join(f"- {text(sentence)}" for sentence in worse)
+        none = "No slice is significantly worse than the rest."
+        parts += _section(f"Slices: {title}", named or none, table(made))
     for p in known["predictions"]:
         title = f"Predictions of {p['checkpoint']} on {p['data']}.{p['split']}"
         first = p is known["predictions"][0]

@@ -52,14 +52,18 @@ def _all_present(run_folder: Path, steps: list[Fact]) -> None:
 
 
 def _read(run_folder: Path, m: Fact, steps: list[Fact], full: bool) -> Fact:
-    from gradus.metrics.items import read_items
+    from gradus.metrics.items import read_seen
+    from gradus.metrics.repeated import Repeated, one_of
 
-    items, texts = read_items(run_folder / m["items"])
+    seen, texts = read_seen(run_folder / m["items"])
+    items = one_of(seen)
+    # Of a repeated step one checkpoint's items are shown, by that checkpoint's own name.
+    seed = f".seed{seen.chosen + 1}" if isinstance(seen, Repeated) else ""
     wrong = (~items.right()).nonzero()[0].tolist()
     shown = [items.described(i) for i in range(len(items))] if full else []
     worst = _worst(items, texts, wrong, shown)
     return {
-        "checkpoint": m["checkpoint"],
+        "checkpoint": m["checkpoint"] + seed,
         "data": m["data"],
         "split": m["split"],
         "items": m["items"],

@@ -17,8 +17,13 @@ def is_cost(m: Fact) -> bool:
 
 
 def is_quality(m: Fact) -> bool:
-    """Whether a measurement says how good a checkpoint is as a whole (not for one label)."""
-    return not is_cost(m) and "[" not in m["metric"]
+    """Whether a measurement says how good a checkpoint is on all items, not on some of them."""
+    return not is_cost(m) and not is_part(m)
+
+
+def is_part(m: Fact) -> bool:
+    """Whether a measurement is of one label or one slice of the items."""
+    return "[" in m["metric"] or "{" in m["metric"]
 
 
 def main_metric(steps: Sequence[Fact]) -> Fact | None:

@@ -26,6 +26,7 @@ from gradus.report.reading import (
     directions,
     find,
     is_cost,
+    is_part,
     is_quality,
     key_of,
     significance,
@@ -306,7 +307,7 @@ def pairs(prediction: Fact) -> Table:
 
 
 def everything(known: Fact) -> Table:
-    """Every measurement of the run that isn't for one label, as recorded."""
+    """Every measurement of the run that isn't for one label or slice, as recorded."""
     spec = [("checkpoint", False), ("metric", False), ("value", True), ("n", True)]
     spec += [("interval by", False), ("data", False), ("benchmark", False), ("contract", False)]
     rows = [
@@ -322,6 +323,6 @@ def everything(known: Fact) -> Table:
         )
         for step in known["steps"]
         for m in step["measurements"]
-        if "[" not in m["metric"]
+        if not is_part(m)
     ]
     return make(spec, rows)

@@ -139,7 +139,7 @@ def test_data_that_lack_a_label() -> None:
     assert list(SCORES.on("label", two)) == ["sure", "ratio"]
     assert list(SCORES.on("number", ())) == []
     SCORES.check([("label", two), ("label", LABELS)])
-    with pytest.raises(UsageError, match="scores.both: unknown label 'urgent': did you mean"):
+    with pytest.raises(UsageError, match=r"scores\.both: unknown label 'urgent': did you mean"):
         SCORES.check([("label", two)])
-    with pytest.raises(UsageError, match="scores.both: no data set of the plan is measured by"):
+    with pytest.raises(UsageError, match=r"scores\.both: no data set of the plan is measured by"):
         SCORES.check([("number", ())])

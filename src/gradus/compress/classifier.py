@@ -120,7 +120,7 @@ class Classifier:
 
 
 def load_classifier(ref: CheckpointRef) -> Classifier:
-    """Load a checkpoint that was fine-tuned with ``objective: classify`` or ``regress``.
+    """Load a checkpoint that was fine-tuned with ``objective: classify``, ``regress`` or ``tag``.
 
     Raises:
         CheckpointError: it is no transformer, has no head, has virtual tokens, or can't be read.
@@ -129,11 +129,6 @@ def load_classifier(ref: CheckpointRef) -> Classifier:
     _check(ref, folder)
     manifest = read_manifest(folder)
     reading = manifest.preprocessing
-    if target_of(reading) == "spans":
-        raise CheckpointError(
-            f"'{ref.name}' labels spans, which the exported graph has no outputs for: use it as it "
-            "is, without compression"
-        )
     if reading.get("pairs"):
         raise CheckpointError(
             f"'{ref.name}' judges pairs of texts, which the exported graph can't tell apart: "
@@ -146,6 +141,10 @@ def load_classifier(ref: CheckpointRef) -> Classifier:
             f"'{ref.name}' has virtual tokens ({adapter.wanted.entry}), which can't be merged into "
             "its weights: compress a model without them, or one with adapter: lora"
         )
+    if target_of(reading) == "spans":
+        from gradus.compress.tagger import load_tagger
+
+        return load_tagger(ref, manifest, backbone)
     head = LinearHead(
         int(backbone.config.hidden_size),  # type: ignore[union-attr, arg-type]  # nn.Module types attributes as tensors
         head_outputs(reading, len(manifest.labels)),
@@ -172,5 +171,5 @@ def _check(ref: CheckpointRef, folder: Path) -> None:
         missing = f" without {HEAD_FILE}" if ref.kind == "transformer" else ""
         raise CheckpointError(
             f"'{ref.name}' is a checkpoint of kind '{ref.kind}'{missing}: only what finetune made "
-            "with objective: classify or regress can be compressed"
+            "with objective: classify, regress or tag can be compressed"
         )

@@ -47,11 +47,11 @@ class Int8Dynamic(Scheme):
         from gradus import hardware
         from gradus.compress.export import check_tokens, export, write_graph
         from gradus.compress.integers import quantise_graph
-        from gradus.predict.onnx import GRAPH, TOKENIZER, TextEncoder
+        from gradus.predict.onnx import GRAPH, TOKENIZER, encoder
 
         preprocessing = {**classifier.preprocessing(), "dtype": "int8"}
         classifier.copy_tokenizer(folder)
-        check_tokens(classifier, TextEncoder(folder / TOKENIZER, preprocessing), texts)
+        check_tokens(classifier, encoder(folder / TOKENIZER, preprocessing), texts)
         exported = export(classifier, texts)
         wide = sums_are_wide(platform.machine(), hardware.processor()[1])
         done = quantise_graph(exported.model, most=FULL_RANGE if wide else NARROW_RANGE)

@@ -15,7 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
+from gradus.data.words import find_words
 from gradus.errors import CheckpointError, MissingExtra
+from gradus.objectives.tagging_windows import Windowed, WordEncoder
 from gradus.predict.base import Predictor
 from gradus.predict.outputs import (
     head_outputs,
@@ -24,7 +26,8 @@ from gradus.predict.outputs import (
     target_of,
     thresholds_of,
 )
-from gradus.records import CheckpointRef
+from gradus.predict.tagging import Tagger, in_one, of_words
+from gradus.records import CheckpointRef, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,16 +105,7 @@ class TextEncoder:
         Raises:
             CheckpointError: the file or the preprocessing can't be read.
         """
-        from tokenizers import Tokenizer
-
-        try:
-            content = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CheckpointError(f"{file}: the tokenizer can't be read ({error})") from error
-        try:
-            self._tokenizer = Tokenizer.from_str(content)
-        except Exception as error:  # tokenizers raises nothing narrower
-            raise CheckpointError(f"{file}: the tokenizer can't be read ({error})") from error
+        self._tokenizer = read_tokenizer(file)
         try:
             self._empty = [int(i) for i in preprocessing["empty_text"]]
             self._tokenizer.no_padding()
@@ -127,6 +121,60 @@ class TextEncoder:
         """The token ids of each text; one without any gets those that stand for an empty text."""
         coded = self._tokenizer.encode_batch_fast(list(texts))
         return [encoding.ids or self._empty for encoding in coded]
+
+
+class WindowEncoder:
+    """Texts to the numbers that a tagger's graph takes: token ids and shapes of words in one."""
+
+    def __init__(self, file: Path, preprocessing: Mapping[str, Any]) -> None:
+        """Read the tokenizer; windows are cut as the manifest's `preprocessing` says.
+
+        Raises:
+            CheckpointError: the file or the preprocessing can't be read.
+        """
+        try:
+            self._encoder = WordEncoder.of(read_tokenizer(file), preprocessing)
+            self._vocabulary = int(preprocessing["vocabulary"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{file.parent}: its preprocessing is incomplete or wrong ({error}); make it anew"
+            ) from error
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """The numbers of all windows of `texts`, whose words are found by the rule."""
+        made = self._encoder(list(texts), [find_words(text) for text in texts])
+        return in_one(made, self._vocabulary)
+
+
+Encoder = TextEncoder | WindowEncoder
+
+
+def encoder(file: Path, preprocessing: Mapping[str, Any]) -> Encoder:
+    """The encoder that belongs to a checkpoint's target.
+
+    Raises:
+        CheckpointError: the file or the preprocessing can't be read.
+    """
+    kind = WindowEncoder if target_of(preprocessing) == "spans" else TextEncoder
+    return kind(file, preprocessing)
+
+
+def read_tokenizer(file: Path) -> Any:
+    """The ``tokenizers.Tokenizer`` in a file.
+
+    Raises:
+        CheckpointError: it can't be read.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        content = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{file}: the tokenizer can't be read ({error})") from error
+    try:
+        return Tokenizer.from_str(content)
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise CheckpointError(f"{file}: the tokenizer can't be read ({error})") from error
 
 
 def equal_length_batches(lengths: np.ndarray) -> list[np.ndarray]:
@@ -173,9 +221,16 @@ class OnnxPredictor(Predictor):
         self.labels, self.target = tuple(labels), target_of(preprocessing)
         self._folder, self._preprocessing = folder, dict(preprocessing)
         self._threads, self._size_bytes = threads, size_bytes
-        self._encode = TextEncoder(folder / TOKENIZER, preprocessing)
         self._sessions: dict[int, Any] = {}
         self._name = self._session(1).get_inputs()[0].name
+        self._encode = encoder(folder / TOKENIZER, preprocessing)
+        if self.target == "spans":
+            self._tagger = Tagger(
+                tokenizer=read_tokenizer(folder / TOKENIZER),
+                labels=labels,
+                preprocessing=preprocessing,
+                log_probs=self._of_words,
+            )
 
     @classmethod
     def open(
@@ -225,6 +280,35 @@ class OnnxPredictor(Predictor):
         if self.target != "number":
             raise self._lacks("number")
         return in_units(self._outputs(texts, progress), self._preprocessing)
+
+    def spans(
+        self,
+        texts: Sequence[str],
+        *,
+        words: Sequence[Sequence[tuple[int, int]]] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[tuple[Span, ...]]:
+        """N tuples of spans; see `Predictor.spans`."""
+        if self.target != "spans":
+            raise self._lacks("spans")
+        return self._tagger.spans(texts, words, progress)
+
+    def _of_words(self, windowed: Windowed) -> np.ndarray:
+        """Log-probabilities of all words' tags, float64 [W, K]."""
+        import numpy as np
+
+        ids = in_one(windowed, int(self._preprocessing["vocabulary"]))
+        parts: list[np.ndarray] = [np.empty((0, 1))] * len(ids)
+        if len(ids) == 1:
+            parts = [self._infer(ids, self._threads)[0]]
+        elif ids:
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="onnx") as pool:
+                for places, logits in _finished(self._submit(pool, ids, 0)):
+                    for place, rows in zip(places, logits, strict=True):
+                        parts[place] = rows
+        tags = self._tagger.tags
+        logits = np.concatenate(parts) if parts else np.empty((0, tags))
+        return of_words(windowed, logits, str(self._preprocessing["word"]))
 
     def _outputs(self, texts: Sequence[str], progress: Callable[[int], None] | None) -> np.ndarray:
         """What the graph gives, [N, K] (or [N, 1] for numbers)."""

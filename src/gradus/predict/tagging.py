@@ -42,6 +42,11 @@ class Tagger:
         self._tagset = Tagset(labels, preprocessing["tags"])
         self._log_probs = log_probs
 
+    @property
+    def tags(self) -> int:
+        """K."""
+        return len(self._tagset)
+
     def spans(
         self,
         texts: Sequence[str],
@@ -120,3 +125,35 @@ def _log_probs(
             features = word_features(backbone.run(batch), layout, word)
             rows[layout.words.numpy()] = log_softmax(head(features).double(), dim=-1).numpy()
     return rows
+
+
+def in_one(windowed: Windowed, vocabulary: int) -> list[list[int]]:
+    """Each window's tokens as one number each: ``id + vocabulary * shape``."""
+    pairs = zip(windowed.ids, windowed.shapes, strict=True)
+    return [
+        [i + vocabulary * shape for i, shape in zip(ids, shapes, strict=True)]
+        for ids, shapes in pairs
+    ]
+
+
+def of_words(windowed: Windowed, logits: np.ndarray, word: str) -> np.ndarray:
+    """float64 [W, K] log-probabilities of words from logits [T, K] of all windows' tokens.
+
+    A word has its first token's logits, or with `word` ``mean`` the mean of its tokens'.
+    """
+    import numpy as np
+    from scipy.special import log_softmax
+
+    starts = np.cumsum([0, *(len(ids) for ids in windowed.ids)])[:-1]
+    first = windowed.first + np.repeat(starts, windowed.owned)
+    rows = np.empty((len(first), logits.shape[1]))
+    if word == "first":
+        rows[windowed.words] = logits[first]
+        return np.asarray(log_softmax(rows, axis=-1))
+    ends = np.cumsum(windowed.sizes)
+    begins = ends - windowed.sizes
+    within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(begins, windowed.sizes)
+    chosen = logits[np.repeat(first, windowed.sizes) + within].astype(np.float64)
+    if len(chosen):
+        rows[windowed.words] = np.add.reduceat(chosen, begins) / windowed.sizes[:, None]
+    return np.asarray(log_softmax(rows, axis=-1))

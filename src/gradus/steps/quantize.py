@@ -15,7 +15,7 @@ from gradus.benchmarks.cost import CostBenchmark
 from gradus.benchmarks.parity import ParityBenchmark
 from gradus.compress.base import Scheme
 from gradus.errors import GradusError
-from gradus.records import CheckpointRef
+from gradus.records import CheckpointRef, Span
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
 
 SAMPLE_TEXTS: Final = 64
@@ -32,7 +32,7 @@ class QuantizeConfig(StepConfig):
     """Config of `quantize`.
 
     Attributes:
-        model: a step with `objective: classify`, or a checkpoint that one has made.
+        model: a finetune step, or a checkpoint that one has made.
         scheme: name of a compression scheme (`gradus ls schemes`).
         data: what the result is measured on; left out: the data of the model's step.
     """
@@ -142,12 +142,23 @@ def _move(staged: Path, folder: Path) -> None:
 
 
 def _batch_effect(ref: CheckpointRef, texts: Sequence[str], threads: int) -> float:
-    """Greatest change of a log-probability, or a number, between a text alone and in company."""
+    """Greatest change between a text alone and in company: of a log-probability, a number or a
+    span's score."""
     import numpy as np
 
     from gradus.predict import load
 
     predictor = load(ref, threads=threads, verify=False).predictor
+    if predictor.target == "spans":
+        alike = zip(predictor.spans(texts), texts, strict=True)
+        return max(_span_effect(spans, predictor.spans([text])[0]) for spans, text in alike)
     together = predictor.say(texts)
     alone = np.concatenate([predictor.say([text]) for text in texts])
     return float(np.abs(together - alone).max())
+
+
+def _span_effect(one: Sequence[Span], two: Sequence[Span]) -> float:
+    """Greatest difference of a span's score; a span that isn't there has 0."""
+    scores = [{span: span.score or 0.0 for span in of} for of in (one, two)]
+    every = {*scores[0], *scores[1]}
+    return max((abs(scores[0].get(s, 0.0) - scores[1].get(s, 0.0)) for s in every), default=0.0)

@@ -97,12 +97,31 @@ def _check_metric(
     if not measured_by(draft, spec.metric, step.produces):
         _not_measured(draft, step, spec, path, faults)
         return
+    _check_target(draft, step, spec, path, faults)
     metric: type[Metric] = draft.made.kind(spec.metric)
     if metric.needs not in _COST_NEEDS:
         if not _may_have_data(draft, step):
             faults.add(path, f"{spec.metric} is taken on items, but step '{step.id}' has no data")
     elif not draft.measure["cost"]:
         faults.add(path, f"{spec.metric} isn't measured: the plan says measure.cost: false")
+
+
+def _check_target(
+    draft: Draft, step: StepDraft, spec: GateSpec, path: TreePath, faults: Faults
+) -> None:
+    """A metric of quality is one that the benchmark of the data's target has."""
+    from gradus import benchmarks
+
+    named = step.needs.data.values() if step.needs is not None else ()
+    targets = {draft.data.get(name, {}).get("target") for name in named} - {None}
+    if len(targets) != 1:
+        return
+    (target,) = targets
+    benchmark = benchmarks.of(str(target))
+    rests = draft.made.bases.get(spec.metric, frozenset({spec.metric}))
+    for metric in sorted((rests & benchmarks.quality_metrics()) - set(benchmark.metrics)):
+        why = unknown("metric", metric, benchmark.metrics)
+        faults.add(path, f"{why}; the data's target is '{target}', measured by {benchmark.name}")
 
 
 def measured_by(draft: Draft, metric: str, produces: frozenset[str]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradus import hardware, sources
-from gradus.checkpoints import is_checkpoint, open_checkpoint, verify
+from gradus.checkpoints import is_checkpoint, open_checkpoint, read_manifest, verify
 from gradus.data.config import DataConfig
 from gradus.data.dataset import Dataset
 from gradus.data.load import load_dataset
@@ -17,6 +17,7 @@ from gradus.errors import DataChanged, UsageError
 from gradus.measure import slices
 from gradus.metrics.score import Scores
 from gradus.predict import Model, load
+from gradus.predict.outputs import target_of
 from gradus.records import CheckpointRef, Plan, RunRecord, State
 from gradus.runner.fingerprint import digest
 from gradus.runner.store import RunFolder
@@ -106,7 +107,13 @@ class Inputs:
         ref = self.checkpoint(name)
         if not is_checkpoint(Path(ref.path)):
             return f"'{name}' is weights without a classifier, so there is nothing to measure"
-        if not set(ref.labels) & set(self.dataset(data).labels):
+        has, wants = (
+            target_of(read_manifest(Path(ref.path)).preprocessing),
+            self.dataset(data).target,
+        )
+        if has != wants:
+            return f"'{name}' has target '{has}', '{data}' has target '{wants}'"
+        if wants != "number" and not set(ref.labels) & set(self.dataset(data).labels):
             return f"'{name}' knows none of the labels of '{data}'"
         return None
 

@@ -54,6 +54,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "files.v1": "gradus.sources.files:Files",
         "package.v1": "gradus.sources.package:Package",
         "gguf.v1": "gradus.sources.gguf:Gguf",
+        "scratch.v1": "gradus.sources.scratch:Scratch",
     },
     "formats": {
         "jsonl.v1": "gradus.data.formats.jsonl:Jsonl",

@@ -113,6 +113,7 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
         "files": {"place": beside_both},
         "package": {"place": installed},
         "gguf": {"place": gguf},
+        "scratch": {"place": lambda self, folder: folder},
     },
     "formats": {
         "jsonl": {"write": writing(written.write_jsonl)},

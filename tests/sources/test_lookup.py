@@ -51,7 +51,7 @@ def test_every_kind_declares_itself_and_its_example_passes(key: str) -> None:
         (
             {},
             "weights",
-            ["names no source: one of hub, folder, package, gguf must be there"],
+            ["names no source: one of hub, folder, package, gguf, scratch must be there"],
         ),
         ({"hub": "a", "file": "b"}, "data", ["names 2 sources, hub and file: keep one"]),
         (
@@ -83,7 +83,7 @@ def test_every_kind_declares_itself_and_its_example_passes(key: str) -> None:
         (
             {"file": "a"},
             "weights",
-            ["the source 'file' gives no weights: use one of hub, folder, package, gguf"],
+            ["the source 'file' gives no weights: use one of hub, folder, package, gguf, scratch"],
         ),
         ("llm", "weights", ["a source is a mapping such as {package: NAME}, not 'llm'"]),
     ],

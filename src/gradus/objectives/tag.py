@@ -15,7 +15,7 @@ from gradus import benchmarks
 from gradus.errors import DataError
 from gradus.objectives.base import COSTS, Objective, ObjectiveConfig, Prepared
 from gradus.objectives.vectors import HEAD_FILE
-from gradus.records import CheckpointRef
+from gradus.records import CheckpointRef, Target
 
 if TYPE_CHECKING:
     from gradus.data.dataset import Split, TrainingData
@@ -66,6 +66,7 @@ class Tag(Objective):
     Config: ClassVar[type[ObjectiveConfig]] = TagConfig
     summary: ClassVar[str] = "spans of words: linear head on each word in context, legal sequences"
     example: ClassVar[str] = "{name: tag, tags: iobes, shapes: true}"
+    targets: ClassVar[tuple[Target, ...]] = ("spans",)
 
     @classmethod
     def metrics(cls) -> frozenset[str]:

@@ -39,8 +39,7 @@ def real_predictions(world: World) -> Items:
     from gradus.predict import load
 
     if world.target != "label":
-        name = "tuned" if world.target == "spans" else "floor"
-        predictor = load(world.model(name)).predictor
+        predictor = load(world.model(_predictor(world))).predictor
         found = world.dataset.splits["test"], world.dataset.labels
         return quality.predictions(predictor, *found, target=world.target)
     outcome = world.run("baseline", {"data": "news"}, world.folder / "predictions")
@@ -55,16 +54,21 @@ def real_predictions(world: World) -> Items:
 
 
 def real_costs(world: World) -> Observed:
-    """What it costs to run a baseline."""
+    """What it costs to run a baseline, or where there is none, a model fitted on train."""
     from gradus.measure import cost
     from gradus.predict import load
 
-    predictor = load(Path(world.model("floor").path)).predictor
+    predictor = load(Path(world.model(_predictor(world)).path)).predictor
     texts = world.dataset.splits["test"].texts[:8]
     observed = cost.observe(
         {"floor": predictor}, texts, repeats=6, budget_seconds=1.0, memory_mb={"floor": 200.0}
     )
     return observed["floor"]
+
+
+def _predictor(world: World) -> str:
+    """The world's checkpoint that says something about its target: spans have no baseline."""
+    return "tuned" if world.target == "spans" else "floor"
 
 
 class MetricContract(Contract):

@@ -26,9 +26,7 @@ class Counting:
     def __init__(self, name: str, calls: list[tuple[str, str, int]]) -> None:
         self.name, self.calls = name, calls
 
-    def say(
-        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
-    ) -> Any:
+    def say(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Any:
         self.calls.append((self.name, texts[0], len(texts)))
         return np.zeros((len(texts), 2))
 

@@ -164,3 +164,35 @@ def test_its_files_are_those_of_hugging_face(tmp_path: Path) -> None:
     assert json.loads((folder / "config.json").read_text())["architectures"] == ["BertModel"]
     ref = made(tmp_path)
     assert encode(load_tokenizer(ref), ["好" * 50], 16).truncated == 1
+
+
+def test_it_learns_from_chinese_texts_and_can_be_compressed(tmp_path: Path) -> None:
+    """Sentences that one character decides: trained from random weights, then int8."""
+    pytest.importorskip("onnxruntime")
+    import gradus
+    from gradus import api
+
+    things = ["房间", "早餐", "服务", "位置", "环境", "设施", "大堂", "餐厅", "前台", "浴室"]
+    rows = [
+        {"text": f"{where}{thing}{how}{word}", "label": label}
+        for label, word in (("good", "好"), ("bad", "差"))
+        for thing in things
+        for how in ("很", "非常", "真")
+        for where in ("", "酒店", "这里的")
+    ]
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "hotel.jsonl").write_text("".join(lines), encoding="utf-8")
+    data = api.load_data({"source": {"file": str(tmp_path / "hotel.jsonl")}}, seed=1, name="hotel")
+    stage = {"train": "all", "embeddings": True, "epochs": 4, "lr": 5e-3, "layer_lr_decay": 1.0}
+    tuned = gradus.finetune(SMALL, data, out=tmp_path / "tuned", stages=[stage])
+    test = data.splits["test"]
+    gold = [data.labels[label] for label in test.labels]
+    assert len(gold) >= 20
+    assert [p.label for p in tuned.predict(list(test.texts))] == gold
+    made = api.step(
+        "quantize", out=tmp_path / "small", data=data, model=tmp_path / "tuned/checkpoint"
+    )
+    assert made.checkpoint is not None
+    small = gradus.load(made.checkpoint)
+    assert [p.label for p in small.predict(list(test.texts))] == gold
+    assert small.predictor.size_bytes < 0.5 * tuned.predictor.size_bytes

@@ -13,7 +13,6 @@ from gradus.records import CheckpointRef, Target
 from gradus.steps.base import StepContext, StepOutcome
 
 if TYPE_CHECKING:
-
     from gradus.data.dataset import Dataset, TrainingData
 
 Rows = Sequence[tuple[str, str]]

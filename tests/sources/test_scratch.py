@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -172,7 +173,7 @@ def test_it_learns_from_chinese_texts_and_can_be_compressed(tmp_path: Path) -> N
     import gradus
     from gradus import api
 
-    things = ["房间", "早餐", "服务", "位置", "环境", "设施", "大堂", "餐厅", "前台", "浴室"]
+    things = re.findall("..", "房间早餐服务位置环境设施大堂餐厅前台浴室空调电视床铺窗户价格")
     rows = [
         {"text": f"{where}{thing}{how}{word}", "label": label}
         for label, word in (("good", "好"), ("bad", "差"))

@@ -152,13 +152,19 @@ def steps_page() -> str:
         kind = registry.load("objectives", name)
         parts += [f"### {registry.plain(name)}", f"`{name}`. {prose(kind)}"]
         parts += [config_table(kind.Config), fenced(f"objective: {kind.example}", "yaml")]
-    choices = (("adapters", "adapter"), ("optimisers", "optimiser"), ("losses", "loss"))
+    choices = (
+        ("adapters", "adapter"),
+        ("optimisers", "optimiser"),
+        ("losses", "loss"),
+        ("preparations", "prepare"),
+    )
     for section, key in choices:
         parts.append(f"## {section.capitalize()}")
         for name in registry.names(section):
             kind = registry.load(section, name)
             parts += [f"### {registry.plain(name)}", f"`{name}`. {prose(kind)}"]
-            parts += [config_table(kind.Config), fenced(f"{key}: {kind.example}", "yaml")]
+            example = f"[{kind.example}]" if key == "prepare" else kind.example
+            parts += [config_table(kind.Config), fenced(f"{key}: {example}", "yaml")]
     parts.append("## Schemes of `quantize`")
     for name in registry.names("schemes"):
         parts += [
@@ -292,7 +298,14 @@ def config_table(config: type[BaseModel]) -> str:
 
 
 def attributes(thing: Any) -> dict[str, str]:
-    """The entries of a docstring's ``Attributes`` section."""
+    """The entries of the ``Attributes`` sections of a docstring and of those it inherits."""
+    if isinstance(thing, type):
+        bases = [_attributes(kind) for kind in reversed(thing.__mro__) if kind is not object]
+        return {name: text for found in bases for name, text in found.items()}
+    return _attributes(thing)
+
+
+def _attributes(thing: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     current = ""
     inside = False

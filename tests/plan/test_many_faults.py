@@ -183,7 +183,10 @@ def test_files_that_cant_be_read(tmp_path: Path) -> None:
         ("a..b=1", "'a..b' isn't a path such as steps.tuned.stages[0].lr"),
         ("=1", "'' isn't a path such as steps.tuned.stages[0].lr"),
         ("seed=[1", "not valid YAML: expected ',' or ']', but got '<stream end>'"),
-        ("models.encoder={}", "names no source: one of hub, folder, package, gguf must be there"),
+        (
+            "models.encoder={}",
+            "names no source: one of hub, folder, package, gguf, scratch must be there",
+        ),
         ("steps.small.model=encodr", "unknown model or step 'encodr': did you mean 'encoder'?"),
     ],
 )

@@ -11,7 +11,7 @@ pytest then runs the whole suite on it. `CONTRACTS` maps each section of the cat
 """
 
 from gradus.testing.adapters import AdapterContract
-from gradus.testing.choices import LossContract, OptimiserContract
+from gradus.testing.choices import LossContract, OptimiserContract, PreparationContract
 from gradus.testing.data import BenchmarkContract, FormatContract, MetricContract, SourceContract
 from gradus.testing.models import KindContract, ObjectiveContract, SchemeContract
 from gradus.testing.steps import StepContract
@@ -23,6 +23,7 @@ CONTRACTS = {
     "adapters": AdapterContract,
     "optimisers": OptimiserContract,
     "losses": LossContract,
+    "preparations": PreparationContract,
     "schemes": SchemeContract,
     "sources": SourceContract,
     "formats": FormatContract,
@@ -42,6 +43,7 @@ __all__ = [
     "MetricContract",
     "ObjectiveContract",
     "OptimiserContract",
+    "PreparationContract",
     "SchemeContract",
     "SourceContract",
     "StepContract",

@@ -1,4 +1,4 @@
-"""The contracts of optimisers and losses."""
+"""The contracts of optimisers, losses and preparations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from gradus.testing.base import Contract
+from gradus.testing.base import Contract, refused
 from gradus.testing.world import ListeningMonitor, World
 
 if TYPE_CHECKING:
@@ -189,3 +189,33 @@ class LossContract(ChoiceContract):
         assert logits.grad is not None
         assert bool(torch.isfinite(logits.grad).all())
         assert float(logits.grad.abs().max()) > 0
+
+
+class PreparationContract(Contract):
+    """A preparation: a pure function that a checkpoint can store and make again."""
+
+    section: ClassVar[str] = "preparations"
+
+    def test_it_prepares_and_is_made_again(self, tmp_path: Path) -> None:
+        """The example reads; stored and read again it does the same, to any text, every time."""
+        import yaml
+
+        from gradus.data.prepare import Prepare
+
+        prepare = Prepare.read([yaml.safe_load(self.made.example)])
+        again = Prepare.read(prepare.to_json())
+        assert again == prepare
+        world = self.world(tmp_path)
+        odd = ["", " ", "\n", "Ａ①ﬁ e\u0301", "早餐很好吃", "🙂" * 3]
+        for text in [*world.dataset.splits["train"].texts, *odd]:
+            once = prepare(text)
+            assert isinstance(once, str)
+            assert prepare(text) == again(text) == once
+
+    def test_an_unknown_option_is_told(self) -> None:
+        """A key that its config doesn't have is a fault."""
+        from pydantic import ValidationError
+
+        from gradus.data.prepare import Prepare
+
+        refused(ValidationError, lambda: Prepare.read([{"name": self.plain, "opption": 1}]))

@@ -105,7 +105,7 @@ def test_a_line_is_answered_before_the_next_is_written(checkpoint: Path) -> None
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["line"] == line
     process.stdin.close()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     killer.cancel()
 
 
@@ -119,7 +119,7 @@ def test_interrupted_keeps_what_was_done(checkpoint: Path, tmp_path: Path) -> No
     while not (partial.exists() and partial.stat().st_size) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(120) == 130
     assert str(partial).encode() in process.stderr.read()
     assert records(partial.read_bytes())[0]["label"] == "sport"
     assert not target.exists()
@@ -144,7 +144,7 @@ def test_named_pipe_is_written_to_and_stays_one(checkpoint: Path, tmp_path: Path
     process.stdin.close()
     with pipe.open("rb") as stream:
         assert records(stream.read())[0]["label"] == "sport"
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     assert pipe.is_fifo()
     assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
 

@@ -23,6 +23,18 @@ def of(target: str) -> type[Benchmark]:
     raise UsageError(f"no benchmark measures data with target '{target}'")
 
 
+def compared(name: str) -> tuple[str, ...]:
+    """The metrics that a benchmark compares, the one that matters most first; () if it is gone.
+
+    >>> compared("classify.v1")
+    ('accuracy', 'f1_macro', 'log_loss')
+    """
+    if name not in registry.names("benchmarks"):
+        return ()
+    found: type[Benchmark] = registry.load("benchmarks", name)
+    return found.compared
+
+
 def quality_metrics() -> frozenset[str]:
     """Plain names of the metrics of every benchmark with a target."""
     found = [registry.load("benchmarks", name) for name in registry.names("benchmarks")]

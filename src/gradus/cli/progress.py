@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from gradus import benchmarks
 from gradus.cli import output
 from gradus.cli.view import number, table
 from gradus.records import RunRecord, State, StepRecord, StepSpec
@@ -69,9 +70,9 @@ class TerminalReporter:
         else:
             self._say(f"      {record.state} in {took:.1f} s")
         for measurement in record.measurements:
-            if measurement.metric == "accuracy":
+            if measurement.metric in benchmarks.compared(measurement.benchmark)[:1]:
                 self._say(
-                    f"      {measurement.checkpoint} accuracy {number(measurement)} "
+                    f"      {measurement.checkpoint} {measurement.metric} {number(measurement)} "
                     f"on {measurement.n} items of {measurement.data}.{measurement.split}"
                 )
         for verdict in record.gates:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradus import benchmarks
 from gradus.errors import (
     EXIT_CLOSED,
     EXIT_DONE,
@@ -19,7 +20,7 @@ from gradus.records import Measurement, RunRecord, State, StepRecord
 from gradus.registry import plain
 from gradus.runner.store import RunFolder
 
-SHOWN = ("accuracy", "f1_macro", "log_loss", "ece", "latency_p50_ms", "size_mb")
+SHOWN_TOO = ("ece", "latency_p50_ms", "size_mb")
 _CODES = {
     State.CLOSED: EXIT_CLOSED,
     State.WAITING: EXIT_WAITING,
@@ -81,7 +82,9 @@ def table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
     """Columns and rows: a row for every step and every checkpoint measured in it."""
     taken = [m for step in record.steps for m in step.measurements]
     scores = dict.fromkeys(m.metric for m in taken if "score" in m.contract)
-    shown = [name for name in (*SHOWN, *scores) if any(m.metric == name for m in taken)]
+    compared = dict.fromkeys(name for m in taken for name in benchmarks.compared(m.benchmark))
+    names = dict.fromkeys((*compared, *SHOWN_TOO, *scores))
+    shown = [name for name in names if any(m.metric == name for m in taken)]
     columns = ["step", "state", "checkpoint", "on", *shown, "gates"]
     rows = []
     for step in record.steps:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from gradus import benchmarks
+
 Fact = dict[str, Any]
 
 _COST_UNITS = frozenset({"ms", "s", "MB", "texts/s", "tokens/s"})
@@ -27,12 +29,14 @@ def is_part(m: Fact) -> bool:
 
 
 def main_metric(steps: Sequence[Fact]) -> Fact | None:
-    """Accuracy where it was measured, else the quality metric that was measured most often."""
+    """Accuracy where it was measured, else what the benchmark taken most often puts first."""
     measured = [m for step in steps for m in step["measurements"] if is_quality(m)]
     if not measured:
         return None
     counts = Counter(m["metric"] for m in measured)
-    name = "accuracy" if "accuracy" in counts else counts.most_common(1)[0][0]
+    often = Counter(m["benchmark"] for m in measured).most_common(1)[0][0]
+    first_of = [name for name in benchmarks.compared(often)[:1] if name in counts]
+    name = "accuracy" if "accuracy" in counts else (*first_of, counts.most_common(1)[0][0])[0]
     first = next(m for m in measured if m["metric"] == name)
     return {"metric": name, "unit": first["unit"], "direction": first["direction"]}
 

@@ -18,6 +18,7 @@ from gradus.testing.base import Contract
 from gradus.testing.world import Rows, default_rows
 
 SIZE = 120
+TRAINED = ("optimisers", "losses", "adapters")
 WORDS = 18
 
 
@@ -147,6 +148,9 @@ def suite(section: str, entry: str) -> type[Contract]:
 for _section in CONTRACTS:
     for _entry in registry.names(_section):
         _suite = suite(_section, _entry)
+        # Training by every optimiser, loss and adapter takes minutes: the first of each runs now.
+        if _section in TRAINED and _entry != registry.names(_section)[0]:
+            _suite = pytest.mark.slow(_suite)
         globals()[_suite.__name__] = _suite
 
 

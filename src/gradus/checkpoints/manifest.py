@@ -104,6 +104,15 @@ def is_checkpoint(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def find_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a checkpoint; None where the folder holds weights of another origin.
+
+    Raises:
+        CheckpointError: there is a manifest that can't be read, see `read_manifest`.
+    """
+    return read_manifest(folder) if is_checkpoint(folder) else None
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read ``gradus.json`` and check that its own digest fits what it says.
 

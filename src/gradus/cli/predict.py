@@ -113,9 +113,13 @@ def predict(
         with _written(target) as out:
             total, bad = _write(records, stream, out, batch_texts)
     if bad:
-        lines = "record" if total == 1 else "records"
-        print(f"{bad:,} of {total:,} {lines} can't be classified", file=sys.stderr)
+        _tell(bad, total)
         raise typer.Exit(EXIT_ERROR)
+
+
+def _tell(bad: int, total: int) -> None:
+    lines = "record" if total == 1 else "records"
+    print(f"{bad:,} of {total:,} {lines} can't be classified", file=sys.stderr)
 
 
 def _write(

@@ -84,14 +84,14 @@ class Tag(Objective):
         seed: int,
     ) -> Prepared:
         """Load weights, tokenise words, build the head or take the old one."""
-        from gradus.checkpoints import MANIFEST, read_manifest
+        from gradus.checkpoints import find_manifest
         from gradus.objectives.tagging_sequences import Tagset
         from gradus.objectives.tagging_windows import WordEncoder
         from gradus.training import models
 
         data.require("spans", "objective tag")
         folder = Path(ref.path)
-        manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+        manifest = find_manifest(folder)
         before = dict(manifest.preprocessing) if manifest else {}
         model, tokenizer = models.load_model(ref), models.load_tokenizer(ref)
         settings = _settle(config, before, model, tokenizer, max_tokens)

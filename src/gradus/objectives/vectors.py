@@ -76,11 +76,12 @@ class VectorObjective(Objective):
         seed: int,
     ) -> Prepared:
         """Load weights, tokenise train and dev.select, build the head or take the old one."""
+        from gradus.checkpoints import find_manifest
         from gradus.training import models
 
         _require(data, self.targets, str(config.name))
         folder = Path(ref.path)
-        manifest = _manifest(folder)
+        manifest = find_manifest(folder)
         before = dict(manifest.preprocessing) if manifest else {}
         model, tokenizer = models.load_model(ref), models.load_tokenizer(ref)
         reading = _settle(config, before, model, folder, max_tokens)
@@ -134,12 +135,6 @@ def _require(data: TrainingData, targets: tuple[Target, ...], who: str) -> None:
     raise DataError(
         f"{data.name}: objective {who} needs data with {wanted}, this has 'target: {data.target}'"
     )
-
-
-def _manifest(folder: Path) -> Manifest | None:
-    from gradus.checkpoints import MANIFEST, read_manifest
-
-    return read_manifest(folder) if (folder / MANIFEST).is_file() else None
 
 
 def _same_head(

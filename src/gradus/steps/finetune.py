@@ -257,11 +257,9 @@ gates: ["accuracy >= 0.95"]
 
 def preparations(wanted: Preparations | None, ref: CheckpointRef) -> Prepare:
     """What is done to texts first: as asked for, else as the checkpoint before did."""
-    from gradus.checkpoints import MANIFEST, read_manifest
+    from gradus.checkpoints import find_manifest
 
     if wanted is not None:
         return Prepare(wanted)
-    folder = Path(ref.path)
-    if not (folder / MANIFEST).is_file():
-        return Prepare()
-    return Prepare.of(read_manifest(folder).preprocessing)
+    manifest = find_manifest(Path(ref.path))
+    return Prepare.of(manifest.preprocessing) if manifest else Prepare()

@@ -78,14 +78,7 @@ def solve_head(
 
     def objective() -> torch.Tensor:
         solver.zero_grad()
-        logits = scaled @ weight.T + bias
-        if labels.ndim == 2:
-            gold = labels.to(dtype) * (1 - smoothing) + smoothing / 2
-            loss = binary_cross_entropy_with_logits(logits, gold, weight=by_label, reduction="sum")
-        else:
-            loss = cross_entropy(
-                logits, labels, weight=by_label, label_smoothing=smoothing, reduction="sum"
-            )
+        loss = _summed(scaled @ weight.T + bias, labels, by_label, smoothing)
         if l2 > 0:
             loss = loss + 0.5 * weight.square().sum()
         loss = loss / n
@@ -103,3 +96,13 @@ def solve_head(
         iterations=int(solver.state[weight]["n_iter"]),
         loss=loss,
     )
+
+
+def _summed(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None, smoothing: float
+) -> torch.Tensor:
+    """Cross-entropy in nats over `logits` [N, K]; each label by itself where `labels` is [N, K]."""
+    if labels.ndim == 2:
+        gold = labels.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+        return binary_cross_entropy_with_logits(logits, gold, weight=weights, reduction="sum")
+    return cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing, reduction="sum")

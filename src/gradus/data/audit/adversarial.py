@@ -162,4 +162,4 @@ def _bounds(area: float, deviation: float, level: float, fewest: int) -> tuple[f
         return min(low, area), max(high, area)
     z = float(norm.ppf((1 + level) / 2))
     centre, half = math.log(area / (1 - area)), z * deviation / (area * (1 - area))
-    return tuple(1 / (1 + math.exp(-end)) for end in (centre - half, centre + half))  # type: ignore[return-value]  # two ends
+    return 1 / (1 + math.exp(half - centre)), 1 / (1 + math.exp(-half - centre))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from gradus.training.choice import ChoiceConfig
 
 
-class Preparation:
+class Preparation(ABC):
     """Base of all preparations.
 
     Class attributes:
@@ -22,10 +23,10 @@ class Preparation:
     example: ClassVar[str]
 
     @classmethod
+    @abstractmethod
     def build(cls, config: Any) -> Callable[[str], str]:
         """The function that `config` stands for; the same text always gives the same text.
 
         Raises:
             MissingExtra: it needs an optional package.
         """
-        raise NotImplementedError

@@ -36,9 +36,13 @@ class Answer(StrEnum):
     UNDECIDED = "undecided"
 
 
-Target = Literal["label", "labels", "number", "spans"]
+Labelled = Literal["label", "labels", "number", "spans"]
 """What an item of a data set is labelled with: one label, any number of them (multi-label), a
 number, or spans of characters that carry a label each."""
+
+Target = Literal[Labelled, "text", "option", "reply"]
+"""What is said of an item: a label as above or, by a language model, how likely a text is, which of
+several options is likeliest, what it writes in reply."""
 
 
 class Pair(str):

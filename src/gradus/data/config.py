@@ -20,7 +20,7 @@ from pydantic import (
 from gradus import registry, sources
 from gradus.data.fields import ColumnsConfig, DataPart, FilterConfig
 from gradus.errors import UnknownName, unknown
-from gradus.records import Target
+from gradus.records import Labelled, Target
 
 GIVEN = ("train", "dev", "test")
 DEFAULT_SHARE = 0.1
@@ -85,7 +85,7 @@ class DataConfig(DataPart):
     source: Mapping[str, Any]
     format: str = "auto"
     options: Mapping[str, Any] = {}
-    target: Target = "label"
+    target: Labelled = "label"
     columns: ColumnsConfig = ColumnsConfig()
     filter: FilterConfig = FilterConfig()
     sample: Annotated[float, Field(gt=0, lt=1)] | PositiveInt | None = None

@@ -228,6 +228,8 @@ class Metric:
         paired: for proportions, whether `successes` of two checkpoints on the same items stand
             for the same items (recall: yes; precision: no, each has predictions of its own).
         facts: what else belongs to the number, e.g. how many bins.
+        bound: keys of the measurement's contract that must agree before two values are compared,
+            beyond those that must for every metric.
     """
 
     name: ClassVar[str]
@@ -245,6 +247,10 @@ class Metric:
             "labelset probabilities",
             "numbers",
             "spans",
+            "texts",
+            "greedy",
+            "options",
+            "replies",
             "latency",
             "throughput",
             "memory",
@@ -256,6 +262,7 @@ class Metric:
     overall: ClassVar[bool] = False
     paired: ClassVar[bool] = True
     facts: ClassVar[Mapping[str, Any]] = {}
+    bound: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, label: int | None = None) -> None:
         """`label` is the label's index, for metrics that are `per_label`."""

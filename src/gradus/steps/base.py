@@ -44,13 +44,16 @@ class Target:
 
     `checkpoint` is a name (the step's own id, ``id.extra`` for a further checkpoint, another
     step's id, a model's name); `split` is ``dev.gate``, ``dev.select`` or ``test``;
-    `sample` limits it to that many items, chosen by content hash.
+    `sample` limits it to that many items, chosen by content hash. With `benchmark`, the resolved
+    config of a text benchmark under its versioned name ({"name": "lambada.v1", "path": ...}),
+    that is measured, and `data` and `split` are empty.
     """
 
     checkpoint: str
-    data: str
+    data: str = ""
     split: str = "dev.gate"
     sample: int | None = None
+    benchmark: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

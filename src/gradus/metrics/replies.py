@@ -1,0 +1,81 @@
+"""What a language model writes in answer to N prompts, beside what people wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from gradus.metrics.base import Items
+from gradus.records import Target
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Replies(Items):
+    """Texts written for N prompts.
+
+    Attributes:
+        texts: N texts, as written, stop strings cut off.
+        references: N tuples of at least one text that would be right.
+        ids: N content hashes (hex); what pairs the items of two checkpoints.
+        labels: none.
+    """
+
+    target: ClassVar[Target] = "reply"
+
+    texts: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+    ids: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: np.ndarray) -> Replies:
+        """See `Items.take`."""
+        return Replies(tuple(self.texts[i] for i in rows), tuple(self.references[i] for i in rows))
+
+    def joined(self, other: Self) -> Replies:
+        """See `Items.joined`."""
+        return Replies(self.texts + other.texts, self.references + other.references)
+
+    def relabelled(self, labels: tuple[str, ...]) -> Replies:
+        """Themselves: replies have no labels."""
+        return self
+
+    def right(self) -> np.ndarray:
+        """bool [N], whether a reply is one of its references, spaces around it aside."""
+        import numpy as np
+
+        return np.array(
+            [
+                text.strip() in {reference.strip() for reference in references}
+                for text, references in zip(self.texts, self.references, strict=True)
+            ],
+            dtype=np.bool_,
+        )
+
+    def gold_equals(self, other: Replies) -> np.ndarray:
+        """See `Items.gold_equals`."""
+        import numpy as np
+
+        pairs = zip(self.references, other.references, strict=True)
+        return np.array([one == two for one, two in pairs], dtype=np.bool_)
+
+    def to_columns(self) -> dict[str, list[Any]]:
+        """``reply`` and ``references``."""
+        return {"reply": list(self.texts), "references": [list(r) for r in self.references]}
+
+    @classmethod
+    def from_columns(
+        cls, columns: Mapping[str, list[Any]], labels: tuple[str, ...], ids: tuple[str, ...]
+    ) -> Replies:
+        """See `Items.from_columns`."""
+        return cls(tuple(columns["reply"]), tuple(tuple(r) for r in columns["references"]), ids)
+
+    def described(self, row: int) -> tuple[str, str, float | None]:
+        """See `Items.described`; replies come without a probability."""
+        return self.references[row][0], self.texts[row], None

@@ -1,0 +1,105 @@
+"""What the scoring engine answers with, and who it is to those that only ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+Progress = Callable[[int], None]
+
+
+class Scored(NamedTuple):
+    """How probable a continuation is.
+
+    Attributes:
+        nats: summed log-likelihood of its tokens, 0 or less.
+        tokens: how many they are.
+        greedy: whether each of them was the most probable one where it stands.
+    """
+
+    nats: float
+    tokens: int
+    greedy: bool
+
+
+class Rolled(NamedTuple):
+    """How probable a whole text is: summed log-likelihood in nats of `tokens` scored tokens."""
+
+    nats: float
+    tokens: int
+
+
+class Engine(Protocol):
+    """A language model that is asked for log-likelihoods of texts.
+
+    Every method takes many items, gives its answers in their order, calls `progress` with the
+    number of items done, and with a `journal` (a file that needn't exist yet) appends each answer
+    as soon as it is known and asks nothing again that stands there already.
+    """
+
+    @property
+    def contract(self) -> Mapping[str, str]:
+        """dtype, backend, tokenizer (digest): part of a measurement's contract."""
+        ...
+
+    @property
+    def limit(self) -> int | None:
+        """Tokens that a text may have in one pass; None for any number."""
+        ...
+
+    @property
+    def tokens_seen(self) -> int:
+        """Tokens computed since the engine was opened, shared ones counted once."""
+        ...
+
+    def score_all(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        journal: Path | None = None,
+        progress: Progress | None = None,
+    ) -> list[Scored]:
+        """Each continuation after its context, tokenised as lm-evaluation-harness does."""
+        ...
+
+    def choose_all(
+        self,
+        contexts: Sequence[str],
+        options: Sequence[Sequence[str]],
+        *,
+        journal: Path | None = None,
+        progress: Progress | None = None,
+    ) -> list[list[Scored]]:
+        """Every option after its context; options of one context share it."""
+        ...
+
+    def rolling_all(
+        self,
+        texts: Sequence[str],
+        *,
+        window: int | None = None,
+        stride: int | None = None,
+        bos: bool = True,
+        journal: Path | None = None,
+        progress: Progress | None = None,
+    ) -> list[Rolled]:
+        """Every token of each text once, in windows of `window` tokens.
+
+        Windows begin `stride` tokens apart; a token is scored in the first window that holds it,
+        so that with ``stride == window`` windows are disjoint. None stands for the model's limit
+        and for the window. With `bos` the first token is scored too, after the tokenizer's
+        beginning-of-text token.
+        """
+        ...
+
+    def generate_all(
+        self,
+        prompts: Sequence[str],
+        *,
+        settings: Any = None,
+        journal: Path | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What the model writes after each prompt; `settings` as `gradus.generation` has them."""
+        ...

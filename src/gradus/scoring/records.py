@@ -57,10 +57,16 @@ class Engine(Protocol):
         self,
         pairs: Sequence[tuple[str, str]],
         *,
+        rivals: Callable[[str], bool] | None = None,
         journal: Path | None = None,
         progress: Progress | None = None,
     ) -> list[Scored]:
-        """Each continuation after its context, tokenised as lm-evaluation-harness does."""
+        """Each continuation after its context, tokenised as lm-evaluation-harness does.
+
+        With `rivals`, the first token of a continuation counts as the most probable one as soon
+        as no token that `rivals` accepts is more probable; it is asked with a token's text, a
+        leading space included (`" the"`). That concerns `greedy` alone.
+        """
         ...
 
     def choose_all(
@@ -90,6 +96,25 @@ class Engine(Protocol):
         so that with ``stride == window`` windows are disjoint. None stands for the model's limit
         and for the window. With `bos` the first token is scored too, after the tokenizer's
         beginning-of-text token.
+        """
+        ...
+
+    def rolling_parts(
+        self,
+        texts: Sequence[str],
+        ends: Sequence[Sequence[int]],
+        *,
+        window: int | None = None,
+        stride: int | None = None,
+        bos: bool = True,
+        journal: Path | None = None,
+        progress: Progress | None = None,
+    ) -> list[list[Rolled]]:
+        """As `rolling_all`, with one answer for each stretch of a text instead of one in all.
+
+        `ends` has for each text the rising character offsets at which its stretches end, the last
+        of them its length; windows run across them. A token belongs to the stretch that holds its
+        last character, so that the answers of a text add up to what `rolling_all` says.
         """
         ...
 

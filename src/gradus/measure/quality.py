@@ -15,7 +15,7 @@ from gradus.benchmarks.parity import ParityBenchmark
 from gradus.data.dataset import Split
 from gradus.errors import ContractError
 from gradus.metrics.base import Items, Metric, Predictions
-from gradus.metrics.repeated import Repeated, Seen, runs_of, value
+from gradus.metrics.repeated import Repeated, Seen, one_of, runs_of, value
 from gradus.metrics.score import NONE, Scores
 from gradus.predict.base import Predictor
 from gradus.records import Measurement, Target
@@ -58,6 +58,8 @@ def measurements(
 ) -> list[Measurement]:
     """Every metric of the target's benchmark; parity too when the parent's rows are there.
 
+    Metrics that need what these items don't hold aren't among them (`Metric.asked_of`).
+
     The plan's own `scores` follow, where they can be taken on these data. Of several seeds the
     mean is measured, with an interval over seeds and items.
 
@@ -74,6 +76,8 @@ def measurements(
         fields = {"benchmark": benchmark.name, **common}
         for name in benchmark.metrics:
             kind: type[Metric] = registry.load("metrics", name)
+            if not kind.asked_of(one_of(observed)):
+                continue
             for metric, text in _asked(kind, name, observed.labels):
                 found.append(measured(metric, text, observed, common=fields, **settings))
     for name, score in scores.on(observed.target, observed.labels).items():

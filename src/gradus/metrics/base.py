@@ -268,6 +268,15 @@ class Metric:
         """`label` is the label's index, for metrics that are `per_label`."""
         self.label = label
 
+    @classmethod
+    def asked_of(cls, items: Items) -> bool:
+        """Whether these items hold what it is computed from; else it isn't measured on them.
+
+        Only asked where a benchmark has the metric but not all of its items need what it takes,
+        as texts of which greedy decoding wasn't asked.
+        """
+        return True
+
     def __call__(self, observed: Any) -> float:
         """The value on `Items` (or `Observed` for costs); NaN where it is undefined."""
         raise NotImplementedError
@@ -290,5 +299,14 @@ class Metric:
 
         A resample is the weighting by how often each item was drawn. None, as here, says that
         the metric has no such form; a bootstrap then calls it on one resample after the other.
+        """
+        return None
+
+    def influence(self, predictions: Any, weights: np.ndarray) -> np.ndarray | None:
+        """How far each item moves the value, float64 [D, N], under D weightings of the items.
+
+        The derivative of the value by the item's share of the weight, whose mean under the
+        weighting is 0 (Hampel 1974): the sum of its squares over N squared estimates the variance.
+        None, as here, says that the metric has no such form.
         """
         return None

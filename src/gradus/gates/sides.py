@@ -13,11 +13,15 @@ from gradus.records import Measurement
 from gradus.registry import plain
 
 if TYPE_CHECKING:
-    from gradus.metrics.base import Observed
+    from gradus.metrics.base import Metric, Observed
     from gradus.metrics.repeated import Seen
 
 HAND_OFF = ("dtype", "backend")
 COMPARABLE = ("unit", "benchmark", "data", "split")
+FREE = (*HAND_OFF, "tokenizer", "batching", "max_tokens", "sample", "preset")
+"""Keys of a contract that need not agree. The checkpoint brings the first ones along, items are
+paired one by one, so that samples only share what is in both, and a preset is a name for others.
+What is left says how the numbers were taken: window, stride, format, file, limit, ..."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +63,61 @@ def defined(measurement: Measurement | None) -> bool:
     )
 
 
-def check_contract(own: Measurement, other: Measurement) -> str:
+def check_contract(own: Measurement, other: Measurement, bound: Sequence[str] | None = None) -> str:
     """Refuse what can't be compared; say which contracts differ where that is a hand-off.
 
+    Args:
+        own: the measurement that is asked about.
+        other: the one that it is held against.
+        bound: the metric's `bound`, for one that the catalog doesn't have: a plan's own score.
+
     Raises:
-        ContractError: unit, benchmark, data or split differ.
+        ContractError: unit, benchmark, data or split differ, or terms of the contract that must
+            agree; names the first that does, with both values.
     """
-    for name in COMPARABLE:
-        mine, theirs = getattr(own, name), getattr(other, name)
-        if mine != theirs:
-            raise ContractError(
-                f"{own.metric} of {own.checkpoint or 'this checkpoint'} and of "
-                f"{other.checkpoint or 'the reference'} can't be compared: {name} is "
-                f"'{mine}' here and '{theirs}' there; measure both alike"
-            )
     differing = [
+        (name, getattr(own, name), getattr(other, name))
+        for name in COMPARABLE
+        if getattr(own, name) != getattr(other, name)
+    ]
+    bound = _bound(own.metric) if bound is None else bound
+    terms = [
+        name
+        for name in dict.fromkeys((*own.contract, *other.contract))
+        if (name not in FREE or name in bound)
+        and own.contract.get(name) != other.contract.get(name)
+    ]
+    differing += [(name, own.contract.get(name), other.contract.get(name)) for name in terms]
+    for name, mine, theirs in differing[:1]:
+        said = [f"'{value}'" if value is not None else "not stated" for value in (mine, theirs)]
+        raise ContractError(
+            f"{own.metric} of {own.checkpoint or 'this checkpoint'} and of "
+            f"{other.checkpoint or 'the reference'} can't be compared: {name} is "
+            f"{said[0]} here and {said[1]} there; {_instead(name)}"
+        )
+    handed = [
         f"{name} {other.contract.get(name)} to {own.contract.get(name)}"
         for name in HAND_OFF
         if own.contract.get(name) != other.contract.get(name)
     ]
-    return f"; a hand-off comparison ({', '.join(differing)})" if differing else ""
+    return f"; a hand-off comparison ({', '.join(handed)})" if handed else ""
+
+
+def _bound(text: str) -> tuple[str, ...]:
+    """What else must agree for a metric of the catalog, or a slice of one."""
+    from gradus import metrics, registry
+
+    name, _ = metrics.lookup(text.partition("{")[0])
+    if name not in {plain(entry) for entry in registry.names("metrics")}:
+        return ()
+    kind: type[Metric] = registry.load("metrics", name)
+    return kind.bound
+
+
+def _instead(name: str) -> str:
+    if name == "tokenizer":
+        return "across tokenizers compare bits_per_byte, or perplexity of a word or byte"
+    return "measure both alike"
 
 
 def align(own: Seen, other: Seen) -> tuple[Seen, Seen]:

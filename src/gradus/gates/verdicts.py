@@ -200,8 +200,8 @@ def _between(
     scores: Scores,
     settings: dict[str, Any],
 ) -> Verdict:
-    note = check_contract(*pair)
     kind = scores.kind(gate.metric)
+    note = check_contract(*pair, kind.bound)
     if kind.interval == "none":
         return amounts(gate, pair, note)
     if kind.needs in ("latency", "throughput"):

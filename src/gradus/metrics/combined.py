@@ -22,7 +22,18 @@ from gradus.metrics.priced import Priced
 if TYPE_CHECKING:
     import numpy as np
 
-_DEMANDING = ("labels", "probabilities", "labelsets", "labelset probabilities", "numbers", "spans")
+_DEMANDING = (
+    "labels",
+    "probabilities",
+    "labelsets",
+    "labelset probabilities",
+    "numbers",
+    "spans",
+    "texts",
+    "greedy",
+    "options",
+    "replies",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ def combined(
         "summary": formula.text,
         "needs": needs,
         "paired": all(p.kind.paired for p in parts.values()),
+        "bound": tuple(dict.fromkeys(key for p in parts.values() for key in p.kind.bound)),
         "formula": formula,
         "parts": dict(parts),
     }

@@ -32,6 +32,12 @@ class RatioMetric(Metric):
         """The values that belong to ratios; rising."""
         return ratio
 
+    def slope(self, ratio: np.ndarray) -> np.ndarray:
+        """How fast `of_ratio` rises."""
+        import numpy as np
+
+        return np.ones_like(ratio)
+
     def __call__(self, observed: Any) -> float:
         import numpy as np
 
@@ -39,17 +45,30 @@ class RatioMetric(Metric):
         return float(self.of_ratio(np.asarray(above / below))) if below else math.nan
 
     def weighted(self, predictions: Any, weights: np.ndarray) -> np.ndarray:
+        return self.of_ratio(self._ratios(predictions, weights)[0])
+
+    def influence(self, predictions: Any, weights: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        above, below = (weights @ part for part in self.parts(predictions))
+        above, below = self.parts(predictions)
+        ratio, mean = self._ratios(predictions, weights)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self.of_ratio(np.asarray(np.where(below > 0, above / below, np.nan)))
+            moved = (above - ratio[:, None] * below) / mean[:, None]
+            return np.asarray(self.slope(ratio)[:, None] * moved)
+
+    def _ratios(self, items: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The ratio and the mean below, float64 [D] both; a ratio to nothing is NaN."""
+        import numpy as np
+
+        above, below = (weights @ part for part in self.parts(items))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(below > 0, above / below, np.nan), below / weights.sum(axis=-1)
 
 
 class RateMetric(RatioMetric):
     """Negative log-likelihood of all texts by a count of them, as `gradus.metrics.conversions`.
 
-    A text that the model holds for impossible makes a perplexity infinite.
+    A text that the model holds for impossible makes it infinite.
     """
 
     direction = "lower"
@@ -62,24 +81,33 @@ class RateMetric(RatioMetric):
         count = np.ones(len(items)) if over == "items" else getattr(items, str(over))
         return -np.asarray(items.nats, np.float64), np.asarray(count, np.float64)
 
-    def of_ratio(self, ratio: np.ndarray) -> np.ndarray:
-        import numpy as np
-
-        if SCALES[self.name].written == "bits":
-            return np.asarray(ratio / math.log(2))
-        with np.errstate(over="ignore"):
-            return np.asarray(np.exp(ratio))
-
 
 class Perplexity(RateMetric):
     """e to the mean negative log-likelihood of a unit."""
 
-    unit = "perplexity"
     range = (1.0, math.inf)
+
+    def of_ratio(self, ratio: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(ratio))
+
+    def slope(self, ratio: np.ndarray) -> np.ndarray:
+        return self.of_ratio(ratio)
 
 
 class Bits(RateMetric):
     """Mean negative binary logarithm of the probability of a unit."""
 
-    unit = "bits"
     range = (0.0, math.inf)
+
+    def of_ratio(self, ratio: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return np.asarray(ratio / math.log(2))
+
+    def slope(self, ratio: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return np.full_like(ratio, 1 / math.log(2))

@@ -73,7 +73,10 @@ class Scores:
         return {
             name: kind
             for name, kind in self.own.items()
-            if self.bases[name] <= known and not kind.lacking(labels)
+            if self.bases[name] <= known
+            and not kind.lacking(labels)
+            # Prices are of cells of a confusion matrix, which options and targets have none of.
+            and (target == "label" or not issubclass(kind, Priced))
         }
 
     def check(self, data: Sequence[tuple[str, tuple[str, ...]]]) -> None:

@@ -137,6 +137,13 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "size_mb.v1": "gradus.metrics.size:Size",
         "parity_kl.v1": "gradus.metrics.parity:ParityKl",
         "parity_flips.v1": "gradus.metrics.parity:ParityFlips",
+        "exact_match.v1": "gradus.metrics.exact_match:ExactMatch",
+        "token_f1.v1": "gradus.metrics.token_f1:TokenF1",
+        "coqa_f1.v1": "gradus.metrics.token_f1:CoqaF1",
+        "rouge_1.v1": "gradus.metrics.rouge_l:Rouge1",
+        "rouge_2.v1": "gradus.metrics.rouge_l:Rouge2",
+        "rouge_l.v1": "gradus.metrics.rouge_l:RougeL",
+        "bleu.v1": "gradus.metrics.bleu:Bleu",
     },
     "benchmarks": {
         "classify.v1": "gradus.benchmarks.classify:ClassifyBenchmark",

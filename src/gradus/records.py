@@ -40,9 +40,9 @@ Labelled = Literal["label", "labels", "number", "spans"]
 """What an item of a data set is labelled with: one label, any number of them (multi-label), a
 number, or spans of characters that carry a label each."""
 
-Target = Literal[Labelled, "text", "option", "reply"]
+Target = Literal[Labelled, "text", "option", "reply", "outcome"]
 """What is said of an item: a label as above or, by a language model, how likely a text is, which of
-several options is likeliest, what it writes in reply."""
+several options is likeliest, what it writes in reply, what another harness makes of its answers."""
 
 
 class Pair(str):

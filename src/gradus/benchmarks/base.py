@@ -39,6 +39,14 @@ class Benchmark:
         raise NotImplementedError(f"{cls.name} has no items")
 
     @classmethod
+    def metrics_on(cls, items: Items) -> tuple[str, ...]:
+        """Plain names of the metrics to take of `items`.
+
+        All of the class's, unless what is observed isn't always of one kind.
+        """
+        return cls.metrics
+
+    @classmethod
     def outputs(
         cls, predictor: Predictor, split: Split, progress: Callable[[int], None] | None = None
     ) -> Any:

@@ -251,6 +251,7 @@ class Metric:
             "greedy",
             "options",
             "replies",
+            "outcomes",
             "latency",
             "throughput",
             "memory",

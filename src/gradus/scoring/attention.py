@@ -1,7 +1,7 @@
 """Attention for scoring: contexts end to end, a head before all of them, trees after each.
 
 Legend: T tokens of a row, h heads, k size of a head, H tokens of the shared head; a run holds n
-sequences of L fed tokens that see one another in the same way.
+sequences of L fed tokens that see one another in the same way, P of a context and S of its tree.
 
 Keys are kept as the model hands them over, positions already turned in, so a head that is kept is
 the key-value cache of the same tokens in the same place: nothing about it is approximate.
@@ -23,6 +23,22 @@ KeysValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Queries `start` to `stop` of a sequence, which see its first keys.
+
+    Attributes:
+        start: first query, of the sequence's fed tokens.
+        stop: the one after the last, and with the head the number of keys.
+        mask: bool [stop - start, H + stop], True where a token sees a key; None where all are
+            causal, without a head.
+    """
+
+    start: int
+    stop: int
+    mask: torch.Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """n sequences of equal shape.
 
@@ -30,13 +46,32 @@ class Run:
         n: how many.
         length: L.
         positions: int64 [L], places in the sequence, the head counted.
-        mask: bool [L, H + L], True where a token sees a key; None for causal without a head.
+        parts: their queries, in order.
     """
 
     n: int
     length: int
     positions: torch.Tensor
-    mask: torch.Tensor | None
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, n: int, context: int, head: int, depths: list[int], tree: torch.Tensor) -> Run:
+        """Sequences with a context of P = `context` tokens after a head of `head`.
+
+        `depths` are the S distances of a tree's tokens from the context's end; `tree` is bool
+        [S, S], which of them see one another, or empty where each follows the one before.
+        """
+        chained = not tree.numel()
+        plain = context + (len(depths) if chained else 0)
+        places = torch.cat([torch.arange(context), context + torch.tensor(depths).long()])
+        causal = None
+        if head:
+            causal = torch.ones(plain, head + plain, dtype=torch.bool).tril(head)
+        parts = [Part(0, plain, causal)]
+        if not chained:
+            before = torch.ones(len(depths), head + context, dtype=torch.bool)
+            parts.append(Part(context, context + len(depths), torch.cat([before, tree], dim=1)))
+        return cls(n, context + len(depths), head + places, tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +135,14 @@ def scoring_attention(
     if row.keep is not None:
         row.keep[id(module)] = (key, value)
     head = row.head.get(id(module))
+    before = 0 if head is None else head[0].shape[2]
     heads, size = query.shape[1], query.shape[3]
     out, start = [], 0
     for run in row.runs:
-        part = slice(start, start + run.n * run.length)
-        start = part.stop
+        here = slice(start, start + run.n * run.length)
+        start = here.stop
         q, k, v = (
-            x[0, :, part].reshape(x.shape[1], run.n, run.length, size).transpose(0, 1)
+            x[0, :, here].reshape(x.shape[1], run.n, run.length, size).transpose(0, 1)
             for x in (query, key, value)
         )
         if head is not None:
@@ -114,26 +150,30 @@ def scoring_attention(
                 torch.cat([kept.expand(run.n, -1, -1, -1), new], dim=2)
                 for kept, new in zip(head, (k, v), strict=True)
             )
-        mask = _windowed(run, sliding_window, k.shape[2])
-        y = scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=scaling,
-            enable_gqa=k.shape[1] != heads,
-        )
-        out.append(y.transpose(1, 2).reshape(run.n * run.length, heads, size))
+        found = []
+        for part in run.parts:
+            mask = _windowed(run, part, sliding_window, before)
+            y = scaled_dot_product_attention(
+                q[:, :, part.start : part.stop],
+                k[:, :, : before + part.stop],
+                v[:, :, : before + part.stop],
+                attn_mask=mask,
+                is_causal=mask is None,
+                scale=scaling,
+                enable_gqa=k.shape[1] != heads,
+            )
+            found.append(y.transpose(1, 2))
+        y = found[0] if len(found) == 1 else torch.cat(found, dim=1)
+        out.append(y.reshape(run.n * run.length, heads, size))
     return (out[0] if len(out) == 1 else torch.cat(out))[None], None
 
 
-def _windowed(run: Run, window: int | None, keys: int) -> torch.Tensor | None:
-    """The run's mask, narrowed to a sliding window where the model has one that is shorter."""
+def _windowed(run: Run, part: Part, window: int | None, head: int) -> torch.Tensor | None:
+    """The part's mask, narrowed to a sliding window where the model has one that is shorter."""
     if window is None or int(run.positions.max()) < window:
-        return run.mask
-    seen = run.mask
+        return part.mask
+    seen = part.mask
     if seen is None:
-        seen = torch.ones(run.length, keys, dtype=torch.bool).tril()
-    places = torch.cat([torch.arange(keys - run.length), run.positions])
-    return seen & (run.positions[:, None] - places[None] < window)
+        seen = torch.ones(part.stop, part.stop, dtype=torch.bool).tril()
+    places = torch.cat([torch.arange(head), run.positions[: part.stop]])
+    return seen & (run.positions[part.start : part.stop, None] - places[None] < window)

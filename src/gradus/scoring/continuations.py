@@ -10,8 +10,10 @@ token of a continuation is only read off, so single tokens need no node at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 CONTEXT_END = -1
@@ -35,6 +37,9 @@ class ContinuationTree:
         depths: S distances from the context's end, from 0.
         readings: R readings, those of one option in the order of its tokens.
         places: the distinct nodes at which something is read, ascending.
+        read_at: int64 [R], which of `places` each reading is made at.
+        read_tokens: int64 [R], what is read there.
+        read_for: int64 [R], the option that it belongs to.
     """
 
     def __init__(self, options: Sequence[Sequence[int]]) -> None:
@@ -57,13 +62,18 @@ class ContinuationTree:
                     self.parents.append(node)
                     self.depths.append(depth)
                 node = nodes[node, token]
-        self.places = sorted({reading.node for reading in self.readings})
+        nodes_read = np.array([reading.node for reading in self.readings], dtype=np.int64)
+        places, self.read_at = np.unique(nodes_read, return_inverse=True)
+        self.places: list[int] = places.tolist()
+        self.read_tokens = np.array([r.token for r in self.readings], dtype=np.int64)
+        self.read_for = np.array([r.option for r in self.readings], dtype=np.int64)
 
-    @property
+    @cached_property
     def chain(self) -> bool:
         """Whether each node follows the one before, so that ordinary causal attention is right."""
         return self.parents == list(range(-1, len(self.parents) - 1))
 
+    @cached_property
     def visible(self) -> torch.Tensor:
         """bool [S, S], True where a node (row) sees a node (column): itself and its ancestors."""
         seen = torch.eye(len(self.tokens), dtype=torch.bool)
@@ -72,9 +82,12 @@ class ContinuationTree:
                 seen[node] |= seen[parent]
         return seen
 
-    def mask(self, context: int, head: int) -> torch.Tensor:
-        """bool [P + S, H + P + S], True where a fed token sees a key."""
-        fed = context + len(self.tokens)
-        seen = torch.ones(fed, fed, dtype=torch.bool).tril()
-        seen[context:, context:] = self.visible()
-        return torch.cat([torch.ones(fed, head, dtype=torch.bool), seen], dim=1)
+    def sums(self, nats: np.ndarray) -> np.ndarray:
+        """float64 [K], the sum over each continuation of `nats`, float64 [R]."""
+        return np.bincount(self.read_for, nats, minlength=len(self.options))
+
+    def all(self, flags: np.ndarray) -> np.ndarray:
+        """bool [K], whether all of `flags`, bool [R], hold in each continuation."""
+        missed = np.bincount(self.read_for, ~flags, minlength=len(self.options))
+        found: np.ndarray = missed == 0
+        return found

@@ -4,34 +4,56 @@ Legend: N requests or contexts, K options, T tokens of a batch, d hidden size, V
 places at which something is read.
 
 Contexts lie end to end in one row without padding, the continuations of a context follow it as a
-tree, and a head that all contexts share is computed once: each token is fed once. Only hidden
-states at which a token is read are projected on the vocabulary.
+tree, and what contexts have in common at their beginning is computed once: each token is fed once.
+Only hidden states at which a token is read are projected on the vocabulary.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from gradus.errors import UsageError
-from gradus.scoring import attention
+from gradus.scoring import attention, prefixes
 from gradus.scoring.attention import KeysValues, Row, Run
 from gradus.scoring.continuations import ContinuationTree
+from gradus.scoring.projection import Projection, read_logits
 from gradus.training.models import max_positions
 from gradus.training.packing import inference_batches
 
 BATCH_TOKENS = 4096
-# Rows of logits at a time: 256 of them are 50 MB for a vocabulary of 50,000.
-PROJECTED = 256
 PROBE_TOLERANCE = 1e-4
+_NO_NODES = torch.empty(0, 0, dtype=torch.bool)
 
 Request = tuple[Sequence[int], Sequence[int]]
+
+
+class Read(NamedTuple):
+    """What was read after the context `place`, in the order of its tree's readings.
+
+    Attributes:
+        place: which context.
+        nats: float64 [R], log-likelihoods.
+        greedy: bool [R], whether no token was likelier.
+    """
+
+    place: int
+    nats: np.ndarray
+    greedy: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Tokens that were computed before, with their keys and values by layer."""
+
+    tokens: tuple[int, ...] = ()
+    keys: KeysValues = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +85,9 @@ class Scorer:
             against the model's own forward pass; a model of another build (state-space layers,
             ALiBi, capped logits) is asked for one continuation at a time instead, which is slower
             and gives the same numbers.
-        limit: how many tokens a context with its continuation may have; None for any number.
+        limit: how many tokens may be fed at once, which are all but the last of a context with its
+            continuation; None for any number.
+        tokens_seen: how many tokens have been fed so far.
     """
 
     def __init__(
@@ -75,15 +99,22 @@ class Scorer:
         to 1/16 and more.
         """
         self.limit = max_positions(model)
+        self.tokens_seen = 0
         self.model, self._batch_tokens = model.eval(), batch_tokens
-        self._base, self._output = model.base_model, model.get_output_embeddings()
+        self._base = model.base_model
+        self._projection = Projection(model.get_output_embeddings())
         self._usual = model.config._attn_implementation
-        self._head_ids: tuple[int, ...] = ()
-        self._head: KeysValues = {}
+        self._head = _Head()
         self.shares = self._probe()
         if not self.shares:
             self.model.set_attn_implementation(self._usual)
         self.to(dtype)
+
+    @property
+    def vocabulary(self) -> int:
+        """V, how many logits the model has."""
+        size: int = self._projection.head.weight.shape[0]
+        return size
 
     def to(self, dtype: str) -> None:
         """Compute hidden states in `dtype` from now on; logits stay in float32.
@@ -95,20 +126,24 @@ class Scorer:
             return
         if self.shares:
             # Tied to the embeddings, the head would be converted with them.
-            self._output = copy.deepcopy(self._output).float()
+            self._projection = Projection(copy.deepcopy(self._projection.head).float())
             self._base.to(kind)
         else:
             self.model.to(kind)
-        self._head_ids, self._head = (), {}
+        self._head = _Head()
 
     @torch.inference_mode()
     def share(self, head: Sequence[int]) -> None:
-        """Keep the keys and values of `head`, for contexts that begin with it and go on after."""
-        if tuple(head) == self._head_ids:
+        """Keep the keys and values of `head`, for contexts that begin with it and go on after.
+
+        What the contexts of one call have in common is found without this; a head that is shared
+        stays from call to call.
+        """
+        if tuple(head) == self._head.tokens:
             return
-        self._head_ids, self._head = tuple(head), {}
+        self._head = _Head()
         if head and self.shares:
-            self._run([_Item(0, self._head_ids, ContinuationTree([(0,)]))], {}, keep=self._head)
+            self._head = self._longer(self._head, tuple(head))
 
     def score(self, requests: Sequence[Request]) -> np.ndarray:
         """float64 [N], summed log-likelihood in nats of each continuation after its context.
@@ -122,13 +157,11 @@ class Scorer:
         places: dict[tuple[int, ...], list[int]] = {}
         for place, (context, _) in enumerate(requests):
             places.setdefault(tuple(context), []).append(place)
-        trees = [
-            self._tree([requests[place][1] for place in found], found) for found in places.values()
-        ]
+        trees = [self._tree([requests[p][1] for p in found], found) for found in places.values()]
         rows = np.empty(len(requests))
         found = list(places.values())
-        for place, values in self._scores(list(places), trees, [f[0] for f in found]):
-            rows[found[place]] = values
+        for done in self.read(list(places), trees, names=[f[0] for f in found]):
+            rows[found[done.place]] = trees[done.place].sums(done.nats)
         return rows
 
     def choose(
@@ -147,13 +180,11 @@ class Scorer:
         """
         tree = self._tree(options, range(len(options)))
         rows = np.empty((len(contexts), len(options)))
-        scored = self._scores(
-            [tuple(c) for c in contexts], [tree] * len(contexts), range(len(contexts))
-        )
-        for done, (place, values) in enumerate(scored, start=1):
-            rows[place] = values
+        scored = self.read([tuple(c) for c in contexts], [tree] * len(contexts))
+        for number, done in enumerate(scored, start=1):
+            rows[done.place] = tree.sums(done.nats)
             if progress is not None:
-                progress(done)
+                progress(number)
         return rows
 
     def _tree(self, options: Sequence[Sequence[int]], places: Sequence[int]) -> ContinuationTree:
@@ -162,28 +193,43 @@ class Scorer:
                 raise UsageError(f"continuation {place} has no token, so there is nothing to score")
         return ContinuationTree(options)
 
-    def _scores(
+    def read(
         self,
         contexts: Sequence[tuple[int, ...]],
         trees: Sequence[ContinuationTree],
-        names: Sequence[int],
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """Place and float64 [K] of every context, in the order in which they are done."""
-        for name, context, tree in zip(names, contexts, trees, strict=True):
+        *,
+        names: Sequence[int] | None = None,
+        among: torch.Tensor | None = None,
+    ) -> Iterator[Read]:
+        """All readings of every context's tree, in the order in which they are done.
+
+        Args:
+            contexts: N contexts, token ids.
+            trees: N trees of continuations, of at least one token each.
+            names: what the contexts are called in messages; their numbers by default.
+            among: bool [V]; the first token of a continuation is greedy as soon as none of these
+                tokens is likelier.
+
+        Raises:
+            UsageError: as `score`.
+        """
+        called = range(len(contexts)) if names is None else names
+        for name, context, tree in zip(called, contexts, trees, strict=True):
             self._check(name, context, tree)
         if not self.shares:
             for place, (context, tree) in enumerate(zip(contexts, trees, strict=True)):
-                yield place, self._one_by_one(context, tree)
+                yield self._one_by_one(place, context, tree, among)
             return
-        with_head, without = [], []
-        size = len(self._head_ids)
-        for place, (context, tree) in enumerate(zip(contexts, trees, strict=True)):
-            if self._head and len(context) > size and context[:size] == self._head_ids:
-                with_head.append(_Item(place, context[size:], tree))
-            else:
-                without.append(_Item(place, context, tree))
-        yield from self._batches(with_head, self._head)
-        yield from self._batches(without, {})
+        items = [_Item(p, *both) for p, both in enumerate(zip(contexts, trees, strict=True))]
+        size = len(self._head.tokens)
+        begins = [
+            0 < size < len(item.context) and item.context[:size] == self._head.tokens
+            for item in items
+        ]
+        with_head = [item for item, begun in zip(items, begins, strict=True) if begun]
+        without = [item for item, begun in zip(items, begins, strict=True) if not begun]
+        yield from self._below(with_head, self._head, among)
+        yield from self._below(without, _Head(), among)
 
     def _check(self, name: int, context: Sequence[int], tree: ContinuationTree) -> None:
         if not context:
@@ -191,93 +237,116 @@ class Scorer:
                 f"context {name} has no token, so nothing stands before its continuation; "
                 "begin it with the tokenizer's first token"
             )
-        longest = len(context) + max(len(option) for option in tree.options)
-        if self.limit is not None and longest > self.limit:
+        fed = len(context) + max(len(option) for option in tree.options) - 1
+        if self.limit is not None and fed > self.limit:
             raise UsageError(
-                f"context {name} with its continuation has {longest:,} tokens, and the model has "
-                f"positions for {self.limit:,}; shorten it"
+                f"context {name} with its continuation has {fed + 1:,} tokens, and the model has "
+                f"positions for {self.limit:,} before the last one; shorten it"
             )
 
+    def _below(
+        self, items: Sequence[_Item], head: _Head, among: torch.Tensor | None
+    ) -> Iterator[Read]:
+        """The readings of contexts that begin with `head`; what else they share is found here."""
+        size = len(head.tokens)
+        rests = [np.array(item.context[size:], dtype=np.int32) for item in items]
+        waiting = [(prefixes.heads(rests), head)]
+        while waiting:
+            branch, above = waiting.pop()
+            here = above
+            if branch.size:
+                tokens = items[branch.example].context[: size + branch.size]
+                here = self._longer(above, tokens)
+            cut = len(here.tokens)
+            chosen = [items[row] for row in branch.rows]
+            yield from self._batches(
+                [_Item(item.place, item.context[cut:], item.tree) for item in chosen], here, among
+            )
+            waiting += [(longer, here) for longer in branch.branches]
+
+    @torch.inference_mode()
+    def _longer(self, head: _Head, tokens: tuple[int, ...]) -> _Head:
+        """The head `tokens`, which begins with `head` and is longer."""
+        keep: KeysValues = {}
+        rest = tokens[len(head.tokens) :]
+        self._run([_Item(0, rest, ContinuationTree([(0,)]))], head, keep=keep)
+        if head.tokens:
+            for layer, both in keep.items():
+                before = head.keys[layer]
+                key, value = (torch.cat([a, b], 2) for a, b in zip(before, both, strict=True))
+                keep[layer] = (key, value)
+        return _Head(tokens, keep)
+
     def _batches(
-        self, items: Sequence[_Item], head: KeysValues
-    ) -> Iterator[tuple[int, np.ndarray]]:
+        self, items: Sequence[_Item], head: _Head, among: torch.Tensor | None
+    ) -> Iterator[Read]:
         ordered = sorted(items, key=lambda item: item.shape)
         lengths = np.array([item.fed for item in ordered], dtype=np.int64)
         for rows in inference_batches(lengths, self._batch_tokens):
-            batch = [ordered[row] for row in rows]
-            yield from self._read(batch, head)
+            yield from self._read([ordered[row] for row in rows], head, among)
 
     def _run(
-        self, items: Sequence[_Item], head: KeysValues, keep: KeysValues | None = None
+        self, items: Sequence[_Item], head: _Head, keep: KeysValues | None = None
     ) -> torch.Tensor:
         """Hidden states [R, d] at the places of the items' trees, item by item."""
-        runs, ids, positions, reads, start = [], [], [], [], 0
-        before = len(self._head_ids) if head else 0
+        runs, ids, reads, start = list[Run](), list[int](), list[int](), 0
         for _, group in groupby(items, key=lambda item: item.shape):
             alike = list(group)
-            first, size = alike[0], len(alike[0].context)
-            depths = torch.tensor(first.tree.depths, dtype=torch.int64)
-            places = before + torch.cat([torch.arange(size), size + depths])
-            plain = first.tree.chain and not head
-            mask = None if plain else first.tree.mask(size, before)
-            runs.append(Run(len(alike), first.fed, places, mask))
-            positions.append(places.repeat(len(alike)))
+            first, tree = alike[0], alike[0].tree
+            seen = _NO_NODES if tree.chain else tree.visible
+            runs.append(Run.of(len(alike), len(first.context), len(head.tokens), tree.depths, seen))
             for item in alike:
                 ids += [*item.context, *item.tree.tokens]
                 # The context's end, node -1, is the last token of the context.
                 reads += [start + len(item.context) + node for node in item.tree.places]
                 start += item.fed
-        with attention.under_way(Row(tuple(runs), head, keep)):
+        positions = torch.cat([run.positions.repeat(run.n) for run in runs])
+        self.tokens_seen += len(ids)
+        with attention.under_way(Row(tuple(runs), head.keys, keep)):
             output = self._base(
-                input_ids=torch.tensor([ids]),
-                position_ids=torch.cat(positions)[None],
-                use_cache=False,
+                input_ids=torch.tensor([ids]), position_ids=positions[None], use_cache=False
             )
         hidden: torch.Tensor = output.last_hidden_state[0, reads]
         return hidden
 
     @torch.inference_mode()
-    def _read(self, items: Sequence[_Item], head: KeysValues) -> list[tuple[int, np.ndarray]]:
-        """Place and float64 [K] of each item."""
+    def _read(self, items: Sequence[_Item], head: _Head, among: torch.Tensor | None) -> list[Read]:
+        """The readings of each item."""
         hidden = self._run(items, head)
-        rows, tokens, start = [], [], 0
-        for item in items:
-            row_of = {node: start + i for i, node in enumerate(item.tree.places)}
-            rows += [row_of[reading.node] for reading in item.tree.readings]
-            tokens += [reading.token for reading in item.tree.readings]
-            start += len(item.tree.places)
-        read = self._log_likelihoods(hidden, np.array(rows), np.array(tokens))
-        done, start = [], 0
-        for item in items:
-            options = [reading.option for reading in item.tree.readings]
-            part = read[start : start + len(options)]
-            start += len(options)
-            done.append((item.place, np.bincount(options, part, minlength=len(item.tree.options))))
-        return done
-
-    def _log_likelihoods(
-        self, hidden: torch.Tensor, rows: np.ndarray, tokens: np.ndarray
-    ) -> np.ndarray:
-        """float64, log-likelihood of ``tokens[i]`` at row ``rows[i]`` of hidden states [R, d]."""
-        found = np.empty(len(rows))
-        for low in range(0, len(hidden), PROJECTED):
-            logits = self._output(hidden[low : low + PROJECTED].float()).float()
-            here = np.flatnonzero((rows >= low) & (rows < low + PROJECTED))
-            at = torch.from_numpy(rows[here] - low)
-            chosen = logits[at, torch.from_numpy(tokens[here])].double()
-            found[here] = (chosen - logits.logsumexp(dim=-1).double()[at]).numpy()
-        return found
+        starts = np.cumsum([0, *(len(item.tree.places) for item in items)])
+        rows = [item.tree.read_at + start for item, start in zip(items, starts, strict=False)]
+        ranked = None
+        if among is not None:
+            ranked = np.concatenate([_first(item.tree) for item in items])
+        nats, greedy = self._projection.read(
+            hidden,
+            np.concatenate(rows),
+            np.concatenate([item.tree.read_tokens for item in items]),
+            among=among,
+            ranked=ranked,
+        )
+        cuts = np.cumsum([len(item.tree.readings) for item in items])[:-1]
+        parts = zip(items, np.split(nats, cuts), np.split(greedy, cuts), strict=True)
+        return [Read(item.place, each, flags) for item, each, flags in parts]
 
     @torch.inference_mode()
-    def _one_by_one(self, context: Sequence[int], tree: ContinuationTree) -> np.ndarray:
-        """float64 [K] by the model's own forward pass, one continuation at a time."""
-        found = np.empty(len(tree.options))
-        for number, option in enumerate(tree.options):
+    def _one_by_one(
+        self,
+        place: int,
+        context: Sequence[int],
+        tree: ContinuationTree,
+        among: torch.Tensor | None,
+    ) -> Read:
+        """The readings by the model's own forward pass, one continuation at a time."""
+        nats, greedy = [], []
+        for option in tree.options:
             ids = torch.tensor([[*context, *option[:-1]]])
+            self.tokens_seen += ids.shape[1]
             logits = self.model(input_ids=ids, use_cache=False).logits[0, -len(option) :].float()
-            chosen = logits[torch.arange(len(option)), torch.tensor(option)].double()
-            found[number] = float((chosen - logits.logsumexp(dim=-1).double()).sum())
-        return found
+            each, flags = read_logits(logits, np.array(option), among=among)
+            nats.append(each)
+            greedy.append(flags)
+        return Read(place, np.concatenate(nats), np.concatenate(greedy))
 
     @torch.inference_mode()
     def _probe(self) -> bool:
@@ -295,14 +364,13 @@ class Scorer:
         attention.register()
         try:
             self.model.set_attn_implementation(attention.ATTENTION)
-            self.shares = True
-            self.share(head)
-            found = self._output(self._run(items, self._head))
+            start = self._longer(self._longer(_Head(), head[:1]), head)
+            found = self._projection.head(self._run(items, start))
         except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError):
             # An architecture whose attention or positions don't take such rows.
             return False
         finally:
-            self._head_ids, self._head = (), {}
+            self.tokens_seen = 0
         if found.shape != expected.shape:
             return False
         # Logits that differ by a constant would be the same probabilities: compare their spread.
@@ -320,3 +388,8 @@ class Scorer:
             ids = torch.tensor([context + branch])
             rows.append(self.model(input_ids=ids, use_cache=False).logits[0, -1])
         return torch.stack(rows)
+
+
+def _first(tree: ContinuationTree) -> np.ndarray:
+    """bool [R], True for the first token of each continuation."""
+    return np.array([reading.node < 0 for reading in tree.readings], dtype=np.bool_)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from pydantic import AliasChoices, ConfigDict, Field
 
 from gradus.benchmarks.texts import Document, TextBenchmark, TextBenchmarkConfig
+from gradus.errors import UsageError
 from gradus.records import Target
 
 if TYPE_CHECKING:
-    from gradus.bridge.tasks import Asked
+    from gradus.bridge.tasks import Asked, Loaded
     from gradus.metrics.base import Items
     from gradus.scoring.records import Engine, Progress
 
@@ -22,6 +23,8 @@ _METRICS: Final[Mapping[str, tuple[str, ...]]] = {
     "outcome": ("outcome", "penalty"),
 }
 _ROLLING: Final = ("word_perplexity", "byte_perplexity", "bits_per_byte")
+_PLACES: Final[dict[str, Path]] = {}
+"""Where the folders that configs name are; what they are relative to is only told to `read`."""
 
 
 class HarnessConfig(TextBenchmarkConfig):
@@ -94,12 +97,14 @@ class HarnessBenchmark(TextBenchmark):
         from gradus.bridge import tasks
         from gradus.checkpoints.hashing import hash_json
 
+        if config.path and path is not None:
+            _PLACES[config.path] = path
         loaded = tasks.load(_asked(config, path))
         return [
             Document(
                 id=hash_json(tasks.plain(doc)),
                 text=loaded.shown(doc),
-                fields={"row": row, "include_path": None if path is None else str(path)},
+                fields={"row": row, "loaded": loaded},
             )
             for row, doc in enumerate(loaded.documents(config.limit))
         ]
@@ -119,9 +124,14 @@ class HarnessBenchmark(TextBenchmark):
         from gradus.bridge import tasks
         from gradus.bridge.lm_eval import GradusLM
 
-        folder = documents[0].fields["include_path"] if documents else None
-        loaded = tasks.load(_asked(config, None if folder is None else Path(folder)))
-        lm = GradusLM(engine=engine, journal=journal, progress=progress)
+        def told(done: int, total: int) -> None:
+            if progress is not None:
+                progress(done * len(documents) // total)
+
+        if not documents:
+            raise UsageError(f"task '{config.task}' has no documents")
+        loaded: Loaded = documents[0].fields["loaded"]
+        lm = GradusLM(engine=engine, journal=journal, progress=told)
         rows = [int(document.fields["row"]) for document in documents]
         samples = tasks.run(loaded, lm, rows)
         return items_of(loaded, samples, lm.scored, tuple(document.id for document in documents))
@@ -139,7 +149,7 @@ class HarnessBenchmark(TextBenchmark):
         from gradus import bridge
         from gradus.bridge import tasks
 
-        loaded = tasks.load(_asked(config, Path(config.path) if config.path else None))
+        loaded = tasks.load(_asked(config, _PLACES.get(config.path)))
         return {
             "task": f"{config.task} {loaded.version}",
             "shots": str(loaded.shots),

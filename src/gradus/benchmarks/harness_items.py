@@ -13,7 +13,6 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from gradus.bridge.tasks import NO_FILTER, Loaded
-from gradus.errors import UsageError
 
 if TYPE_CHECKING:
     from gradus.metrics.base import Items
@@ -38,8 +37,6 @@ def items_of(
 
     `tokens` has the number of scored tokens of each request, by its texts.
     """
-    if not samples:
-        raise UsageError(f"task '{loaded.task.task_name}' has no documents")
     by_filter: dict[str, list[Sample]] = {}
     for sample in samples:
         by_filter.setdefault(sample["filter"], []).append(sample)

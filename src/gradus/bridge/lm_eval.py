@@ -49,7 +49,7 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         threads: int | None = None,
         engine: Any = None,
         journal: Path | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
         **others: Any,
     ) -> None:
         """Open a model, or take an `engine` that is open already.
@@ -60,8 +60,8 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
             batch_tokens: most tokens of a batch; memory follows it, the numbers don't.
             threads: of torch; None leaves them as they are.
             engine: instead of `pretrained`.
-            journal: answers are kept beside it, one file a kind of request, and not asked again.
-            progress: called with the number of requests done.
+            journal: answers are kept in it, and what stands there isn't asked again.
+            progress: called with the number of requests done and of all, for each of their kinds.
             others: ``batch_size``, ``max_batch_size`` and ``device``, which the harness passes:
                 batches are sized by tokens, and the device is the processor.
 
@@ -141,7 +141,7 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         """Summed log-likelihood in nats of each continuation, and whether it is the greedy one."""
         pairs = [_texts(request, 2) for request in requests]
         found = self.engine.score_all(
-            pairs, journal=self._file("loglikelihood"), progress=self._progress
+            pairs, journal=self._journal, progress=self._told(len(requests))
         )
         for pair, one in zip(pairs, found, strict=True):
             self.scored[pair] = one.tokens
@@ -153,7 +153,7 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         """Summed log-likelihood in nats of each text, every token of it scored once."""
         texts = [_texts(request, 1)[0] for request in requests]
         found = self.engine.rolling_all(
-            texts, journal=self._file("rolling"), progress=self._progress
+            texts, journal=self._journal, progress=self._told(len(requests))
         )
         for text, one in zip(texts, found, strict=True):
             self.scored[(text,)] = one.tokens
@@ -166,12 +166,12 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
             by_settings.setdefault(_decoding(request.args[1]), []).append(place)
         written = [""] * len(requests)
         done = 0
-        for number, (settings, places) in enumerate(by_settings.items()):
+        for settings, places in by_settings.items():
             found = self.engine.generate_all(
                 [str(requests[place].args[0]) for place in places],
                 settings=settings,
-                journal=self._file(f"generate-{number}"),
-                progress=self._after(done),
+                journal=self._journal,
+                progress=self._told(len(requests), done),
             )
             for place, text in zip(places, found, strict=True):
                 written[place] = text
@@ -187,14 +187,10 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         found = self.engine.score_tokens([(context, cont) for _texts, context, cont in requests])
         return [(one.nats, one.greedy) for one in found]
 
-    def _file(self, kind: str) -> Path | None:
-        if self._journal is None:
-            return None
-        return self._journal.with_name(f"{self._journal.stem}.{kind}{self._journal.suffix}")
-
-    def _after(self, done: int) -> Callable[[int], None] | None:
+    def _told(self, total: int, before: int = 0) -> Callable[[int], None] | None:
+        """What the engine calls with the number of requests done, of `total` in all."""
         report = self._progress
-        return None if report is None else lambda more: report(done + more)
+        return None if report is None else lambda done: report(before + done, total)
 
 
 def main() -> None:

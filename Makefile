@@ -29,7 +29,7 @@ check: $(READY)  ## Lint, format, types, layers.
 	$(BIN)/lint-imports
 
 test: check  ## Checks and tests; at most 20 minutes on 2 cores.
-	$(BIN)/pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 test-slow: $(READY) browser  ## Kill suites, browser, large files; at most 45 minutes.
 	$(BIN)/pytest -m slow

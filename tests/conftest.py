@@ -7,6 +7,15 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two processes with two threads each on two cores would wait for one another all the time.
+    for variable, value in (
+        ("GRADUS_THREADS", "1"),
+        ("OMP_NUM_THREADS", "1"),
+        ("OMP_WAIT_POLICY", "PASSIVE"),
+    ):
+        os.environ.setdefault(variable, value)
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradus.scoring.attention import Run
 from gradus.scoring.continuations import CONTEXT_END, ContinuationTree
 
 tokens = st.lists(st.integers(0, 3), min_size=1, max_size=5)
@@ -44,9 +45,19 @@ def test_a_token_sees_head_context_and_ancestors(
     options: list[list[int]], context: int, head: int
 ) -> None:
     tree = ContinuationTree(options)
-    mask = tree.mask(context, head)
     fed = context + len(tree.tokens)
-    assert mask.shape == (fed, head + fed)
+    chained = torch.empty(0, 0, dtype=torch.bool)
+    run = Run.of(1, context, head, tree.depths, chained if tree.chain else tree.visible)
+    assert run.length == fed
+    assert run.positions.tolist() == [
+        *range(head, head + context),
+        *(head + context + depth for depth in tree.depths),
+    ]
+    mask = torch.zeros(fed, head + fed, dtype=torch.bool)
+    for part in run.parts:
+        size = part.stop - part.start
+        seen = torch.ones(size, size, dtype=torch.bool).tril() if part.mask is None else part.mask
+        mask[part.start : part.stop, : head + part.stop] = seen
     assert mask[:, :head].all()
     causal = torch.ones(context, context, dtype=torch.bool).tril()
     assert (mask[:context, head : head + context] == causal).all()

@@ -8,6 +8,7 @@ import torch
 
 from gradus.errors import UsageError
 from gradus.scoring.engine import Scorer
+from gradus.scoring.projection import Projection
 
 from .causal import FAMILIES, VOCABULARY, make_causal_lm, plain_log_likelihood
 
@@ -72,9 +73,13 @@ def test_single_tokens_take_one_row_of_logits_a_context(monkeypatch: pytest.Monk
     model = make_causal_lm("llama")
     scorer = Scorer(model)
     projected: list[int] = []
-    model.get_output_embeddings().register_forward_hook(
-        lambda _, given, __: projected.append(given[0].shape[0])
-    )
+    read = Projection.read
+
+    def counted(self: Projection, hidden: torch.Tensor, *given: Any, **named: Any) -> Any:
+        projected.append(len(hidden))
+        return read(self, hidden, *given, **named)
+
+    monkeypatch.setattr(Projection, "read", counted)
     fed: list[int] = []
     model.model.register_forward_hook(
         lambda _, __, kwargs, ___: fed.append(kwargs["input_ids"].shape[1]), with_kwargs=True
@@ -103,7 +108,7 @@ def test_bfloat16_is_close_and_reads_in_float32(family: str) -> None:
     half = Scorer(make_causal_lm(family), dtype="bfloat16")
     found, expected = half.choose(contexts, OPTIONS), expect(family, contexts, OPTIONS)
     assert half.model.base_model.dtype == torch.bfloat16
-    assert not half.shares or half._output.weight.dtype == torch.float32
+    assert not half.shares or half._projection.head.weight.dtype == torch.float32
     assert 0 < np.abs(found - expected).max() < 0.5
 
 
@@ -124,7 +129,7 @@ def test_nothing_to_score_is_no_error() -> None:
     [
         ([], [5], "context 0 has no token"),
         ([5], [], "continuation 0 has no token"),
-        ([5] * 60, [5] * 5, "65 tokens, and the model has positions for 64"),
+        ([5] * 60, [5] * 6, "66 tokens, and the model has positions for 64 before the last"),
     ],
 )
 def test_what_cannot_be_scored_is_named(context: Any, continuation: Any, message: str) -> None:

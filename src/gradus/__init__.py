@@ -17,12 +17,24 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradus.api import check, finetune, gate, load, load_data, metric, run, score, step
+    from gradus.api import (
+        check,
+        evaluate,
+        finetune,
+        gate,
+        load,
+        load_data,
+        metric,
+        run,
+        score,
+        step,
+    )
     from gradus.errors import GradusError, PlanError
     from gradus.records import Measurement, Plan, RunRecord, StepRecord, Verdict
 
 _PUBLIC = {
     "check": "gradus.api",
+    "evaluate": "gradus.api",
     "finetune": "gradus.api",
     "gate": "gradus.api",
     "load": "gradus.api",
@@ -50,6 +62,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "check",
+    "evaluate",
     "finetune",
     "gate",
     "load",

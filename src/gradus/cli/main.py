@@ -26,8 +26,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "check": ("gradus.cli.check", "Find every fault of a plan before anything is computed."),
     "ls": ("gradus.cli.ls", "List steps, metrics, sources, the gate grammar, runs ..."),
     "audit": ("gradus.cli.audit", "Find leaks, conflicting labels and drift in data."),
+    "compare": ("gradus.cli.compare", "Compare models on the same items; test every difference."),
     "show": ("gradus.cli.show", "Show what a run measured and what its gates said."),
     "report": ("gradus.cli.report", "Write a run's report again."),
+    "evaluate": ("gradus.cli.evaluate", "Measure language models on benchmarks, or checkpoints."),
     "predict": ("gradus.cli.predict", "Classify texts with a checkpoint."),
     "doctor": ("gradus.cli.doctor", "Measure this machine; say which extras are missing."),
 }
@@ -50,7 +52,7 @@ class LazyGroup(typer.core.TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Every command's name, in the table's order, then the steps."""
-        return [*COMMANDS, *_steps()]
+        return list(dict.fromkeys([*COMMANDS, *_steps()]))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, imported now; None when the table doesn't hold it."""
@@ -60,10 +62,14 @@ class LazyGroup(typer.core.TyperGroup):
             from gradus.cli import step
 
             return step.build(cmd_name)
-        module, summary = COMMANDS[cmd_name]
-        function = getattr(importlib.import_module(module), cmd_name)
+        name, summary = COMMANDS[cmd_name]
+        module = importlib.import_module(name)
+        function = getattr(module, cmd_name)
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(name=cmd_name, help=help_text(function), short_help=summary)(function)
+        settings = getattr(module, "CONTEXT", None)
+        app.command(
+            name=cmd_name, help=help_text(function), short_help=summary, context_settings=settings
+        )(function)
         return typer.main.get_command(app)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -71,9 +71,10 @@ class TerminalReporter:
             self._say(f"      {record.state} in {took:.1f} s")
         for measurement in record.measurements:
             if measurement.metric in benchmarks.compared(measurement.benchmark)[:1]:
+                place = ".".join(part for part in (measurement.data, measurement.split) if part)
                 self._say(
                     f"      {measurement.checkpoint} {measurement.metric} {number(measurement)} "
-                    f"on {measurement.n} items of {measurement.data}.{measurement.split}"
+                    f"on {measurement.n} items of {place}"
                 )
         for verdict in record.gates:
             self._say(f"      {_SIGNS[str(verdict.verdict)]}: {verdict.gate}: {verdict.why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gradus.errors import EXIT_DONE, GradusError, Interrupted, RunBusy, UsageError
-from gradus.records import Plan
+from gradus.records import Plan, RunRecord
 
 
 def run(
@@ -46,7 +47,7 @@ def run(
     """
     from gradus.plan import load_plan
 
-    loaded = load_plan(plan, overrides=overrides or ())
+    loaded = load_plan(plan, overrides=overrides or (), files=True)
     execute(loaded, runs_dir, until=until, fresh=fresh, as_json=as_json, quiet=quiet)
 
 
@@ -58,8 +59,12 @@ def execute(
     fresh: bool = False,
     as_json: bool = False,
     quiet: bool = False,
+    show: Callable[[RunRecord, Plan], None] | None = None,
 ) -> None:
-    """Run a checked plan and print what became of it; exit with its code unless that is 0."""
+    """Run a checked plan and print what became of it; exit with its code unless that is 0.
+
+    `show` prints it another way.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     from gradus import api
     from gradus.cli.progress import TerminalReporter
@@ -75,10 +80,14 @@ def execute(
     except (GradusError, Interrupted, KeyboardInterrupt):
         reporter.close()
         left = folder.load()
-        if as_json and left is not None:
+        if as_json and left is not None and show is None:
             _print(run_json(left, folder.path))
         raise
-    if as_json:
+    if show is not None:
+        reporter.close()
+        sys.stderr.flush()
+        show(record, loaded)
+    elif as_json:
         _print(run_json(record, folder.path))
     else:
         reporter.summary(record, folder.path / "report.html")

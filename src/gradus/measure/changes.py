@@ -7,6 +7,7 @@ nobody said beforehand which way it would go.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,11 @@ def changes(
     draws: int,
     seed: int,
     scores: Scores = NONE,
+    metrics: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """One row a metric that the benchmark compares, or score: a difference and what it is worth.
+
+    `metrics` names others than those of the target's benchmark.
 
     That is its two-sided interval and whether it excludes zero; `p_value` is that of the exact
     two-sided McNemar test for accuracy, None for the others. An empty list where no item is shared
@@ -48,9 +52,13 @@ def changes(
     left, right = shared(own, other)
     if len(left) == 0:
         return []
+    compared = [
+        *(benchmarks.of(own.target).compared if metrics is None else metrics),
+        *scores.on(own.target, own.labels),
+    ]
     return [
         {"metric": name, "against": against, **row}
-        for name in (*benchmarks.of(own.target).compared, *scores.on(own.target, own.labels))
+        for name in compared
         if (row := _row(scores.kind(name)(), left, right, level, draws, seed))
     ]
 

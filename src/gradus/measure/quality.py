@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gradus import benchmarks, registry
+from gradus.benchmarks.base import Benchmark
 from gradus.benchmarks.parity import ParityBenchmark
 from gradus.data.dataset import Split
 from gradus.errors import ContractError
@@ -55,6 +56,7 @@ def measurements(
     draws: int,
     seed: int,
     scores: Scores = NONE,
+    benchmark: type[Benchmark] | None = None,
 ) -> list[Measurement]:
     """Every metric of the target's benchmark; parity too when the parent's rows are there.
 
@@ -64,23 +66,25 @@ def measurements(
     mean is measured, with an interval over seeds and items.
 
     `common` holds the record's fields that all of them share: data, split, checkpoint, contract,
-    items.
+    items. With `benchmark` its metrics are taken, else those of the target's.
     """
-    taken = [benchmarks.of(observed.target)]
+    taken = [benchmark or benchmarks.of(observed.target)]
     if isinstance(observed, Predictions) and observed.parent_log_probs is not None:
         taken.append(ParityBenchmark)
     shared = two_level.Draws(runs_of(observed), draws=draws, seed=seed)
     settings: dict[str, Any] = {"level": level, "draws": draws, "seed": seed, "shared": shared}
     found = []
-    for benchmark in taken:
-        fields = {"benchmark": benchmark.name, **common}
-        for name in benchmark.metrics:
+    for one in taken:
+        fields = {"benchmark": one.name, **common}
+        for name in one.metrics_on(one_of(observed)):
             kind: type[Metric] = registry.load("metrics", name)
             if not kind.asked_of(one_of(observed)):
                 continue
             for metric, text in _asked(kind, name, observed.labels):
                 found.append(measured(metric, text, observed, common=fields, **settings))
     for name, score in scores.on(observed.target, observed.labels).items():
+        if not scores.bases[name] <= set(taken[0].metrics):
+            continue
         contract = {**_contract(common), "score": scores.facts(name)}
         fields = {"benchmark": taken[0].name, **common, "contract": contract}
         found.append(measured(score(), name, observed, common=fields, **settings))

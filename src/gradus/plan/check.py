@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,7 +55,8 @@ class StepDraft:
     """A step while it is being checked; what couldn't be read is None.
 
     `needs` may come from a config whose faulty values were taken out; `config` and `produces`
-    never do, so that one fault doesn't cause others.
+    never do, so that one fault doesn't cause others. `benchmarks` are those that it is measured on,
+    by the names that it gives them; None for one that isn't known.
     """
 
     index: int
@@ -63,6 +65,7 @@ class StepDraft:
     kind: str | None = None
     config: dict[str, Any] | None = None
     needs: Needs | None = None
+    benchmarks: dict[str, Any] = field(default_factory=dict)
     produces: frozenset[str] | None = None
     gates: list[str] = field(default_factory=list)
     on_undecided: str = "warn"
@@ -86,8 +89,14 @@ class Draft:
         return next((step.index for step in self.steps if step.id == step_id), None)
 
 
-def resolve(tree: Tree, faults: Faults, *, folder: str, path: str | None) -> Plan | None:
-    """The plan that `tree` describes, or None when faults were found."""
+def resolve(
+    tree: Tree, faults: Faults, *, folder: str, path: str | None, files: bool = False
+) -> Plan | None:
+    """The plan that `tree` describes, or None when faults were found.
+
+    With `files`, a benchmark's file that isn't there is a fault too.
+    """
+    from gradus.plan.benchmarks import check_benchmarks
     from gradus.plan.gates import check_data_gates, check_step_gates
     from gradus.plan.references import check_references, inherit_data
 
@@ -115,6 +124,7 @@ def resolve(tree: Tree, faults: Faults, *, folder: str, path: str | None) -> Pla
     _check_ids(draft, faults)
     inherit_data(draft)
     check_references(draft, faults)
+    check_benchmarks(draft, faults, Path(folder) if files else None)
     check_data_gates(draft, faults)
     check_step_gates(draft, faults)
     if faults or head is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gradus import registry
 from gradus.data.dataset import SPLITS
 from gradus.errors import unknown
+from gradus.plan.benchmarks import check_gate
 from gradus.plan.faults import Faults, TreePath
 from gradus.plan.references import check_model, own_extra
 
@@ -80,13 +81,15 @@ def check_step_gates(draft: Draft, faults: Faults) -> None:
             spec = _parsed(text, path, faults, scores=draft.scores)
             if spec is None:
                 continue
-            _check_metric(draft, step, spec, path, faults)
-            if spec.slice is not None:
+            on_benchmark = check_gate(draft, step, spec, path, faults)
+            if not on_benchmark:
+                _check_metric(draft, step, spec, path, faults)
+            if spec.slice is not None and not on_benchmark:
                 _check_slice(draft, spec, path, faults)
-            if spec.prefix is not None:
+            if spec.prefix is not None and not on_benchmark:
                 _check_prefix(draft, spec.prefix, path, faults)
             if spec.reference is not None:
-                _check_reference(draft, step, spec, path, faults)
+                _check_reference(draft, step, spec, path, faults, on_benchmark)
 
 
 def _check_metric(
@@ -165,7 +168,12 @@ def _check_prefix(draft: Draft, prefix: str, path: TreePath, faults: Faults) -> 
 
 
 def _check_reference(
-    draft: Draft, step: StepDraft, spec: GateSpec, path: TreePath, faults: Faults
+    draft: Draft,
+    step: StepDraft,
+    spec: GateSpec,
+    path: TreePath,
+    faults: Faults,
+    on_benchmark: bool,
 ) -> None:
     name = spec.reference
     if name == "parent":
@@ -181,6 +189,8 @@ def _check_reference(
         other = None
     if other is None or other.produces is None or step.produces is None:
         return
+    if on_benchmark:
+        return  # whatever speaks is measured on it beside the step's own models
     if measured_by(draft, spec.metric, step.produces) and not measured_by(
         draft, spec.metric, other.produces
     ):
@@ -192,7 +202,7 @@ def _may_have_data(draft: Draft, step: StepDraft) -> bool:
     waiting, seen = [step], {step.index}
     while waiting:
         current = waiting.pop()
-        if current.needs is None or current.needs.data:
+        if current.needs is None or current.needs.data or current.needs.benchmarks:
             return True
         for name in current.needs.models.values():
             index = draft.index(name)

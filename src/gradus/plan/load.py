@@ -16,7 +16,11 @@ from gradus.records import Fault, Plan
 
 
 def load_plan(
-    path_or_text: str | Path, *, overrides: Sequence[str] = (), folder: str | Path | None = None
+    path_or_text: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    folder: str | Path | None = None,
+    files: bool = False,
 ) -> Plan:
     """Read and check a plan; nothing is computed and no data is read.
 
@@ -25,23 +29,32 @@ def load_plan(
         overrides: as after ``--set``: ``steps.tuned.stages[0].lr=2e-4``, a later one wins.
         folder: what relative paths in the plan are relative to; by default the file's folder, or
             the working directory for a text.
+        files: whether a benchmark's file that isn't there is a fault.
 
     Raises:
         PlanError: the plan has faults; holds all of them.
     """
-    plan, faults = _read(path_or_text, overrides, folder)
+    plan, faults = _read(path_or_text, overrides, folder, files)
     return _sure(plan, faults, _name(path_or_text))
 
 
 def check_plan(
-    path_or_text: str | Path, *, overrides: Sequence[str] = (), folder: str | Path | None = None
+    path_or_text: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    folder: str | Path | None = None,
+    files: bool = False,
 ) -> list[Fault]:
     """Every fault of a plan, by line; empty when there is none. Arguments as for `load_plan`."""
-    return _read(path_or_text, overrides, folder)[1]
+    return _read(path_or_text, overrides, folder, files)[1]
 
 
 def plan_from_dict(
-    raw: Mapping[str, Any], *, overrides: Sequence[str] = (), folder: str | Path | None = None
+    raw: Mapping[str, Any],
+    *,
+    overrides: Sequence[str] = (),
+    folder: str | Path | None = None,
+    files: bool = False,
 ) -> Plan:
     """A plan from Python values, laid out as the file is; faults then have no line (0).
 
@@ -50,7 +63,7 @@ def plan_from_dict(
     """
     faults = Faults()
     trees.from_mapping(raw, faults)
-    plan, found = _resolved(faults, overrides, folder, None)
+    plan, found = _resolved(faults, overrides, folder, None, files)
     return _sure(plan, found, None)
 
 
@@ -71,7 +84,7 @@ def _name(path_or_text: str | Path) -> str | None:
 
 
 def _read(
-    path_or_text: str | Path, overrides: Sequence[str], folder: str | Path | None
+    path_or_text: str | Path, overrides: Sequence[str], folder: str | Path | None, files: bool
 ) -> tuple[Plan | None, list[Fault]]:
     faults = Faults()
     name = _name(path_or_text)
@@ -87,11 +100,15 @@ def _read(
             reason = error.strerror if isinstance(error, OSError) else str(error)
             return None, [Fault(path="", line=0, message=f"can't be read: {reason}")]
     trees.read(text, faults)
-    return _resolved(faults, overrides, folder, name)
+    return _resolved(faults, overrides, folder, name, files)
 
 
 def _resolved(
-    faults: Faults, overrides: Sequence[str], folder: str | Path | None, name: str | None
+    faults: Faults,
+    overrides: Sequence[str],
+    folder: str | Path | None,
+    name: str | None,
+    files: bool,
 ) -> tuple[Plan | None, list[Fault]]:
     plan = None
     if faults.tree.value:
@@ -99,5 +116,5 @@ def _resolved(
         if folder is None:
             folder = Path(name).parent if name is not None else Path()
         where = str(Path(folder).absolute())
-        plan = resolve(faults.tree, faults, folder=where, path=name)
+        plan = resolve(faults.tree, faults, folder=where, path=name, files=files)
     return plan, faults.sorted()

@@ -23,10 +23,10 @@ def check_references(draft: Draft, faults: Faults) -> None:
         if step.needs is None:
             continue
         for place, name in step.needs.models.items():
-            check_model(draft, step, name, _path(step, place), faults)
+            check_model(draft, step, name, path_of(step, place), faults)
         for place, name in step.needs.data.items():
             if name not in draft.data:
-                faults.add(_path(step, place), unknown("data set", name, draft.data))
+                faults.add(path_of(step, place), unknown("data set", name, draft.data))
 
 
 def inherit_data(draft: Draft) -> None:
@@ -114,7 +114,7 @@ def _refers_to(draft: Draft, step_id: str) -> list[str]:
     return [name for name in named if draft.index(name) is not None]
 
 
-def _path(step: StepDraft, place: str) -> TreePath:
+def path_of(step: StepDraft, place: str) -> TreePath:
     """The path of a config field such as ``models[0]``."""
     parts = _PART.findall(place)
     keys = [int(part[1:-1]) if part.startswith("[") else part for part in parts]

@@ -14,7 +14,7 @@ from gradus.registry import plain
 from gradus.report.curves import read_curves
 from gradus.report.headline import best, headline
 from gradus.report.predictions import predictions
-from gradus.report.reading import is_quality, main_metric
+from gradus.report.reading import is_quality, main_metric, on_file
 
 FORMAT = 1
 
@@ -113,7 +113,7 @@ def _plan(run_folder: Path) -> tuple[str | None, dict[str, Any]]:
 
 
 def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
-    apart = ("changes", "published", "slices", "seeds")
+    apart = ("changes", "published", "slices", "seeds", "benchmarks", "benchmark_changes")
     known = {k: v for k, v in record.facts.items() if k not in apart}
     return {
         "id": record.id,
@@ -127,6 +127,8 @@ def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
         "gates": [v.to_json() for v in record.gates],
         "slices": [dict(row) for row in record.facts.get("slices", ())],
         "seeds": dict(record.facts.get("seeds", {})),
+        "benchmarks": [dict(row) for row in record.facts.get("benchmarks", ())],
+        "benchmark_changes": [dict(row) for row in record.facts.get("benchmark_changes", ())],
         "curves": read_curves(run_folder, record),
         "cost": dict(record.cost),
         "notes": list(record.notes),
@@ -182,7 +184,7 @@ def _final(steps: list[dict[str, Any]], readings: dict[str, Any]) -> list[dict[s
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for step in steps:
         for m in step["measurements"]:
-            if step["step"] == "evaluate" or m["split"] == "test":
+            if not on_file(m) and (step["step"] == "evaluate" or m["split"] == "test"):
                 groups.setdefault((step["id"], m["data"], m["split"]), []).append(m)
     return [
         {

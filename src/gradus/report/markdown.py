@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gradus.report import breakdown, costs, tables
+from gradus.report import benchmarks, breakdown, costs, tables
 from gradus.report import format as write
 from gradus.report.audits import AuditShown, audits
 from gradus.report.reading import Fact
@@ -19,6 +19,14 @@ def markdown(known: Fact) -> str:
     parts += _section("Changes against the step before", table(tables.changes(known)))
     for group in known["final"]:
         parts += _section(_final_title(group), table(tables.final(group)), _readings(group))
+    for suite in benchmarks.suites(known):
+        parts += _section(
+            f"Benchmarks of {suite.step}",
+            table(suite.table),
+            _published(known),
+            table(suite.changes),
+            table(suite.about),
+        )
     for title, chosen, made in breakdown.seeds(known):
         parts += _section(f"Seeds: {title}", text(chosen), table(made))
     parts += _section("Gates", table(tables.gates(known)))
@@ -101,6 +109,11 @@ def _head(known: Fact) -> str:
         f"took {write.duration(run['seconds'])}."
     )
     return "\n\n".join(lines)
+
+
+def _published(known: Fact) -> str:
+    found = benchmarks.sources([row for step in known["steps"] for row in step["benchmarks"]])
+    return f"Columns headed published hold figures of {text('; '.join(found))}." if found else ""
 
 
 def _final_title(group: Fact) -> str:

@@ -23,6 +23,11 @@ def is_quality(m: Fact) -> bool:
     return not is_cost(m) and not is_part(m)
 
 
+def on_file(m: Fact) -> bool:
+    """Whether a measurement is of a benchmark on a published file, which has no splits."""
+    return not m["split"] and bool(m["benchmark"])
+
+
 def is_part(m: Fact) -> bool:
     """Whether a measurement is of one label or one slice of the items."""
     return "[" in m["metric"] or "{" in m["metric"]
@@ -31,6 +36,7 @@ def is_part(m: Fact) -> bool:
 def main_metric(steps: Sequence[Fact]) -> Fact | None:
     """Accuracy where it was measured, else what the benchmark taken most often puts first."""
     measured = [m for step in steps for m in step["measurements"] if is_quality(m)]
+    measured = [m for m in measured if not on_file(m)] or measured
     if not measured:
         return None
     counts = Counter(m["metric"] for m in measured)

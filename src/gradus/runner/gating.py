@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gradus import gates
+from gradus import benchmarks, gates
 from gradus.benchmarks.cost import CostBenchmark
 from gradus.data.audit.names import GATED
+from gradus.errors import ContractError
 from gradus.gates import Sequence as FixedSequence
 from gradus.gates import Side, judge
+from gradus.gates.sides import check_contract
 from gradus.measure.changes import changes
 from gradus.metrics.repeated import Repeated, one_of
 from gradus.records import Answer, Measurement, StepSpec, Verdict
@@ -92,6 +94,8 @@ class Gating:
         """Why a reference has no measurement beside `mine`."""
         if mine is None:
             return None
+        if not mine.split:
+            return f"'{name}' isn't measured on {mine.data} by this step: name it in 'models'"
         return self.inputs.obstacle(name, mine.data) or f"'{name}' isn't measured on {mine.split}"
 
     def changes(self, spec: StepSpec, earlier: Sequence[str]) -> list[dict[str, Any]]:
@@ -111,7 +115,7 @@ class Gating:
 
     def _compare(self, own: Measured, name: str, *, taken: bool) -> list[dict[str, Any]]:
         """`taken` says that the step began with the checkpoint of that name."""
-        mine = [m for m in own.of(own.main) if m.items is not None]
+        mine = [m for m in own.of(own.main) if m.items is not None and m.split]
         places = {(m.data, m.split) for m in mine}
         theirs = [
             m
@@ -133,6 +137,67 @@ class Gating:
             seed=self.inputs.plan.seed,
             scores=self.inputs.scores,
         )
+
+    def benchmark_changes(self, spec: StepSpec) -> list[dict[str, Any]]:
+        """On each benchmark the checkpoints against the one that they were made from.
+
+        That is their parent where the step measures it too, else the first of the step's models.
+        Metrics whose contracts differ (perplexity of a token under two tokenizers) are left out.
+        """
+        own = self.measured[spec.id]
+        names = list(dict.fromkeys(m.checkpoint for m in own.measurements if not m.split))
+        found = []
+        for name in names:
+            against = self._made_from(name, names)
+            if against is None:
+                continue
+            for data in dict.fromkeys(m.data for m in own.of(name) if not m.split):
+                found += self._compare_on(own, name, against, data)
+        return found
+
+    def _made_from(self, name: str, names: Sequence[str]) -> str | None:
+        """Of the checkpoints measured, the one that `name` descends from, or the first."""
+        steps = {step.id: step for step in self.inputs.plan.steps}
+        ancestor: str | None = name.partition(".")[0]
+        seen = set()
+        while ancestor in steps and ancestor not in seen:
+            seen.add(ancestor)
+            ancestor = next(iter(steps[ancestor].models), None)
+            if ancestor in names:
+                return ancestor
+        return names[0] if name != names[0] else None
+
+    def _compare_on(
+        self, own: Measured, name: str, against: str, data: str
+    ) -> list[dict[str, Any]]:
+        """The metrics that the benchmark compares, of one checkpoint against another."""
+        mine, theirs = (
+            {m.metric: m for m in own.of(one) if not m.split and m.data == data}
+            for one in (name, against)
+        )
+        comparable = []
+        for metric in mine:
+            try:
+                check_contract(mine[metric], theirs[metric])
+            except (ContractError, KeyError):
+                continue
+            comparable.append(metric)
+        left = predictions_of(list(mine.values()), self.inputs)
+        right = predictions_of(list(theirs.values()), self.inputs)
+        if left is None or right is None or not comparable:
+            return []
+        settings = self.inputs.plan.measure
+        wanted = benchmarks.compared(mine[comparable[0]].benchmark)
+        rows = changes(
+            left,
+            right,
+            against=against,
+            level=float(settings["level"]),
+            draws=int(settings["bootstrap"]),
+            seed=self.inputs.plan.seed,
+            metrics=[metric for metric in wanted if metric in comparable],
+        )
+        return [{"checkpoint": name, "data": data, **row} for row in rows]
 
 
 def stops(spec: StepSpec, verdicts: Sequence[Verdict]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradus import hardware, sources
+from gradus.benchmarks import named
 from gradus.checkpoints import is_checkpoint, open_checkpoint, read_manifest, verify
 from gradus.data.config import DataConfig
 from gradus.data.dataset import Dataset
@@ -64,7 +65,11 @@ class Inputs:
             UsageError: there is one.
         """
         data = [self.dataset(name) for name in self.plan.data]
-        self.scores.check([(one.target, one.labels) for one in data])
+        measured = [(str(one.target), one.labels) for one in data]
+        for spec in self.plan.steps:
+            for entry in spec.config.get("benchmarks", ()):
+                measured.append((named.read(entry).load().kind, ()))
+        self.scores.check(measured)
         slices.check(self.plan.measure.get("slices", ()), data)
 
     def dataset(self, name: str) -> Dataset:

@@ -28,7 +28,7 @@ def items_key(targets: Sequence[Target], inputs: Inputs) -> str:
                 ]
                 for t in targets
             ],
-            **_environment(),
+            **environment(),
         }
     )[:12]
 
@@ -54,12 +54,13 @@ def cost_key(targets: Sequence[Target], companions: Sequence[str], inputs: Input
             "texts": [targets[0].data, targets[0].split, targets[0].sample],
             "split": inputs.dataset(targets[0].data).split_digests.get(targets[0].split),
             "companions": [[c, inputs.checkpoint(c).digest] for c in companions],
-            **_environment(),
+            **environment(),
         }
     )[:12]
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
+    """Versions and threads, which every key covers."""
     return {
         "versions": [hardware.version(n) for n in ("gradus-lm", "torch", "transformers")],
         "threads": hardware.threads(),

@@ -10,12 +10,13 @@ from typing import Any
 from gradus.measure import cost
 from gradus.metrics.base import Observed
 from gradus.records import Measurement, StepSpec
+from gradus.runner.benchmarking import Asked, all_benchmarks
 from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
 from gradus.runner.keys import cost_key, items_key, referenced, settings
 from gradus.runner.monitor import Reporter
 from gradus.runner.observing import all_quality
-from gradus.runner.taken import once
+from gradus.runner.taken import Taken, once
 from gradus.runner.timing import companions_of, time_in_turns
 from gradus.steps.base import Target
 
@@ -26,7 +27,8 @@ class Measured:
 
     `timings` holds the raw timings by checkpoint, of all that took turns; `main` is the checkpoint
     that the step's gates are about; `seconds` is how long measuring took, when it was done;
-    `slices` and `seeds` are rows of what slices and single seeds gave, for the report.
+    `slices` and `seeds` are rows of what slices and single seeds gave, `benchmarks` of what the
+    benchmarks on files are, for the report.
     """
 
     main: str
@@ -35,6 +37,7 @@ class Measured:
     seconds: float = 0.0
     slices: tuple[Mapping[str, Any], ...] = ()
     seeds: tuple[Mapping[str, Any], ...] = ()
+    benchmarks: tuple[Mapping[str, Any], ...] = ()
 
     def of(self, checkpoint: str) -> list[Measurement]:
         """The measurements of one checkpoint."""
@@ -57,21 +60,15 @@ def measure(
     if not targets:
         return Measured(main=spec.id, measurements=())
     main = targets[0] if targets[0].checkpoint == spec.id else targets[-1]
-    targets = [*targets, *_references(spec, targets, main, inputs)]
-    companions = companions_of(spec, targets, produces, inputs)
-    place = folder / "measure" / items_key(targets, inputs)
-    kept = once(
-        place / f"quality-{digest(settings(inputs))[:12]}.json",
-        lambda: all_quality(spec, targets, produces, place, inputs, reporter),
-    )
-    timings = {}
-    if companions:
-        place = folder / "measure" / cost_key(targets, companions, inputs)
-        cost_kept = once(
-            place / "cost.json", lambda: time_in_turns(companions, targets, place, inputs, reporter)
-        )
-        kept = kept.joined(cost_kept)
-        timings = cost.load_timings(place / "timings.json")
+    targets = [*targets, *_references(spec, targets, inputs)]
+    on_data = [target for target in targets if target.benchmark is None]
+    kept = Taken(())
+    timings: Mapping[str, Observed] = {}
+    if on_data:
+        kept, timings = _on_data(spec, on_data, produces, folder, inputs, reporter)
+    on_files = [target for target in targets if target.benchmark is not None]
+    if on_files:
+        kept = kept.joined(_on_files(on_files, folder, inputs, reporter))
     return Measured(
         main=main.checkpoint,
         measurements=kept.measurements,
@@ -79,19 +76,57 @@ def measure(
         seconds=kept.seconds,
         slices=kept.slices,
         seeds=kept.seeds,
+        benchmarks=kept.benchmarks,
     )
 
 
-def _references(
-    spec: StepSpec, targets: Sequence[Target], main: Target, inputs: Inputs
-) -> list[Target]:
-    """The plan's models that gates compare with, on the items of the step's main checkpoint."""
+def _on_data(
+    spec: StepSpec,
+    targets: Sequence[Target],
+    produces: frozenset[str],
+    folder: Path,
+    inputs: Inputs,
+    reporter: Reporter,
+) -> tuple[Taken, Mapping[str, Observed]]:
+    """Quality and cost on splits of data sets, with the raw timings by checkpoint."""
+    companions = companions_of(spec, targets, produces, inputs)
+    place = folder / "measure" / items_key(targets, inputs)
+    kept = once(
+        place / f"quality-{digest(settings(inputs))[:12]}.json",
+        lambda: all_quality(spec, targets, produces, place, inputs, reporter),
+    )
+    if not companions:
+        return kept, {}
+    place = folder / "measure" / cost_key(targets, companions, inputs)
+    cost_kept = once(
+        place / "cost.json", lambda: time_in_turns(companions, targets, place, inputs, reporter)
+    )
+    return kept.joined(cost_kept), cost.load_timings(place / "timings.json")
+
+
+def _on_files(targets: Sequence[Target], folder: Path, inputs: Inputs, reporter: Reporter) -> Taken:
+    """What language models say of published files; kept by what it rests on, see there."""
+    asked = [Asked.of(target, inputs) for target in targets]
+    mark = [[one.target.checkpoint, one.target.data, one.place.name] for one in asked]
+    place = folder / "measure" / digest(mark)[:12]
+    return once(
+        place / f"benchmarks-{digest(settings(inputs))[:12]}.json",
+        lambda: all_benchmarks(asked, inputs, reporter),
+    )
+
+
+def _references(spec: StepSpec, targets: Sequence[Target], inputs: Inputs) -> list[Target]:
+    """What gates compare with and the step doesn't name, on the items of its main checkpoint."""
     here = {t.checkpoint for t in targets}
-    names = dict.fromkeys(referenced(spec, inputs))
-    return [
-        replace(main, checkpoint=name)
-        for name in names
-        if name not in here
-        and name in inputs.plan.models
-        and inputs.obstacle(name, main.data) is None
-    ]
+    names = [name for name in dict.fromkeys(referenced(spec, inputs)) if name not in here]
+    main = targets[0] if targets[0].checkpoint == spec.id else targets[-1]
+    like = {t.data: t for t in targets if t.checkpoint == main.checkpoint}.values()
+    found = []
+    for name in names:
+        for target in like:
+            if target.benchmark is not None:
+                there = name in inputs.plan.models or name in inputs.checkpoints
+            else:
+                there = name in inputs.plan.models and inputs.obstacle(name, target.data) is None
+            found += [replace(target, checkpoint=name)] if there else []
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -179,6 +180,9 @@ class StepRun:
         facts = {**outcome["facts"], "changes": changes}
         if measured.slices:
             facts["slices"] = list(measured.slices)
+        if measured.benchmarks:
+            facts["benchmarks"] = list(measured.benchmarks)
+            facts["benchmark_changes"] = gating.benchmark_changes(spec)
         if selected or measured.seeds:
             facts["seeds"] = {**selected, "measured": list(measured.seeds)}
         checkpoints = {n: folder.relative(place / p) for n, p in outcome["extras"].items()}
@@ -226,10 +230,7 @@ def _outcome_json(
         "extras": {name: inside(path) for name, path in outcome.extras.items()},
         "measure": None
         if outcome.measure is None
-        else [
-            {"checkpoint": t.checkpoint, "data": t.data, "split": t.split, "sample": t.sample}
-            for t in outcome.measure
-        ],
+        else [dataclasses.asdict(target) for target in outcome.measure],
         "notes": notes,
         "facts": dict(outcome.facts),
         "cost": {

@@ -19,6 +19,7 @@ class Taken:
     measurements: tuple[Measurement, ...]
     slices: tuple[Mapping[str, Any], ...] = ()
     seeds: tuple[Mapping[str, Any], ...] = ()
+    benchmarks: tuple[Mapping[str, Any], ...] = ()
     seconds: float = 0.0
 
     def joined(self, other: Taken) -> Taken:
@@ -27,6 +28,7 @@ class Taken:
             self.measurements + other.measurements,
             self.slices + other.slices,
             self.seeds + other.seeds,
+            self.benchmarks + other.benchmarks,
             self.seconds + other.seconds,
         )
 
@@ -41,6 +43,7 @@ def once(done: Path, work: Callable[[], Taken]) -> Taken:
             "measurements": [m.to_json() for m in found.measurements],
             "slices": [dict(row) for row in found.slices],
             "seeds": [dict(row) for row in found.seeds],
+            "benchmarks": [dict(row) for row in found.benchmarks],
         }
         write_json(done, kept)
     raw = read_json(done)
@@ -48,5 +51,6 @@ def once(done: Path, work: Callable[[], Taken]) -> Taken:
         tuple(Measurement.from_json(m) for m in raw["measurements"]),
         tuple(raw.get("slices", ())),
         tuple(raw.get("seeds", ())),
+        tuple(raw.get("benchmarks", ())),
         raw["seconds"],
     )

@@ -32,10 +32,13 @@ class Needs:
 
     `models` may name entries of the plan's `models:` or ids of earlier steps; `data` names
     entries of `data:`. The key is the config field (``model``, ``models[0]``), the value the name.
+    `benchmarks` holds entries that name benchmarks on published files (`gradus.benchmarks.named`),
+    by the same kind of key; the plan checks and resolves them.
     """
 
     models: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
+    benchmarks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,9 @@ class Target:
     step's id, a model's name); `split` is ``dev.gate``, ``dev.select`` or ``test``;
     `sample` limits it to that many items, chosen by content hash. With `benchmark`, the resolved
     config of a text benchmark under its versioned name ({"name": "lambada.v1", "path": ...}),
-    that is measured, and `data` and `split` are empty.
+    that is measured; `data` is then what the plan calls it and `split` is empty. `dtype` and
+    `batch_tokens` are of benchmarks: the arithmetic (``measure.dtype`` when None) and the most
+    tokens of a batch.
     """
 
     checkpoint: str
@@ -54,6 +59,8 @@ class Target:
     split: str = "dev.gate"
     sample: int | None = None
     benchmark: Mapping[str, Any] | None = None
+    dtype: str | None = None
+    batch_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

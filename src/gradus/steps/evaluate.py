@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gradus import benchmarks
+from gradus.benchmarks import named
 from gradus.benchmarks.cost import CostBenchmark
+from gradus.errors import GradusError
+from gradus.records import Labelled
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome, Target
 
 MEASURED_SPLITS: Final = ("dev.gate", "dev.select", "test")
@@ -39,14 +42,24 @@ class EvaluateConfig(StepConfig):
     Attributes:
         models: steps or models to measure, each on the same items.
         on: ``NAME.test``, ``NAME.dev.gate`` (or ``NAME``) or ``NAME.dev.select``.
-        sample: so many items at most, chosen by content hash; all when absent.
-        cost: whether latency, throughput, memory and size are measured again, in turns.
+        benchmarks: with `on` or instead of it, what language models are asked of published files:
+            ``NAME: PATH``, ``NAME: {path: PATH, limit: 300}`` with the benchmark's options, or a
+            name such as ``lm-eval:hellaswag``.
+        sample: so many items of `on` at most, chosen by content hash; all when absent.
+        cost: whether latency, throughput, memory and size are measured again on the texts of
+            `on`, in turns.
+        dtype: arithmetic of the benchmarks; measure.dtype when left out.
+        max_batch_tokens: most tokens of a batch of the benchmarks; memory follows it, the numbers
+            don't.
     """
 
     models: Annotated[list[str], Field(min_length=1)]
-    on: str
+    on: str | None = None
+    benchmarks: list[str | dict[str, Any]] = Field(default_factory=list)
     sample: Annotated[int, Field(ge=1)] | None = None
     cost: bool = True
+    dtype: Literal["float32", "bfloat16"] | None = None
+    max_batch_tokens: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("models")
     @classmethod
@@ -58,15 +71,27 @@ class EvaluateConfig(StepConfig):
 
     @field_validator("on")
     @classmethod
-    def _known_split(cls, on: str) -> str:
-        split_name(on)
+    def _known_split(cls, on: str | None) -> str | None:
+        if on is not None:
+            split_name(on)
         return on
+
+    @model_validator(mode="after")
+    def _on_something(self) -> EvaluateConfig:
+        if self.on is None and not self.benchmarks:
+            raise ValueError("name a data set in 'on', a benchmark in 'benchmarks', or both")
+        if not self.benchmarks:
+            given = [key for key in ("dtype", "max_batch_tokens") if getattr(self, key) is not None]
+            if given:
+                raise ValueError(f"'{given[0]}' goes with 'benchmarks'; data have measure.dtype")
+        return self
 
 
 class Evaluate(Step):
-    """Measure checkpoints side by side, on the same items of one split.
+    """Measure checkpoints side by side: on the same items of one split, on benchmarks, or on both.
 
-    One pass over test, for however many models, is one reading.
+    One pass over test, for however many models, is one reading. Benchmarks are asked of causal
+    language models; their files are public, so that reading them isn't counted.
     """
 
     Config: ClassVar[type[StepConfig]] = EvaluateConfig
@@ -81,25 +106,48 @@ on: news.test
 
     @classmethod
     def needs(cls, config: EvaluateConfig) -> Needs:
-        """Every model, and the data set without its split."""
-        data, _ = split_name(config.on)
+        """Every model, the data set without its split, the benchmarks."""
         return Needs(
             models={f"models[{i}]": name for i, name in enumerate(config.models)},
-            data={"on": data},
+            data={} if config.on is None else {"on": split_name(config.on)[0]},
+            benchmarks={f"benchmarks[{i}]": entry for i, entry in enumerate(config.benchmarks)},
         )
 
     @classmethod
     def produces(cls, config: EvaluateConfig) -> frozenset[str]:
-        """Quality, and cost unless it is switched off."""
-        cost = CostBenchmark.metrics if config.cost else ()
-        return frozenset({*benchmarks.quality_metrics(), *cost})
+        """What is measured of the data, of the benchmarks and, unless switched off, cost."""
+        found: set[str] = set()
+        if config.on is not None:
+            found.update(*(benchmarks.of(target).metrics for target in get_args(Labelled)))
+            found.update(CostBenchmark.metrics if config.cost else ())
+        for entry in config.benchmarks:
+            try:
+                found |= named.metrics_of(named.read(entry).load())
+            except GradusError:
+                continue  # told by the plan, with its place in the file
+        return frozenset(found)
 
     def run(self, config: EvaluateConfig, context: StepContext) -> StepOutcome:
         """Say what to measure; the runner does it, and counts the reading."""
-        data, split = split_name(config.on)
-        return StepOutcome(
-            measure=[
+        targets = []
+        if config.on is not None:
+            data, split = split_name(config.on)
+            targets += [
                 Target(checkpoint=name, data=data, split=split, sample=config.sample)
                 for name in config.models
             ]
-        )
+        for entry in config.benchmarks:
+            asked = named.read(entry)
+            resolved = {"name": asked.kind, **asked.options}
+            targets += [
+                Target(
+                    checkpoint=name,
+                    data=asked.name,
+                    split="",
+                    benchmark=resolved,
+                    dtype=config.dtype,
+                    batch_tokens=config.max_batch_tokens,
+                )
+                for name in config.models
+            ]
+        return StepOutcome(measure=targets)

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gradus.report import breakdown, costs, sections, tables
+from gradus.report import benchmarks, breakdown, costs, sections, tables
 from gradus.report import format as write
 from gradus.report.audits import audits
 from gradus.report.charts import forest, lines
@@ -19,15 +19,20 @@ EXCERPT = 320
 
 
 def html(known: Fact) -> str:
-    """The whole page. Every text from data, plans or errors is escaped by the templates."""
-    environment = Environment(
+    """The whole page of a run."""
+    return environment().get_template("report.html.j2").render(_context(known))
+
+
+def environment() -> Environment:
+    """What the pages are made with. Every text from data, plans or errors is escaped."""
+    made = Environment(
         loader=PackageLoader("gradus.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    made.filters.update(
         {
             "duration": write.duration,
             "moment": write.moment,
@@ -36,8 +41,8 @@ def html(known: Fact) -> str:
             "plain": write.plain,
         }
     )
-    environment.globals.update({"count": write.count, "excerpt": _excerpt})
-    return environment.get_template("report.html.j2").render(_context(known))
+    made.globals.update({"count": write.count, "excerpt": _excerpt})
+    return made
 
 
 def _context(known: Fact) -> dict[str, Any]:
@@ -52,7 +57,10 @@ def _context(known: Fact) -> dict[str, Any]:
         "qualities": tables.qualities(known),
         "changes": tables.changes(known),
         "forests": _forests(known),
+        "change_forests": sections.change_plots(known),
         "finals": [(group, tables.final(group)) for group in known["final"]],
+        "suites": benchmarks.suites(known),
+        "published_in": benchmarks.sources([r for s in known["steps"] for r in s["benchmarks"]]),
         "gates": tables.gates(known),
         "curves": [_curves(s) for s in known["steps"] if s["curves"] and s["curves"]["axis"]],
         "predictions": [_prediction(p) for p in known["predictions"]],
@@ -88,6 +96,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("steps", "Steps", shown["steps"]),
         ("metric", "Intervals", shown["forests"]),
         ("final", "Final table", shown["finals"]),
+        ("benchmarks", "Benchmarks", shown["suites"]),
         ("seeds", "Seeds", shown["seeds"]),
         ("gates", "Gates", shown["gates"]),
         ("slices", "Slices", shown["slices"]),
@@ -128,19 +137,14 @@ def _tiles(known: Fact) -> list[tuple[str, str, str, str]]:
     return tiles
 
 
-def _forests(known: Fact) -> list[dict[str, Any]]:
+def _forests(known: Fact) -> list[forest.Plot]:
     rows = sections.forest_rows(known)
     if not rows:
         return []
     best = (known["best"] or {}).get("checkpoint", "")
     near = forest.close_up(rows, best)
     groups = [("All checkpoints", rows)] + ([("Near the best", near)] if near else [])
-    made = []
-    for title, group in groups:
-        scale = forest.scale_of(group)
-        drawn = [(row, forest.row_svg(row, scale)) for row in group]
-        made.append({"title": title, "rows": drawn, "axis": forest.axis_svg(scale)})
-    return made
+    return [forest.plot(title, group) for title, group in groups]
 
 
 def _curves(step: Fact) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradus.report.charts.forest import Mark, Row
+from gradus.report.charts.forest import DIAMOND, DISC, RING, Mark, Plot, Row, plot
 from gradus.report.charts.lines import Band, Series
-from gradus.report.format import interval, number, quantity
-from gradus.report.reading import Fact, by_step, checkpoints
+from gradus.report.format import interval, number, quantity, signed
+from gradus.report.reading import Fact, by_step, checkpoints, units
 
 
 def forest_rows(known: Fact) -> list[Row]:
@@ -36,8 +36,38 @@ def _mark(m: Fact, beside: int) -> Mark:
         value=m["value"],
         low=m["value"] if m["ci_low"] is None else m["ci_low"],
         high=m["value"] if m["ci_high"] is None else m["ci_high"],
-        style=2 if m["split"] == "test" else 1,
+        style=DIAMOND if m["split"] == "test" else RING,
         told=told,
+    )
+
+
+def change_plots(known: Fact) -> list[Plot]:
+    """Differences to the step before with their intervals, a plot a metric, the main one first."""
+    kinds = units(known["steps"])
+    found: dict[str, list[Row]] = {}
+    for step in known["steps"]:
+        for c in step["changes"]:
+            if c.get("difference") is None:
+                continue
+            metric = c.get("metric", "")
+            label = f"{c.get('checkpoint', step['id'])} \u2212 {c.get('against', '?')}"
+            mark = difference_mark(c, kinds.get(metric, ""))
+            found.setdefault(metric, []).append(Row(label=label, marks=(mark,)))
+    main = (known["main"] or {}).get("metric")
+    ordered = sorted(found, key=lambda name: name != main)
+    return [plot(name, found[name], rule=0.0) for name in ordered]
+
+
+def difference_mark(c: Fact, unit: str) -> Mark:
+    """A difference (``difference``, ``ci_low``, ``ci_high``, ``significant``) as a mark."""
+    value, low, high = c["difference"], c.get("ci_low"), c.get("ci_high")
+    told = f"{signed(value, unit)} {interval(low, high, unit)}".rstrip()
+    return Mark(
+        value=value,
+        low=value if low is None else low,
+        high=value if high is None else high,
+        style=DISC if c.get("significant") else RING,
+        told=f"{told}, significant" if c.get("significant") else told,
     )
 
 

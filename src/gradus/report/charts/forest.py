@@ -1,4 +1,4 @@
-"""Forest plot: a row for each checkpoint, a mark with its interval for each split."""
+"""Forest plot: a row for each checkpoint or pair, a mark with its interval for each value."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from markupsafe import Markup
 from gradus.report.charts.scale import Scale, nice
 from gradus.report.charts.svg import percent, tag
 
+RING, DIAMOND, DISC = 1, 2, 3
+"""Styles of marks: after a step, or a difference that isn't significant; on test; significant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A value with its interval; `style` is 1 (ring) or 2 (diamond); `told` is its tooltip."""
+    """A value with its interval; `style` is RING, DIAMOND or DISC; `told` is its tooltip."""
 
     value: float
     low: float
@@ -24,16 +27,35 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A checkpoint and its marks."""
+    """What is compared and its marks."""
 
     label: str
     marks: tuple[Mark, ...]
 
 
-def scale_of(rows: Sequence[Row]) -> Scale:
-    """An axis that holds every interval."""
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A titled plot, drawn: rows beside their SVG, and the axis under them."""
+
+    title: str
+    rows: tuple[tuple[Row, Markup], ...]
+    axis: Markup
+
+
+def plot(title: str, rows: Sequence[Row], *, rule: float | None = None) -> Plot:
+    """The rows on one axis that holds every interval and, where it is given, the `rule`.
+
+    The rule is a line through all rows: of differences, zero.
+    """
+    scale = scale_of(rows, () if rule is None else (rule,))
+    drawn = tuple((row, row_svg(row, scale, rule)) for row in rows)
+    return Plot(title, drawn, axis_svg(scale))
+
+
+def scale_of(rows: Sequence[Row], holds: Sequence[float] = ()) -> Scale:
+    """An axis that holds every interval and what else it shall hold."""
     values = [v for row in rows for m in row.marks for v in (m.low, m.high)]
-    return nice(values, count=5)
+    return nice([*values, *holds], count=5)
 
 
 def close_up(rows: Sequence[Row], best: str) -> list[Row]:
@@ -58,9 +80,11 @@ def close_up(rows: Sequence[Row], best: str) -> list[Row]:
     return near if len(near) >= 2 and squeezed else []
 
 
-def row_svg(row: Row, scale: Scale) -> Markup:
+def row_svg(row: Row, scale: Scale, rule: float | None = None) -> Markup:
     """The marks of one row over the grid, one below the other."""
-    parts = [_rule(scale.share(tick)) for tick in scale.ticks]
+    parts = [_line(scale.share(tick), "grid") for tick in scale.ticks]
+    if rule is not None:
+        parts.append(_line(scale.share(rule), "rule"))
     for i, mark in enumerate(row.marks):
         y = percent((i + 1) / (len(row.marks) + 1))
         low, high = percent(scale.share(mark.low)), percent(scale.share(mark.high))
@@ -72,17 +96,17 @@ def row_svg(row: Row, scale: Scale) -> Markup:
     )
 
 
-def _rule(share: float) -> Markup:
+def _line(share: float, kind: str) -> Markup:
     x = percent(share)
-    return tag("line", x1=x, x2=x, y1=0, y2="100%", class_="grid")
+    return tag("line", x1=x, x2=x, y1=0, y2="100%", class_=kind)
 
 
 def _shape(mark: Mark, x: str, y: str) -> Markup:
     title = tag("title", mark.told)
-    if mark.style == 1:
-        return tag("circle", title, cx=x, cy=y, r=4.5, class_="mark m1")
-    diamond = tag("path", title, d="M0-6.5L6.5 0L0 6.5L-6.5 0Z", class_="mark m2")
-    return tag("svg", diamond, x=x, y=y, overflow="visible")
+    if mark.style == DIAMOND:
+        diamond = tag("path", title, d="M0-6.5L6.5 0L0 6.5L-6.5 0Z", class_="mark m2")
+        return tag("svg", diamond, x=x, y=y, overflow="visible")
+    return tag("circle", title, cx=x, cy=y, r=4.5, class_=f"mark m{mark.style}")
 
 
 def axis_svg(scale: Scale) -> Markup:

@@ -17,7 +17,7 @@ from gradus.records import Span
 from gradus.stats.compare_items import UNITS, disagreements, merit
 
 HALF = np.log([[0.5, 0.5], [0.25, 0.75]])
-COUNTS = {name: np.array([4, 4]) for name in ("tokens", "words", "characters", "bytes")}
+FOUR = np.array([4, 4])
 GOLD, LABELS = np.array([0, 1]), ("a", "b")
 SPAN, OTHER = Span(0, 2, "x"), Span(3, 5, "x")
 
@@ -36,7 +36,7 @@ SPAN, OTHER = Span(0, 2, "x"), Span(3, 5, "x")
             SpanSets.of([(SPAN, OTHER), ()], [(SPAN,), ()], ["x"]),
             [2 / 3, 1.0],
         ),
-        (Texts(nats=np.array([-3.0, -1.5]), **COUNTS), [-3.0, -1.5]),
+        (Texts(np.array([-3.0, -1.5]), FOUR, FOUR, FOUR, FOUR), [-3.0, -1.5]),
         (
             Options.of(
                 [0, 1],

@@ -8,19 +8,22 @@ importing this module makes the model known to the harness.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradus import bridge
 from gradus.bridge.autoload import NAME, make_known
 from gradus.errors import UsageError, unknown
+from gradus.scoring.records import Rolled
 
 # A clear error before the harness's modules are asked for.
 bridge.version()
 
-from lm_eval.api.model import TemplateLM  # noqa: E402
+from lm_eval.api.model import LM  # noqa: E402
 from lm_eval.models.utils import normalize_gen_kwargs  # noqa: E402
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window  # noqa: E402
 
 if TYPE_CHECKING:
     from gradus.generation.decoding import Decoding
@@ -32,7 +35,7 @@ IGNORED = ("do_sample", "max_length")
 OTHERS = ("batch_size", "max_batch_size", "device")
 
 
-class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
+class GradusLM(LM):  # type: ignore[misc]  # the harness has no types
     """The scoring engine behind the harness's interface of a model.
 
     Attributes:
@@ -87,15 +90,10 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         return self.engine.tokenizer
 
     @property
-    def eot_token_id(self) -> int:
-        """Id of the token at a text's end."""
-        return int(self.tokenizer.eos_token_id)
-
-    @property
-    def prefix_token_id(self) -> int:
-        """Id of what stands before a text that nothing stands before."""
-        first = self.tokenizer.bos_token_id
-        return self.eot_token_id if first is None else int(first)
+    def eot_token_id(self) -> int | None:
+        """Id of the token at a text's end; None where the tokenizer has none."""
+        found: int | None = self.tokenizer.eos_token_id
+        return found
 
     @property
     def max_length(self) -> int | None:
@@ -112,6 +110,10 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         """What the harness writes into its results: the measurement's contract."""
         return dict(self.engine.contract)
 
+    def chat_template(self, chat_template: bool | str = False) -> str:
+        """The tokenizer's own template, which the harness notes down; "" where it has none."""
+        return str(self.tokenizer.chat_template or "")
+
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
@@ -124,16 +126,6 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
                 continue_final_message=not add_generation_prompt,
             )
         )
-
-    def tok_encode(
-        self, string: str, add_special_tokens: bool | None = None, **_: Any
-    ) -> list[int]:
-        """Token ids; with the tokenizer's leading token unless that is switched off."""
-        from gradus.scoring.seam import encode
-
-        if add_special_tokens is False:
-            return list(self.tokenizer(string, add_special_tokens=False)["input_ids"])
-        return encode(self.tokenizer, [string])[0]
 
     def loglikelihood(
         self, requests: Sequence[Any], disable_tqdm: bool = False
@@ -150,14 +142,53 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
     def loglikelihood_rolling(
         self, requests: Sequence[Any], disable_tqdm: bool = False
     ) -> list[float]:
-        """Summed log-likelihood in nats of each text, every token of it scored once."""
+        """Summed log-likelihood in nats of each text, every token of it scored once.
+
+        Windows are the harness's: disjoint, the last one reaching back. A tokenizer's own first
+        token is scored like any other, after another of its kind.
+        """
+        from gradus.scoring.seam import leading_tokens
+
         texts = [_texts(request, 1)[0] for request in requests]
-        found = self.engine.rolling_all(
-            texts, journal=self._journal, progress=self._told(len(requests))
-        )
+        told = self._told(len(requests))
+        if leading_tokens(self.tokenizer):
+            found = list(self._rolled(texts, told))
+        else:
+            found = self.engine.rolling_all(texts, journal=self._journal, progress=told)
         for text, one in zip(texts, found, strict=True):
             self.scored[(text,)] = one.tokens
         return [one.nats for one in found]
+
+    def _rolled(self, texts: Sequence[str], told: Callable[[int], None] | None) -> Iterator[Rolled]:
+        """Text by text, the tokenizer's own first token among what is scored."""
+        from gradus.scoring.seam import encode
+        from gradus.scoring.text import DEFAULT_WINDOW, STRETCH_TOKENS
+
+        held: list[list[Any]] = []
+        size = 0
+        for place, text in enumerate(texts):
+            (ids,) = encode(self.tokenizer, [text])
+            windows = get_rolling_token_windows(
+                token_list=ids,
+                prefix_token=ids[0],
+                max_seq_len=self.max_length or DEFAULT_WINDOW,
+                context_len=1,
+            )
+            held.append([make_disjoint_window(window) for window in windows])
+            size += len(ids)
+            if size >= STRETCH_TOKENS or place + 1 == len(texts):
+                yield from self._summed(held)
+                held, size = [], 0
+                if told is not None:
+                    told(place + 1)
+
+    def _summed(self, windows: Sequence[Sequence[Any]]) -> Iterator[Rolled]:
+        """The sum over the windows of each text."""
+        pairs = [pair for of_text in windows for pair in of_text]
+        found = iter(self.engine.score_tokens(pairs, journal=self._journal))
+        for of_text in windows:
+            own = [next(found) for _ in of_text]
+            yield Rolled(math.fsum(one.nats for one in own), sum(one.tokens for one in own))
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """What the model writes after each prompt, up to a stop string."""
@@ -177,15 +208,6 @@ class GradusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
                 written[place] = text
             done += len(places)
         return written
-
-    def _loglikelihood_tokens(
-        self,
-        requests: Sequence[tuple[tuple[str, str], list[int], list[int]]],
-        **_: Any,
-    ) -> list[tuple[float, bool]]:
-        """The same of token ids, for tasks and tools that encode by themselves."""
-        found = self.engine.score_tokens([(context, cont) for _texts, context, cont in requests])
-        return [(one.nats, one.greedy) for one in found]
 
     def _told(self, total: int, before: int = 0) -> Callable[[int], None] | None:
         """What the engine calls with the number of requests done, of `total` in all."""

@@ -147,6 +147,29 @@ class TextScorer:
         found = answered("score", self._identity, items, ask, journal=journal, progress=progress)
         return [Scored(*answer) for answer in found]
 
+    def score_tokens(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        journal: Path | None = None,
+        progress: Progress | None = None,
+    ) -> list[Scored]:
+        """As `score_all`, of contexts and continuations that are token ids already.
+
+        Nothing is put before a context; none may be empty.
+        """
+
+        def ask(places: Sequence[int]) -> Iterator[tuple[int, Scored]]:
+            for start in range(0, len(places), STRETCH):
+                part = places[start : start + STRETCH]
+                encoded = [fit(pairs[p], self._causal.limit) for p in part]
+                for number, scored in self._answers(encoded, part, None):
+                    yield part[number], scored
+
+        items = [[list(context), list(continuation)] for context, continuation in pairs]
+        found = answered("tokens", self._identity, items, ask, journal=journal, progress=progress)
+        return [Scored(*answer) for answer in found]
+
     def choose_all(
         self,
         contexts: Sequence[str],
@@ -344,17 +367,23 @@ class TextScorer:
         self, pairs: Sequence[tuple[str, str]], names: Sequence[int], among: torch.Tensor | None
     ) -> Iterator[tuple[int, Scored]]:
         """Number and answer of each pair of one stretch, as they are done."""
-        scorer = self._causal
-        encoded: list[Pair] = [
-            fit(pair, scorer.limit) for pair in encode_pairs(self.tokenizer, pairs)
-        ]
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for number, (context, continuation) in enumerate(encoded):
+        limit = self._causal.limit
+        encoded = [fit(pair, limit) for pair in encode_pairs(self.tokenizer, pairs)]
+        for number, (_, continuation) in enumerate(encoded):
             if not continuation:
                 raise UsageError(
                     f"item {names[number]}: the continuation {pairs[number][1]!r} has no token of "
                     "its own after its context, so there is nothing to score"
                 )
+        yield from self._answers(encoded, names, among)
+
+    def _answers(
+        self, encoded: Sequence[Pair], names: Sequence[int], among: torch.Tensor | None
+    ) -> Iterator[tuple[int, Scored]]:
+        """The same of token ids that fit the model."""
+        scorer = self._causal
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for number, (context, _) in enumerate(encoded):
             groups.setdefault(tuple(context), []).append(number)
         numbers = list(groups.values())
         trees = [ContinuationTree([encoded[n][1] for n in found]) for found in numbers]

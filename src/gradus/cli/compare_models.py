@@ -85,6 +85,7 @@ def _model(text: str, runs_dir: Path) -> Model:
 def _unnamed(text: str, runs_dir: Path) -> Model:
     from gradus import sources
     from gradus.sources.lookup import kinds
+    from gradus.sources.names import weights
 
     path = Path(text).expanduser()
     if path.suffix == _ITEMS and path.is_file():
@@ -92,7 +93,7 @@ def _unnamed(text: str, runs_dir: Path) -> Model:
     run, colon, step = text.rpartition(":")
     if colon and not path.exists() and text.partition(":")[0] not in kinds():
         return _step(text, run, step, runs_dir)
-    spec = sources.parse(text)
+    spec = weights(text)
     ref = sources.locate_weights(_called(spec), spec, Path.cwd())
     return Model(ref.name, text, weights=ref)
 

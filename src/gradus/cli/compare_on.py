@@ -78,21 +78,20 @@ def _place(
 
 
 def _benchmark(on: str, limit: int | None) -> BenchmarkPlace | None:
-    """``NAME=PATH``, or ``KIND:TASK`` of a kind that the catalog has."""
+    """``NAME=PATH`` or ``NAME={path: PATH, ...}``, or ``KIND:TASK`` of a kind of the catalog."""
     from gradus import registry
     from gradus.benchmarks import named
+    from gradus.cli.evaluate import entry
 
-    name, equals, path = on.partition("=")
-    if not Path(on).exists() and equals and "/" not in name:
-        entry = named.read({name: path})
-    elif on.partition(":")[0] in {registry.plain(v) for v in registry.names("benchmarks")}:
-        entry = named.read(on)
-    else:
+    known = {registry.plain(v) for v in registry.names("benchmarks")}
+    name, equals, _ = on.partition("=")
+    if Path(on).exists() or not ((equals and "/" not in name) or on.partition(":")[0] in known):
         return None
-    entry.load()
+    found = named.read(entry(on))
+    found.load()
     if limit is not None:
-        entry = named.Named(entry.name, entry.kind, {**entry.options, "limit": limit})
-    return BenchmarkPlace(entry.name, entry)
+        found = named.Named(found.name, found.kind, {**found.options, "limit": limit})
+    return BenchmarkPlace(found.name, found)
 
 
 def _split_of(on: str) -> tuple[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gradus.cli.compare_models import Kept, Model
-from gradus.errors import ContractError, UsageError
+from gradus.errors import ContractError, DataError, UsageError
 
 if TYPE_CHECKING:
     from gradus.benchmarks.named import Named
@@ -206,25 +206,71 @@ class BenchmarkPlace(Place):
         return None if model.weights is not None else kept_at(model, self.name)
 
     def ask(self, asked: Asked) -> Contender:
-        """Read the file and ask the model what the benchmark asks."""
-        from gradus.benchmarks.named import place
+        """Read the file and ask the model what the benchmark asks.
+
+        Answers are kept in the user's cache until all are there, so that what was interrupted
+        goes on.
+        """
+        from gradus.benchmarks import named
         from gradus.measure.compare import Contender
 
         kind = self.benchmark.load()
         config = _config(kind, self.benchmark)
-        documents = kind.read(config, place(config, Path.cwd()) or Path.cwd())
-        engine = asked.engine
-        seen = kind.ask(
-            config, documents, engine, progress=asked.counter(len(documents), self.name)
-        )
+        path = named.place(config, Path.cwd())
+        documents = kind.read(config, path or Path())
+        if not documents:
+            raise DataError(f"holds nothing for {kind.name}", file=path)
+        engine, file = asked.engine, "" if path is None else _digest(path)
+        journal = _journal(asked, {"benchmark": kind.name, "file": file, **_plain(config)})
+        count = asked.counter(len(documents), self.name)
+        seen = kind.ask(config, documents, engine, journal=journal, progress=count)
+        journal.unlink(missing_ok=True)
+        limit = getattr(config, "limit", None)
+        contract = {
+            **engine.contract,
+            **kind.terms(config, engine),
+            "file": file,
+            "limit": f"the first {limit}" if limit else "",
+        }
         common = {
             "data": self.benchmark.name,
             "split": "",
             "benchmark": kind.name,
             "checkpoint": asked.model.name,
-            "contract": {**engine.contract, **kind.terms(config, engine)},
+            "contract": {key: str(value) for key, value in contract.items() if value},
         }
-        return Contender(asked.model.name, seen, [d.text for d in documents], common)
+        shown = {document.id: document.text for document in documents}
+        return Contender(asked.model.name, seen, [shown.get(one, "") for one in seen.ids], common)
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """A benchmark's options, without where its file stands."""
+    return {k: v for k, v in config.model_dump(mode="json").items() if k != "path"}
+
+
+def _digest(path: Path) -> str:
+    from gradus.sources.digests import digest_file, digest_files
+
+    if path.is_file():
+        return digest_file(path)
+    names = [p.relative_to(path).as_posix() for p in sorted(path.rglob("*")) if p.is_file()]
+    return digest_files(path, names)
+
+
+def _journal(asked: Asked, what: Mapping[str, Any]) -> Path:
+    """The file that one model's answers to one benchmark are kept in on the way."""
+    from gradus import hardware
+    from gradus.runner.fingerprint import digest
+    from gradus.runner.keys import environment
+
+    ref = asked.model.weights
+    assert ref is not None
+    key = digest(
+        {**what, "checkpoint": [ref.kind, ref.digest], **environment(), "dtype": asked.dtype}
+    )
+    folder = hardware.cache_folder() / "compare"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{key[:16]}.jsonl"
 
 
 def kept_at(model: Model, place: str) -> Kept | None:

@@ -12,6 +12,11 @@ KINDS = {
     "labelset probabilities": "multilabel.v1",
     "numbers": "regress.v1",
     "spans": "tag.v1",
+    "texts": "language.v1",
+    "greedy": "language.v1",
+    "options": "choice.v1",
+    "replies": "reply.v1",
+    "outcomes": "outcome.v1",
     **dict.fromkeys(("latency", "throughput", "memory", "size"), "cost.v1"),
 }
 # Taken of each label, these would cost more than all other metrics together where labels are many.

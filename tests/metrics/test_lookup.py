@@ -46,7 +46,9 @@ def test_every_metric_declares_itself(versioned: str) -> None:
     kind: type[Metric] = registry.load("metrics", versioned)
     assert kind.name == registry.plain(versioned)
     units = ("proportion", "nats", "ms", "MB", "texts/s", "correlation")
-    assert kind.unit in (*units, "agreement", "squared error", "label units")
+    rates = ("bits/byte", "bits/character", "points", "task's own")
+    rates += tuple(f"perplexity of a {of}" for of in ("token", "word", "byte", "target"))
+    assert kind.unit in (*units, *rates, "agreement", "squared error", "label units")
     assert kind.direction in ("higher", "lower")
     assert kind.range[0] < kind.range[1]
     assert len(kind.source) > 8

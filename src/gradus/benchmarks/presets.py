@@ -54,38 +54,6 @@ class Preset:
         """
         return f"{self.unit}_perplexity"
 
-    def settled(self, limit: int | None) -> tuple[int | None, int | None]:
-        """Window and stride for a model that takes `limit` tokens at once (None: any number).
-
-        No window is longer than the limit, no stride longer than the window.
-
-        >>> get("gptq-papers").settled(1024), get("lm-eval").settled(8192)
-        ((1024, 1024), (8192, 8192))
-        """
-        given = [size for size in (self.window, limit) if size is not None]
-        window = min(given) if given else None
-        given = [size for size in (self.stride, window) if size is not None]
-        return window, min(given) if given else None
-
-    def terms(self, limit: int | None) -> dict[str, str]:
-        """What it adds to the contract of a measurement on a model that takes `limit` tokens.
-
-        ``items`` says what an interval is taken over: the documents, or the blocks of a text that
-        has none any more.
-
-        >>> get("hf-docs").terms(8192)["stride"]
-        '512'
-        """
-        window, stride = self.settled(limit)
-        return {
-            "preset": self.name,
-            "window": "none" if window is None else str(window),
-            "stride": "none" if stride is None else str(stride),
-            "bos": "yes" if self.bos else "no",
-            "detokeniser": self.detokeniser,
-            "items": "documents" if self.joined is None else "blocks",
-        }
-
 
 PRESETS: Final[tuple[Preset, ...]] = (
     Preset(

@@ -21,7 +21,15 @@ class ReplyBenchmark(Benchmark):
         "number of tokens; it is held against one or several references, of which the best one "
         "counts where a metric is taken on single replies."
     )
-    metrics: ClassVar[tuple[str, ...]] = ("exact_match", "token_f1", "rouge_l", "bleu")
+    metrics: ClassVar[tuple[str, ...]] = (
+        "exact_match",
+        "token_f1",
+        "coqa_f1",
+        "rouge_1",
+        "rouge_2",
+        "rouge_l",
+        "bleu",
+    )
     target: ClassVar[Target | None] = "reply"
     compared: ClassVar[tuple[str, ...]] = ("exact_match", "token_f1", "rouge_l")
 

@@ -227,6 +227,7 @@ class Metric:
         overall: for one that is `per_label`, whether ``name`` alone asks it of all labels together.
         paired: for proportions, whether `successes` of two checkpoints on the same items stand
             for the same items (recall: yes; precision: no, each has predictions of its own).
+        additive: whether the value is a sum over the items, and so grows with their number.
         facts: what else belongs to the number, e.g. how many bins.
         bound: keys of the measurement's contract that must agree before two values are compared,
             beyond those that must for every metric.
@@ -262,6 +263,7 @@ class Metric:
     per_label: ClassVar[bool] = False
     overall: ClassVar[bool] = False
     paired: ClassVar[bool] = True
+    additive: ClassVar[bool] = False
     facts: ClassVar[Mapping[str, Any]] = {}
     bound: ClassVar[tuple[str, ...]] = ()
 

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gradus.metrics.means import MeanMetric
+from gradus.metrics.ratios import RatioMetric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from gradus.metrics.texts import Texts
 
 
-class LogLikelihoodNats(MeanMetric):
+class LogLikelihoodNats(RatioMetric, MeanMetric):
     """Summed log-likelihood of all items, in nats: the one total that every unit is made of.
 
     Its interval is that of N times the mean item: where the total of as many other items drawn
@@ -28,12 +29,18 @@ class LogLikelihoodNats(MeanMetric):
     source = "Fisher (1922), On the mathematical foundations of theoretical statistics"
     summary = "summed log-likelihood of all items; its interval is of as many other items"
     needs = "texts"
+    additive = True
 
     def per_item(self, predictions: Texts) -> np.ndarray:
         import numpy as np
 
         # The mean of these is the total.
         return np.asarray(len(predictions) * predictions.nats, dtype=np.float64)
+
+    def parts(self, items: Texts) -> tuple[np.ndarray, np.ndarray]:
+        import numpy as np
+
+        return self.per_item(items), np.ones(len(items))
 
     def weighted(self, predictions: Texts, weights: np.ndarray) -> np.ndarray:
         import numpy as np

@@ -32,12 +32,6 @@ class RatioMetric(Metric):
         """The values that belong to ratios; rising."""
         return ratio
 
-    def slope(self, ratio: np.ndarray) -> np.ndarray:
-        """How fast `of_ratio` rises."""
-        import numpy as np
-
-        return np.ones_like(ratio)
-
     def __call__(self, observed: Any) -> float:
         import numpy as np
 
@@ -45,24 +39,11 @@ class RatioMetric(Metric):
         return float(self.of_ratio(np.asarray(above / below))) if below else math.nan
 
     def weighted(self, predictions: Any, weights: np.ndarray) -> np.ndarray:
-        return self.of_ratio(self._ratios(predictions, weights)[0])
-
-    def influence(self, predictions: Any, weights: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        above, below = self.parts(predictions)
-        ratio, mean = self._ratios(predictions, weights)
+        above, below = (weights @ part for part in self.parts(predictions))
         with np.errstate(divide="ignore", invalid="ignore"):
-            moved = (above - ratio[:, None] * below) / mean[:, None]
-            return np.asarray(self.slope(ratio)[:, None] * moved)
-
-    def _ratios(self, items: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The ratio and the mean below, float64 [D] both; a ratio to nothing is NaN."""
-        import numpy as np
-
-        above, below = (weights @ part for part in self.parts(items))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(below > 0, above / below, np.nan), below / weights.sum(axis=-1)
+            return self.of_ratio(np.where(below > 0, above / below, np.nan))
 
 
 class RateMetric(RatioMetric):
@@ -93,9 +74,6 @@ class Perplexity(RateMetric):
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(ratio))
 
-    def slope(self, ratio: np.ndarray) -> np.ndarray:
-        return self.of_ratio(ratio)
-
 
 class Bits(RateMetric):
     """Mean negative binary logarithm of the probability of a unit."""
@@ -106,8 +84,3 @@ class Bits(RateMetric):
         import numpy as np
 
         return np.asarray(ratio / math.log(2))
-
-    def slope(self, ratio: np.ndarray) -> np.ndarray:
-        import numpy as np
-
-        return np.full_like(ratio, 1 / math.log(2))

@@ -30,6 +30,25 @@ _TARGETS: Final[Mapping[str, Target]] = {
 """The data that a metric's needs are met by; one label a text for all others."""
 
 
+_ANSWERS: Final[Mapping[str, Target]] = {
+    "texts": "text",
+    "greedy": "text",
+    "options": "option",
+    "replies": "reply",
+}
+"""What a language model is asked for where a metric needs it."""
+
+
+def answers(target: Target, size: int = 60) -> Items:
+    """A language model's answers, drawn from the population that its metrics are tried on."""
+    from gradus.testing import populations
+
+    need = next(need for need, of in _ANSWERS.items() if of == target)
+    world = populations.World(accuracy=0.6, size=size)
+    found: Items = populations.BUILDERS[need](world, np.random.default_rng(0))
+    return found
+
+
 def real_predictions(world: World) -> Items:
     """What a model fitted on train says of test.
 
@@ -79,7 +98,7 @@ class MetricContract(Contract):
     @property
     def target(self) -> Target:
         """What the metric can be computed from."""
-        return _TARGETS.get(self.made.needs, "label")
+        return {**_TARGETS, **_ANSWERS}.get(self.made.needs, "label")
 
     def metric(self) -> Metric:
         """The metric, of the first label where it is one for each."""
@@ -87,7 +106,9 @@ class MetricContract(Contract):
         return kind(0) if kind.per_label else kind()
 
     def observed(self, folder: Path) -> Any:
-        """What the metric is computed from: real predictions, or real timings."""
+        """What the metric is computed from: real predictions, answers, or real timings."""
+        if self.made.needs in _ANSWERS:
+            return answers(self.target)
         world = self.world(folder)
         return real_costs(world) if self.made.needs in _COSTS else real_predictions(world)
 
@@ -154,8 +175,8 @@ class BenchmarkContract(Contract):
 
     @property
     def target(self) -> Target:
-        """The benchmark's own, if it has one."""
-        return self.made.target or "label"
+        """The benchmark's own, or what one on a published file observes."""
+        return self.made.target or getattr(self.made, "kind", None) or "label"
 
     def test_its_name_is_versioned(self) -> None:
         """Measurements carry the same name as the catalog."""
@@ -168,12 +189,16 @@ class BenchmarkContract(Contract):
 
         wanted = set(self.made.metrics)
         assert wanted <= {registry.plain(name) for name in registry.names("metrics")}
-        world = self.world(tmp_path)
         common = {"data": "news", "split": "test", "checkpoint": "floor", "contract": {}}
-        found = quality.measurements(
-            real_predictions(world), common=common, level=0.95, draws=100, seed=0
-        )
-        found += cost.measurements(real_costs(world), common=common, level=0.95, seed=0)
+        settings: dict[str, Any] = {"common": common, "level": 0.95, "seed": 0}
+        if self.target in _ANSWERS.values():
+            found = quality.measurements(answers(self.target), draws=100, **settings)
+            mine = {m.metric for m in found if m.value is not None}
+            assert wanted == mine if self.made.target else wanted <= mine
+            return
+        world = self.world(tmp_path)
+        found = quality.measurements(real_predictions(world), draws=100, **settings)
+        found += cost.measurements(real_costs(world), **settings)
         mine = {m.metric.partition("[")[0] for m in found if m.benchmark == self.made.name}
         assert mine == wanted
 

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from gradus.metrics.base import Metric, Observed, Predictions
     from gradus.metrics.labelsets import LabelSets
     from gradus.metrics.numbers import Numbers
+    from gradus.metrics.options import Options
+    from gradus.metrics.replies import Replies
+    from gradus.metrics.spansets import SpanSets
+    from gradus.metrics.texts import Texts
 
 SIZE = 200_000
+TEXTS = 20_000
+"""Texts with spans are kept one by one, so there are fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,7 @@ class World:
     size: int = SIZE
 
     def __str__(self) -> str:
-        shares = "/".join(f"{share:g}" for share in self.labels)
+        shares = "/".join(f"{share:.2g}" for share in self.labels)
         return f"accuracy {self.accuracy:g}, labels {shares}, sharpness {self.sharpness:g}"
 
 
@@ -103,14 +109,15 @@ def numbers(world: World, rng: np.random.Generator) -> Numbers:
 def label_sets(world: World, rng: np.random.Generator) -> LabelSets:
     """Sets of labels [S]: each label by itself, there as often as `labels` says.
 
-    Each is decided as `classifier` decides between two, with the same sharpness.
+    Each is decided as `classifier` decides between two, with the same sharpness, and wrong as often
+    as the rarer answer times 1 - accuracy: at 0 only one answer would ever be given.
     """
     from gradus.metrics.labelsets import LabelSets
 
     columns = []
     for share in world.labels:
         pair = World(
-            accuracy=max(world.accuracy, 1 - share, share),
+            accuracy=1 - (1 - world.accuracy) * min(share, 1 - share),
             labels=(1 - share, share),
             sharpness=world.sharpness,
             size=world.size,
@@ -129,6 +136,91 @@ def _second(predictions: Predictions) -> np.ndarray:
     return predictions.log_probs[:, 1]
 
 
+def span_sets(world: World, rng: np.random.Generator) -> SpanSets:
+    """Texts [S] with two spans on average, their types as often as `labels` says.
+
+    `accuracy` is the share of true spans that are found. Texts differ in how hard they are, by a
+    standard deviation of 1 in log-odds, so that the spans of one text are alike. A span that isn't
+    found is missed, has another extent or another type, a third each; where one in ten is missed,
+    two in a hundred more are invented.
+    """
+    from gradus.metrics.spansets import SpanSets
+    from gradus.records import Span
+
+    size, names = min(world.size, TEXTS), tuple(str(label) for label in range(len(world.labels)))
+    hardness, low, high = rng.normal(size=size), -20.0, 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        found = float(np.mean(1 / (1 + np.exp(-(middle + hardness)))))
+        low, high = (middle, high) if found < world.accuracy else (low, middle)
+    easy = 1 / (1 + np.exp(-(high + hardness)))
+    counts, invented = rng.poisson(2, size), rng.poisson(0.4 * (1 - easy))
+    gold: list[tuple[Span, ...]] = []
+    predicted: list[tuple[Span, ...]] = []
+    for text in range(size):
+        types = rng.choice(len(names), counts[text] + invented[text], p=world.labels)
+        fates = np.where(rng.random(len(types)) < easy[text], 3, rng.integers(0, 3, len(types)))
+        true, said = [], []
+        for at, (kind, fate) in enumerate(zip(types.tolist(), fates.tolist(), strict=True)):
+            span = Span(10 * at, 10 * at + 5, names[kind])
+            if at >= counts[text]:
+                said.append(span)
+                continue
+            true.append(span)
+            other = names[(kind + 1) % len(names)]
+            if fate:
+                end, label = span.end + (fate == 1), other if fate == 2 else span.label
+                said.append(Span(span.start, end, label))
+        gold.append(tuple(true))
+        predicted.append(tuple(said))
+    return SpanSets.of(gold, predicted, names)
+
+
+def texts(world: World, rng: np.random.Generator) -> Texts:
+    """Texts [S] of very different lengths, the long ones easier; `accuracy` of them greedy.
+
+    Lengths are log-normal, a text's difficulty is gamma distributed, and the more there was to
+    read before a token the likelier it is, as with windows over documents.
+    """
+    from gradus.metrics.texts import Texts
+
+    size = world.size
+    words = 1 + rng.poisson(rng.lognormal(2.0, 0.8, size))
+    tokens = words + rng.poisson(0.3 * words)
+    characters = words + rng.poisson(4.5 * words)
+    rate = rng.gamma(20.0, 3.0 / 20.0, size) * (1 + 1 / np.sqrt(tokens))
+    nats = -rng.gamma(tokens.astype(np.float64), rate)
+    # Of each pair of texts the likelier one is more often greedy.
+    rank = np.argsort(np.argsort(nats / tokens)) / max(size - 1, 1)
+    greedy = rng.random(size) < np.clip(world.accuracy + 0.1 * (rank - 0.5), 0, 1)
+    return Texts(nats, tokens, words, characters, characters + rng.poisson(0.02, size), greedy)
+
+
+def options(world: World, rng: np.random.Generator) -> Options:
+    """Items [S] with as many options as `labels`, the right one chosen with `accuracy`."""
+    from gradus.metrics.options import Options
+
+    made = classifier(world, rng)
+    assert made.log_probs is not None
+    lengths = rng.integers(3, 30, made.log_probs.shape)
+    # What all options of an item have in common changes no choice.
+    return Options(made.gold, made.log_probs - rng.gamma(9.0, 1.0, (len(made), 1)), lengths)
+
+
+def replies(world: World, rng: np.random.Generator) -> Replies:
+    """Replies [S, 4,000 at most] that are their reference with `accuracy`, else lack some words."""
+    from gradus.metrics.replies import Replies
+
+    size = min(world.size, 4_000)
+    written, wanted = [], []
+    for length in rng.integers(2, 12, size):
+        words = [f"word{i}" for i in rng.integers(0, 50, length)]
+        kept = rng.random(length) < (1.0 if rng.random() < world.accuracy else 0.6)
+        written.append(" ".join(np.array(words)[kept]))
+        wanted.append((" ".join(words),))
+    return Replies(tuple(written), tuple(wanted))
+
+
 BUILDERS: dict[str, Callable[[World, np.random.Generator], Any]] = {
     "labels": classifier,
     "probabilities": classifier,
@@ -136,6 +228,11 @@ BUILDERS: dict[str, Callable[[World, np.random.Generator], Any]] = {
     "numbers": numbers,
     "labelsets": label_sets,
     "labelset probabilities": label_sets,
+    "spans": span_sets,
+    "texts": texts,
+    "greedy": texts,
+    "options": options,
+    "replies": replies,
     "latency": timings,
     "throughput": timings,
 }
@@ -192,7 +289,11 @@ def coverage(
     from gradus.stats.intervals import interval
 
     rng = np.random.default_rng(seed)
-    found = [Coverage(metric(population)) for metric in metrics]
+    # A sum over the sample is held against its share of the sum over the population.
+    found = [
+        Coverage(metric(population) * (n / len(population) if metric.additive else 1.0))
+        for metric in metrics
+    ]
     for run in range(runs):
         seen = sample(population, n, rng)
         for metric, into in zip(metrics, found, strict=True):

@@ -33,7 +33,7 @@ def _signature() -> str:
 @cache
 def _scorer() -> Any:
     try:
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics.bleu import BLEU
     except ImportError as error:
         raise MissingExtra("sacrebleu", "generation", "BLEU") from error
     # The order matters to a sentence's own score alone, which isn't used.

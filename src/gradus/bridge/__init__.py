@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 
-from gradus.errors import MissingExtra
-
 
 def version() -> str:
     """The installed harness's version; imports nothing of it.
@@ -19,4 +17,6 @@ def version() -> str:
     try:
         return importlib.metadata.version("lm_eval")
     except importlib.metadata.PackageNotFoundError as error:
+        from gradus.errors import MissingExtra
+
         raise MissingExtra("lm_eval", "lm-eval", "a task of lm-evaluation-harness") from error

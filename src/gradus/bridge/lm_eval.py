@@ -65,11 +65,12 @@ class GradusLM(LM):  # type: ignore[misc]  # the harness has no types
             engine: instead of `pretrained`.
             journal: answers are kept in it, and what stands there isn't asked again.
             progress: called with the number of requests done and of all, for each of their kinds.
-            others: ``batch_size``, ``max_batch_size`` and ``device``, which the harness passes:
-                batches are sized by tokens, and the device is the processor.
+            others: ``batch_size``, ``max_batch_size`` and ``device``, which the harness passes
+                whether they are asked for or not. They change nothing: batches are sized by
+                tokens, and the processor computes.
 
         Raises:
-            UsageError: an argument isn't known, or names another device.
+            UsageError: no model, or an argument that isn't known.
         """
         super().__init__()
         _check(others)
@@ -228,9 +229,6 @@ def _check(others: dict[str, Any]) -> None:
     for name in others:
         if name not in OTHERS:
             raise UsageError(f"--model {NAME}: {unknown('argument', name, known)}")
-    device = others.get("device")
-    if device not in (None, "cpu"):
-        raise UsageError(f"--model {NAME} computes on the processor: leave out --device {device}")
 
 
 def _model(pretrained: Any) -> Any:

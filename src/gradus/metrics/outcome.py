@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from gradus.metrics.base import Metric
+from gradus.metrics.base import Direction, Metric
 from gradus.metrics.outcomes import MEAN, UNDEFINED, Outcomes
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Outcome(Metric):
 
     name = "outcome"
     unit = "task's own"
-    direction = "higher"
+    direction: ClassVar[Direction] = "higher"
     range = (-math.inf, math.inf)
     source = "the task of lm-evaluation-harness (Gao et al. 2024) that names it"
     summary = "a task's own number, more is better: outcome[exact_match]"

@@ -173,12 +173,11 @@ def test_metrics_are_looked_up_where_the_caller_has_none() -> None:
     )
     with pytest.raises(ContractError, match="tokenizer is 'a' here and 'b' there"):
         check_contract(own, other)
-    named = [dataclasses.replace(m, metric="bits_per_byte{language=Han}") for m in (own, other)]
-    assert check_contract(*named) == ""
-    plans = [dataclasses.replace(m, metric="my_score") for m in (own, other)]
-    assert check_contract(*plans) == ""
+    for text in ("bits_per_byte{language=Han}", "my_score"):
+        first, second = (dataclasses.replace(m, metric=text) for m in (own, other))
+        assert check_contract(first, second) == ""
     with pytest.raises(ContractError, match="my_score of small"):
-        check_contract(*plans, bound=("tokenizer",))
+        check_contract(first, second, bound=("tokenizer",))
 
 
 def test_the_amount_of_text_is_what_is_true_of_it() -> None:

@@ -50,7 +50,7 @@ class Texts(Items):
 
     def take(self, rows: np.ndarray) -> Texts:
         """See `Items.take`."""
-        counts = {name: getattr(self, name)[rows] for name in UNITS}
+        counts: dict[str, Any] = {name: getattr(self, name)[rows] for name in UNITS}
         greedy = None if self.greedy is None else self.greedy[rows]
         return Texts(nats=self.nats[rows], greedy=greedy, **counts)
 
@@ -58,9 +58,12 @@ class Texts(Items):
         """See `Items.joined`."""
         import numpy as np
 
-        counts = {n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in UNITS}
-        both = self.greedy is not None and other.greedy is not None
-        greedy = np.concatenate([self.greedy, other.greedy]) if both else None  # type: ignore[list-item]  # both are there
+        counts: dict[str, Any] = {
+            n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in UNITS
+        }
+        greedy = None
+        if self.greedy is not None and other.greedy is not None:
+            greedy = np.concatenate([self.greedy, other.greedy])
         return Texts(nats=np.concatenate([self.nats, other.nats]), greedy=greedy, **counts)
 
     def relabelled(self, labels: tuple[str, ...]) -> Texts:
@@ -100,11 +103,12 @@ class Texts(Items):
         import numpy as np
 
         greedy = columns.get("greedy")
+        counts: dict[str, Any] = {name: np.asarray(columns[name], np.int64) for name in UNITS}
         return cls(
             nats=np.asarray(columns["nats"], np.float64),
             greedy=None if greedy is None else np.asarray(greedy, np.bool_),
             ids=ids,
-            **{name: np.asarray(columns[name], np.int64) for name in UNITS},
+            **counts,
         )
 
     def described(self, row: int) -> tuple[str, str, float | None]:

@@ -158,7 +158,7 @@ def test_the_table(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert accuracy.split()[:4] == ["toy", "accuracy", "proportion", "8"]
     assert "0.460" in accuracy
     assert perplexity.split()[1:3] == ["target_perplexity", "↓"]
-    assert source.startswith("published: not measured here; Radford et al. 2019")
+    assert source.startswith("Columns headed published weren't measured here: Radford et al. 2019")
     assert main([*arguments, "--markdown"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| benchmark | metric |")

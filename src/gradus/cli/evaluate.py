@@ -260,7 +260,7 @@ class _Shown:
     def _table(self, measurements: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
         from gradus.cli.output import print_table
         from gradus.report import benchmarks
-        from gradus.report.markdown import table
+        from gradus.report.markdown import table, text
 
         made = benchmarks.suite(measurements, rows)
         if self.markdown:
@@ -270,10 +270,9 @@ class _Shown:
             print_table(
                 made.titles, [[str(cell) for cell in row] for row in made.rows], right=right
             )
-        found = benchmarks.sources(rows)
-        if found:
-            between = "\n" if self.markdown else ""
-            print(f"{between}published: not measured here; {'; '.join(found)}")
+        told = benchmarks.as_published(rows)
+        if told:
+            print(f"\n{text(told)}" if self.markdown else told)
 
 
 def evaluation(

@@ -150,3 +150,29 @@ def about(rows: Sequence[Fact]) -> Table:
 def sources(rows: Sequence[Fact]) -> list[str]:
     """Where the published figures come from, each source once."""
     return list(dict.fromkeys(p["source"] for row in rows for p in row["published"]))
+
+
+def settings(rows: Sequence[Fact]) -> list[str]:
+    """Under which settings figures were published, as far as their source says.
+
+    >>> figure = {"metric": "accuracy", "note": "with a stop-word filter"}
+    >>> settings([{"name": "lambada", "published": [figure, figure]}])
+    ['lambada accuracy with a stop-word filter']
+    """
+    said = [
+        f"{row['name']} {p['metric']} {p['note']}"
+        for row in rows
+        for p in row["published"]
+        if p["note"]
+    ]
+    return list(dict.fromkeys(said))
+
+
+def as_published(rows: Sequence[Fact]) -> str:
+    """One sentence on the columns headed published; empty where there is none."""
+    found = sources(rows)
+    if not found:
+        return ""
+    told = f"Columns headed published weren't measured here: {'; '.join(found)}"
+    under = settings(rows)
+    return f"{told}. There {'; '.join(under)}." if under else f"{told}."

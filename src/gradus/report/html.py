@@ -60,7 +60,9 @@ def _context(known: Fact) -> dict[str, Any]:
         "change_forests": sections.change_plots(known),
         "finals": [(group, tables.final(group)) for group in known["final"]],
         "suites": benchmarks.suites(known),
-        "published_in": benchmarks.sources([r for s in known["steps"] for r in s["benchmarks"]]),
+        "as_published": benchmarks.as_published(
+            [row for step in known["steps"] for row in step["benchmarks"]]
+        ),
         "gates": tables.gates(known),
         "curves": [_curves(s) for s in known["steps"] if s["curves"] and s["curves"]["axis"]],
         "predictions": [_prediction(p) for p in known["predictions"]],

@@ -23,7 +23,7 @@ def markdown(known: Fact) -> str:
         parts += _section(
             f"Benchmarks of {suite.step}",
             table(suite.table),
-            _published(known),
+            text(benchmarks.as_published(_rows(known))),
             table(suite.changes),
             table(suite.about),
         )
@@ -111,9 +111,8 @@ def _head(known: Fact) -> str:
     return "\n\n".join(lines)
 
 
-def _published(known: Fact) -> str:
-    found = benchmarks.sources([row for step in known["steps"] for row in step["benchmarks"]])
-    return f"Columns headed published hold figures of {text('; '.join(found))}." if found else ""
+def _rows(known: Fact) -> list[Fact]:
+    return [row for step in known["steps"] for row in step["benchmarks"]]
 
 
 def _final_title(group: Fact) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gradus.metrics.labelsets import LabelSets
     from gradus.metrics.numbers import Numbers
     from gradus.metrics.options import Options
+    from gradus.metrics.outcomes import Outcomes
     from gradus.metrics.replies import Replies
     from gradus.metrics.spansets import SpanSets
     from gradus.metrics.texts import Texts
@@ -221,6 +222,24 @@ def replies(world: World, rng: np.random.Generator) -> Replies:
     return Replies(tuple(written), tuple(wanted))
 
 
+def outcomes(world: World, rng: np.random.Generator) -> Outcomes:
+    """Scores [S, 20,000 at most] of a task's own: right with `accuracy`, and a count of errors."""
+    from gradus.metrics.outcomes import MEAN, Outcomes
+
+    size = min(world.size, TEXTS)
+    right = rng.random(size) < world.accuracy
+    errors = np.where(right, 0.0, 1.0 + rng.gamma(2.0, 1.5, size))
+    return Outcomes(
+        labels=("right", "errors"),
+        aggregations=(MEAN, MEAN),
+        lower=(False, True),
+        values=np.column_stack([right.astype(np.float64), errors]),
+        records=(("", ""),) * size,
+        said=("",) * size,
+        expected=("",) * size,
+    )
+
+
 BUILDERS: dict[str, Callable[[World, np.random.Generator], Any]] = {
     "labels": classifier,
     "probabilities": classifier,
@@ -233,6 +252,7 @@ BUILDERS: dict[str, Callable[[World, np.random.Generator], Any]] = {
     "greedy": texts,
     "options": options,
     "replies": replies,
+    "outcomes": outcomes,
     "latency": timings,
     "throughput": timings,
 }

@@ -15,6 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from gradus.metrics import get
 from gradus.metrics.base import Predictions
 from gradus.metrics.repeated import Repeated
+from gradus.metrics.texts import Texts
 from gradus.stats import compare, paired, power
 from gradus.stats.compare import Pairing
 
@@ -160,6 +161,27 @@ def test_the_detectable_share_is_shown_in_four_of_five_simulations(
         [stats.binom.sf(x - 1, x + y, 0.5) <= 1 - level if x + y else False for x, y, _ in draw]
     )
     assert shown == pytest.approx(0.8, abs=0.02)
+
+
+def test_one_improbable_item_does_not_drown_a_perplexity() -> None:
+    """Worse on every item, and by far on one: plain differences of resamples are all over."""
+    draw, n = np.random.default_rng(8), 40
+    ones, ids = np.ones(n, np.int64), tuple(map(str, range(n)))
+    nats = draw.normal(-5, 1, n)
+    worse = nats - draw.uniform(1, 3, n)
+    worse[0] -= 60
+    one, two = (Texts(of, ones, ones, ones, ones, ids=ids) for of in (nats, worse))
+    row = compare.compare(get("target_perplexity"), [Pairing("a", "b", one, two)])[0]
+    assert row is not None
+    assert row.test == "paired bootstrap of logarithms"
+    assert row.difference == pytest.approx(math.exp(-nats.mean()) - math.exp(-worse.mean()))
+    assert row.p_value is not None
+    assert row.p_value < 0.05 < compare.bootstrap_p(get("target_perplexity"), one, two)
+    assert row.significant is True
+    # What is detectable is a ratio, told in the unit: of the logarithms' own test.
+    by_logs = compare.compare(get("log_likelihood_nats"), [Pairing("a", "b", one, two)])[0]
+    assert by_logs is not None
+    assert row.p_value == pytest.approx(by_logs.p_value or 0, abs=0.01)
 
 
 def test_three_items_show_nothing() -> None:

@@ -9,6 +9,9 @@ The family that Holm's (1979) correction covers are the pairs compared by one me
 is called significant where its corrected p-value is at most alpha = 1 - `level` and its own
 interval excludes zero; intervals are not corrected.
 
+Perplexities are held against one another by their ratio: tests, what is detectable and what is
+needed rest on the difference of their logarithms, which one improbable item can't drown.
+
 Legend: N shared items, D draws, M pairs of the family; b items that only the first gets right, c
 items that only the second gets right.
 """
@@ -19,11 +22,13 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from gradus.metrics.base import Items, Metric
+from gradus.metrics.ratios import Perplexity
 from gradus.metrics.repeated import Repeated, Seen, one_of, value
 from gradus.stats import paired, power
 from gradus.stats import seeds as two_level
@@ -31,6 +36,25 @@ from gradus.stats.intervals import chunks, draw_values, resamples
 
 ROUNDING = 1e-12
 """Differences that are nearer to one another than this are equal."""
+
+
+class Logged(Metric):
+    """The logarithm of a metric whose values are above 0."""
+
+    def __init__(self, of: Metric) -> None:
+        """`of` is the metric."""
+        super().__init__(of.label)
+        self.of = of
+
+    def __call__(self, observed: Any) -> float:
+        """The logarithm of the value; NaN where that is undefined."""
+        value = self.of(observed)
+        return math.log(value) if value > 0 else math.nan
+
+    def weighted(self, predictions: Any, weights: np.ndarray) -> np.ndarray | None:
+        """As `Metric.weighted`."""
+        found = self.of.weighted(predictions, weights)
+        return None if found is None else np.asarray(np.log(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +179,29 @@ def _difference(
     shares = successes(metric, first, second)
     if shares is None:
         found = paired.bootstrap(metric, first, second, level=each, draws=draws, seed=seed)
+        logged = isinstance(metric, Perplexity)
+        tested = Logged(metric) if logged else metric
+        apart = (
+            paired.bootstrap(tested, first, second, level=each, draws=draws, seed=seed)
+            if logged
+            else found
+        )
         # What bounds the difference at the strictest level, by the normal distribution.
         stretch = float(stats.norm.ppf(strictest) / stats.norm.ppf(each))
-        half = (found.high - found.low) / 2 * stretch
+        half = (apart.high - apart.low) / 2 * stretch
+        least = detectable_mean(half, level=strictest)
+        if logged and least is not None:
+            least = metric(second) * math.expm1(least)
         return Difference(
             **common,  # type: ignore[arg-type]  # fields by name
             difference=found.value,
             low=found.low,
             high=found.high,
             method=found.method,
-            test="paired bootstrap",
-            p_value=bootstrap_p(metric, first, second, draws=draws, seed=seed),
-            detectable=detectable_mean(half, level=strictest),
-            n_needed=power.for_bootstrap(found.value, half, len(first), level=strictest),
+            test="paired bootstrap of logarithms" if logged else "paired bootstrap",
+            p_value=bootstrap_p(tested, first, second, draws=draws, seed=seed),
+            detectable=least,
+            n_needed=power.for_bootstrap(apart.value, half, len(first), level=strictest),
         )
     one, two = shares
     b, c = int((one & ~two).sum()), int((~one & two).sum())

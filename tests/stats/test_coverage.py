@@ -90,8 +90,7 @@ def test_population_has_the_accuracy_and_at_sharpness_one_true_probabilities(
 def test_every_need_of_the_catalog_with_an_interval_has_a_population() -> None:
     kinds = [registry.load("metrics", entry) for entry in registry.names("metrics")]
     needs = {kind.needs for kind in kinds if kind.interval != "none"}
-    # Spans have no population yet: their metrics are checked against conlleval instead.
-    assert needs - set(populations.BUILDERS) <= {"spans"}
+    assert needs <= set(populations.BUILDERS)
     assert {"labels", "probabilities", "parent", "latency"} <= needs
 
 

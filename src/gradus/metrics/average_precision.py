@@ -40,6 +40,25 @@ class AveragePrecision(RankMetric):
         precision = np.nan_to_num(ratio(hits, before(weights, order, np.arange(len(order)), last)))
         return ratio((mine * precision).sum(axis=0), mine.sum(axis=0))
 
+    def moves(self, scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, float]:
+        """By differentiation; biased since each item counts among those at its own score."""
+        import numpy as np
+
+        order, start, end = tied(-scores)
+        mine = positive[order].astype(np.float64)
+        hits, total = np.cumsum(mine)[end - 1], mine.sum()
+        precision = hits / end
+        value = float((mine * precision).sum() / total)
+
+        def after(terms: np.ndarray) -> np.ndarray:
+            """Sums over the positive items that are ranked no higher."""
+            return np.asarray(np.cumsum((mine * terms)[::-1])[::-1][start])
+
+        found = np.empty(len(scores))
+        reach, share = after(1 / end), after(precision / end)
+        found[order] = (mine * (precision - value + reach) - share) / total
+        return found, float((mine * (1 - precision) / end).sum() / total)
+
 
 class AveragePrecisionMacro(AveragePrecision):
     """Mean of `average_precision[label]` over the labels that have a positive item."""

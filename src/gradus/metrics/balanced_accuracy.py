@@ -30,3 +30,6 @@ class BalancedAccuracy(CountMetric):
 
         recalls = counts.hits / np.where(counts.gold > 0, counts.gold, 1)
         return ratio(recalls.sum(axis=-1), (counts.gold > 0).sum(axis=-1))
+
+    def trials(self, counts: Counts) -> np.ndarray:
+        return counts.gold

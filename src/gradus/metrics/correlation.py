@@ -55,6 +55,27 @@ def correlation(one: np.ndarray, two: np.ndarray, weights: np.ndarray) -> np.nda
     return np.where(flat, np.nan, np.clip(value, -1.0, 1.0))
 
 
+def influence(
+    one: np.ndarray, two: np.ndarray, weights: np.ndarray, value: np.ndarray
+) -> np.ndarray:
+    """How far each item moves the correlation [D] of [N] numbers: float64 [D, N].
+
+    With both sides standardised as x and y it is x y - value (x^2 + y^2) / 2 (Devlin, Gnanadesikan
+    and Kettenring 1975).
+    """
+    import numpy as np
+
+    total = weights.sum(axis=1)
+    sides = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for side in (one - one.mean(), two - two.mean()):
+            away = side - (weights @ side / total)[:, None]
+            variance = (weights * away**2).sum(axis=1) / total
+            sides.append(away / np.sqrt(variance)[:, None])
+    x, y = sides
+    return np.asarray(x * y - value[:, None] * (x**2 + y**2) / 2)
+
+
 def ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean ranks [D, N] less one half of values [N], each repeated `weights` [D, N] times."""
     import numpy as np

@@ -66,6 +66,13 @@ class CountMetric(Metric):
         """The values [...] of counts [..., K]; NaN where undefined."""
         raise NotImplementedError
 
+    def trials(self, counts: Counts) -> np.ndarray | None:
+        """[..., K] where the value is the mean over labels of a share, hits / trials; else None.
+
+        Of what belongs to a share by `of_share`, to be exact. Linear in the counts.
+        """
+        return None
+
     def __call__(self, observed: Predictions) -> float:
         return float(self.of_counts(Counts.of(observed)))
 

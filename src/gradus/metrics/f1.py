@@ -62,6 +62,13 @@ class F1Macro(CountMetric):
     def of_counts(self, counts: Counts) -> np.ndarray:
         return macro(2 * counts.hits, counts.gold + counts.predicted, counts)
 
+    def trials(self, counts: Counts) -> np.ndarray:
+        union: np.ndarray = counts.gold + counts.predicted - counts.hits
+        return union
+
+    def of_share(self, share: float) -> float:
+        return 2 * share / (1 + share)
+
 
 class F1Micro(Accuracy):
     """F1 of the pooled decisions: with one label an item this is the accuracy."""

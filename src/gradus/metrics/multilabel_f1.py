@@ -67,6 +67,13 @@ class MultilabelF1Macro(SetCountMetric):
     def of_counts(self, counts: Counts) -> np.ndarray:
         return macro(2 * counts.hits, counts.gold + counts.predicted, counts)
 
+    def trials(self, counts: Counts) -> np.ndarray:
+        union: np.ndarray = counts.gold + counts.predicted - counts.hits
+        return union
+
+    def of_share(self, share: float) -> float:
+        return 2 * share / (1 + share)
+
 
 class MultilabelF1Samples(MeanMetric):
     """Mean over items of the F1 of the item's own set; NaN without items.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradus.metrics.correlation import CorrelationMetric, correlation
+from gradus.metrics.correlation import CorrelationMetric, correlation, influence
 from gradus.metrics.numbers import Numbers
 
 if TYPE_CHECKING:
@@ -21,3 +21,7 @@ class Pearson(CorrelationMetric):
 
     def weighted(self, predictions: Numbers, weights: np.ndarray) -> np.ndarray:
         return correlation(predictions.gold, predictions.predicted, weights)
+
+    def influence(self, predictions: Numbers, weights: np.ndarray) -> np.ndarray:
+        value = self.weighted(predictions, weights)
+        return influence(predictions.gold, predictions.predicted, weights, value)

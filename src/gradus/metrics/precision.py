@@ -59,6 +59,9 @@ class PrecisionMacro(CountMetric):
     def of_counts(self, counts: Counts) -> np.ndarray:
         return macro(counts.hits, counts.predicted, counts)
 
+    def trials(self, counts: Counts) -> np.ndarray:
+        return counts.predicted
+
 
 class PrecisionMicro(Accuracy):
     """Precision over the pooled decisions: with one label an item this is the accuracy."""

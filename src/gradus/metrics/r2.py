@@ -44,3 +44,14 @@ class R2(Metric):
         spread = squares - (weights @ gold) ** 2 / total
         # All the weight on equal numbers: what rounding leaves of their spread is none.
         return 1 - ratio(errors, np.where(spread > 1e-12 * squares, spread, np.nan))
+
+    def influence(self, predictions: Numbers, weights: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        gold, total = predictions.gold, weights.sum(axis=1)
+        away = (gold - (weights @ gold / total)[:, None]) ** 2
+        errors = (predictions.predicted - gold) ** 2
+        lost = 1 - self.weighted(predictions, weights)
+        spread = (weights * away).sum(axis=1) / total
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((lost[:, None] * away - errors) / spread[:, None])

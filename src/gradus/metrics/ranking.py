@@ -35,6 +35,14 @@ class RankMetric(Metric):
         """The values [D] for scores [N], positive bool [N] and weights [N, D]; NaN if undefined."""
         raise NotImplementedError
 
+    def moves(self, scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, float]:
+        """How far each item moves the value of one label, and how far it is biased upwards.
+
+        float64 [N], the derivative by an item's weight, which sums to 0: the sum of its squares
+        estimates the variance. For scores where `of_scores` is defined.
+        """
+        raise NotImplementedError
+
     def columns(self, observed: Ranked) -> list[tuple[np.ndarray, np.ndarray]]:
         """Scores [N] and positive bool [N] of every label that it is taken over."""
         import numpy as np

@@ -58,6 +58,9 @@ class RecallMacro(CountMetric):
     def of_counts(self, counts: Counts) -> np.ndarray:
         return macro(counts.hits, counts.gold, counts)
 
+    def trials(self, counts: Counts) -> np.ndarray:
+        return counts.gold
+
 
 class RecallMicro(Accuracy):
     """Recall over the pooled decisions: with one label an item this is the accuracy."""

@@ -37,3 +37,11 @@ class Rmse(Metric):
         squares = (predictions.predicted - predictions.gold) ** 2
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.sqrt(weights @ squares / weights.sum(axis=1)))
+
+    def influence(self, predictions: Numbers, weights: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        squares = (predictions.predicted - predictions.gold) ** 2
+        value = self.weighted(predictions, weights)[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((squares - value**2) / (2 * value))

@@ -28,6 +28,10 @@ class SetCountMetric(Metric):
         """The values [...] of counts [..., K]; NaN where undefined."""
         raise NotImplementedError
 
+    def trials(self, counts: Counts) -> np.ndarray | None:
+        """As `CountMetric.trials`."""
+        return None
+
     def __call__(self, observed: LabelSets) -> float:
         import numpy as np
 

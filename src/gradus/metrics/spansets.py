@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from gradus.metrics.base import Items, Metric
-from gradus.metrics.counts import Counts
+from gradus.metrics.counts import Counts, ratio
 from gradus.records import Span, Target
 
 if TYPE_CHECKING:
@@ -248,9 +248,13 @@ class SpanMetric(Metric):
     per_label = True
     overall = True
 
+    def trials(self, gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """[...] spans that hits are counted against: the value is hits / trials."""
+        raise NotImplementedError
+
     def of_counts(self, hits: np.ndarray, gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """The values [...] of counts [...]; NaN where undefined."""
-        raise NotImplementedError
+        return ratio(hits, self.trials(gold, predicted))
 
     def _value(self, counts: Counts) -> np.ndarray:
         parts = (counts.hits, counts.gold, counts.predicted)
@@ -265,3 +269,12 @@ class SpanMetric(Metric):
     def weighted(self, predictions: SpanSets, weights: np.ndarray) -> np.ndarray:
         """See `Metric.weighted`."""
         return self._value(predictions.counts(weights))
+
+    def by_text(self, items: SpanSets) -> tuple[np.ndarray, np.ndarray]:
+        """Hits and trials of each text, float64 [N] each."""
+        parts = (items.hits, items.gold_counts, items.predicted_counts)
+        if self.label is not None:
+            hits, gold, predicted = (part[:, self.label] for part in parts)
+        else:
+            hits, gold, predicted = (part.sum(axis=1) for part in parts)
+        return hits, self.trials(gold, predicted)

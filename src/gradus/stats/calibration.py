@@ -31,23 +31,24 @@ def ece_interval(
     sizes = np.bincount(bins, minlength=BINS)
     used = sizes > 0
     sizes = sizes[used]
-    gaps = np.bincount(bins, gap, BINS)[used] / sizes
     right = predictions.gold == predictions.predicted
     shares = np.bincount(bins, right, BINS)[used] / sizes
-    sure = shares + gaps
+    sure = shares + np.bincount(bins, gap, BINS)[used] / sizes
     # One item more, half of it wrong, spread over the bins: where nothing was wrong, the truth may
     # still lie well below, and s must be able to reach it.
     aim = (shares + 0.5 / n) / (1 + 1 / n)
-    value = float((sizes * np.abs(gaps)).sum() / n)
+    shape = _shape(sure - aim, sure, sizes)
+    value = float((sizes * np.abs(sure - shares)).sum() / n)
     tail, seed = (1 - level) / 2, int(rng.integers(2**63))
+    drawn = rng.multinomial(n, sizes / n, draws)
 
     def truth(scale: float) -> np.ndarray:
-        return np.clip(sure - scale * (sure - aim), 0.0, 1.0)
+        return np.clip(sure - scale * shape, 0.0, 1.0)
 
     def excess(scale: float, share: float) -> float:
         """Quantile of the ECE at this scale, less the ECE seen; the same draws at every scale."""
-        found = np.random.default_rng(seed).binomial(sizes, truth(scale), (draws, len(sizes)))
-        errors = np.abs(sizes * sure - found).sum(axis=1) / n
+        found = np.random.default_rng(seed).binomial(drawn, truth(scale))
+        errors = np.abs(drawn * sure - found).sum(axis=1) / n
         return float(np.quantile(errors, share)) - value
 
     def solve(share: float, slack: float) -> float:
@@ -66,3 +67,22 @@ def ece_interval(
 
     low, high = solve(1 - tail, ROUNDING), solve(tail, -ROUNDING)
     return low, min(max(high, value), metric.range[1])
+
+
+def _shape(gaps: np.ndarray, sure: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The bins' gaps without most of their noise: which bins are off how far, relatively.
+
+    Gaps are drawn towards their common mean by as much as their spread is no more than chance
+    (DerSimonian and Laird 1986; Efron and Morris 1973). Noise taken for a shape makes some bins'
+    gaps small where all are alike, and the noise that they then show is taken off once more.
+    """
+    share = np.clip(sizes * (sure - gaps) + sure, 0.5, sizes + 0.5) / (sizes + 1)
+    noise = share * (1 - share) / sizes
+    weight = 1 / noise
+    mean = float((weight * gaps).sum() / weight.sum())
+    excess = float((weight * (gaps - mean) ** 2).sum()) - (len(gaps) - 1)
+    room = float(weight.sum() - (weight**2).sum() / weight.sum())
+    spread = max(0.0, excess / room) if room > 0 else 0.0
+    kept = mean + (gaps - mean) * spread / (spread + noise)
+    # A little of the gaps as seen, so that there is a shape where the mean is none.
+    return np.asarray(0.95 * kept + 0.05 * gaps)

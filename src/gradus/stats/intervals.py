@@ -10,13 +10,22 @@ table; tests/stats a smaller form):
 - proportions: Wilson (1927), near 0 and 1 as Brown, Cai and DasGupta (2001) modify it; for
   `f1[label]` carried over from the share it rises with. A claim rests on Clopper and Pearson's
   bound instead: see `gradus.stats.proportions`.
+- means over labels (macro precision, recall, F1; balanced accuracy): as the next but one; where
+  several labels have few items, whatever reaches further of that and a beta-binomial posterior that
+  takes labels for alike but not the same, see `gradus.stats.averages`.
+- spans, AUROC, average precision: the interval of as many independent items as they are worth, see
+  `gradus.stats.effective`.
 - any other metric of labels, sets of labels or their probabilities: Bayesian bootstrap (Rubin
   1981) with pseudo-items for what was too rare to be seen, see `gradus.stats.pseudo`. Percentile
   and BCa intervals are points where no error was seen, and hold nothing.
 - ECE: an inverted test, see `gradus.stats.calibration`.
 - means of other numbers: studentised bootstrap (Hall 1988), which follows their skew.
 - quantiles of timings: order statistics (exact, distribution-free).
-- the rest: BCa (Efron 1987) over resampled items.
+- perplexities and bits of language models: a ratio of sums over documents, studentised, see
+  `gradus.stats.ratios`.
+- RMSE, R2, Pearson's correlation: studentised too, on a scale without ends, see
+  `gradus.stats.stretched`.
+- the rest: BCa (Efron 1987) over resampled items, drawn out as Student's t is (Hesterberg 2015).
 
 Where nearly all of a mean stems from items too rare to be seen, an interval can be safe or short,
 not both: these err on the safe side, and near an accuracy of 1 hold the truth in 97 to 100 %.
@@ -28,7 +37,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
@@ -39,15 +47,20 @@ from gradus.metrics.counts import CountMetric
 from gradus.metrics.ece import Ece
 from gradus.metrics.labelsets import LabelSets
 from gradus.metrics.means import MeanMetric
+from gradus.metrics.ratios import RatioMetric
 from gradus.stats import proportions
+from gradus.stats.averages import average_interval
+from gradus.stats.draws import CHUNK
+from gradus.stats.draws import chunks as chunks
+from gradus.stats.draws import draw_values as draw_values
+from gradus.stats.draws import percentiles as percentiles
+from gradus.stats.draws import resamples as resamples
+from gradus.stats.draws import student as student
+from gradus.stats.effective import effective_interval
 from gradus.stats.proportions import wilson as wilson
 from gradus.stats.pseudo import pool
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-CHUNK = 4_000_000
-"""Weights held at once: 32 MB, whatever the number of items."""
+from gradus.stats.ratios import ratio_interval
+from gradus.stats.stretched import stretched
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +123,21 @@ def interval(
 
         low, high = ece_interval(metric, observed, level, draws, rng)
         return Interval(low, high, "inverted simulation", level)
+    known = _known(metric, observed, level, draws, rng)
+    if known is not None:
+        low, high, method = known
+        # A value that can't be better or worse leaves that end open.
+        least, most = metric.range
+        low = least if value <= least else min(low, value)
+        high = most if value >= most else max(high, value)
+        return Interval(*_clip(metric, low, high), method, level)
     if isinstance(observed, Predictions | LabelSets) and _weighs(metric, observed):
         low, high = _bayesian(metric, observed, value, level, draws, rng)
-        return Interval(*_clip(metric, low, high), "bayesian bootstrap", level)
+        method, few = "bayesian bootstrap", average_interval(metric, observed, level, draws, rng)
+        if few is not None:
+            low, high = min(low, few[0]), max(high, few[1])
+            method = "bayesian bootstrap, beta-binomial"
+        return Interval(*_clip(metric, low, high), method, level)
     if isinstance(metric, MeanMetric):
         low, high = studentised(metric.per_item(observed), level, draws, rng)
         return Interval(*_clip(metric, low, high), "studentised bootstrap", level)
@@ -120,14 +145,23 @@ def interval(
     return Interval(*_clip(metric, low, high), "BCa bootstrap", level)
 
 
+def _known(
+    metric: Metric, items: Items, level: float, draws: int, rng: np.random.Generator
+) -> tuple[float, float, str] | None:
+    """The interval of a metric whose form says how its value varies, and the method."""
+    if isinstance(metric, RatioMetric):
+        return *ratio_interval(metric, items, level, draws, rng), "studentised bootstrap"
+    ends = effective_interval(metric, items, level)
+    if ends is not None:
+        return *ends, "effective items"
+    if isinstance(metric, MeanMetric) or isinstance(items, Predictions | LabelSets):
+        return None
+    ends = stretched(metric, items, level, draws, rng)
+    return None if ends is None else (*ends, "studentised bootstrap")
+
+
 def _weighs(metric: Metric, predictions: Predictions | LabelSets) -> bool:
     return metric.weighted(predictions, np.ones((1, len(predictions)))) is not None
-
-
-def student(items: float, level: float) -> float:
-    """How much longer Student's interval is than the normal one; not under six items."""
-    tail = (1 + level) / 2
-    return float(stats.t.ppf(tail, max(items, 6.0) - 1) / stats.norm.ppf(tail))
 
 
 def _bayesian(
@@ -167,9 +201,9 @@ def _bayesian(
     if mean:
         wide = percentiles(drawn(skewed=True), level)
         low, high = (wide[0], high) if high - value < value - low else (low, wide[1])
-    else:
-        wider = student(n_items / max(len(predictions.labels), 1), level)
-        low, high = value - wider * (value - low), value + wider * (high - value)
+    # A mean is one of all items; other metrics are of those of each label.
+    wider = student(n_items if mean else n_items / max(len(predictions.labels), 1), level)
+    low, high = value - wider * (value - low), value + wider * (high - value)
     least, most = metric.range
     return (
         least if value <= least else min(low, value),
@@ -196,28 +230,6 @@ def timing_interval(values: np.ndarray, *, quantile: float = 0.5, level: float =
     low = float(ordered[low_rank - 1]) if low_rank >= 1 else 0.0
     high = float(ordered[high_rank - 1]) if high_rank <= rounds else math.inf
     return Interval(low, high, "order statistic", level)
-
-
-def chunks(draws: int, width: int) -> Iterator[int]:
-    """Numbers of draws, at most CHUNK // width each, that add up to `draws`."""
-    size = max(1, CHUNK // max(width, 1))
-    for start in range(0, draws, size):
-        yield min(size, draws - start)
-
-
-def resamples(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each of n items is drawn, with replacement: float64 [D, N]."""
-    flat = rng.integers(0, n, size=(draws, n)) + n * np.arange(draws)[:, None]
-    return np.bincount(flat.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
-
-
-def percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
-    """The two ends that leave (1 - level) / 2 of the defined values on each side."""
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return math.nan, math.nan
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def studentised(
@@ -250,17 +262,6 @@ def _t_values(centred: np.ndarray, draws: int, rng: np.random.Generator) -> np.n
     return np.asarray(t[np.isfinite(t)])
 
 
-def draw_values(metric: Metric, predictions: Items, weights: np.ndarray) -> np.ndarray:
-    """The metric's values [D] on resamples [D, N], at once where it can."""
-    values = metric.weighted(predictions, weights)
-    if values is not None:
-        return values
-    rows = np.arange(len(predictions))
-    return np.array(
-        [metric(predictions.take(np.repeat(rows, w.astype(np.int64)))) for w in weights]
-    )
-
-
 def _bca(
     metric: Metric,
     predictions: Items,
@@ -289,7 +290,9 @@ def _bca(
     scale = float((gaps**2).sum()) ** 1.5
     skew = float((gaps**3).sum()) / (6 * scale) if scale > 0 else 0.0
     bias = stats.norm.ppf(share)
-    z = bias + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    # As far out as Student's t with the variance that divides by one less (Hesterberg 2015).
+    far = student(n, level) * math.sqrt(n / (n - 1)) * stats.norm.ppf((1 + level) / 2)
+    z = bias + np.array([-far, far])
     low, high = np.quantile(values, stats.norm.cdf(bias + z / (1 - skew * z)))
     return float(low), float(high)
 

@@ -12,7 +12,7 @@ import math
 from scipy import stats
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's (1927) score interval for a proportion; NaN for n = 0."""
     if n == 0:
         return math.nan, math.nan
@@ -24,17 +24,18 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
     return low, 1.0 if successes == n else centre + half
 
 
-def shown(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def shown(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval as Brown, Cai and DasGupta (2001) modify it near 0 and 1.
 
     With one to three (up to 50 items: two) successes Wilson's lower end is too high, and 95 %
     intervals of 50 items cover as little as 84 %. There the end is the one that the Poisson
-    distribution gives, and at the other side alike: the least coverage becomes 92 %.
+    distribution gives, and at the other side alike: the least coverage becomes 92 %. Neither
+    need be whole: `gradus.stats.effective` asks it of shares that are worth so many items.
     """
     low, high = wilson(successes, n, level)
     near = 2 if n <= 50 else 3
 
-    def poisson(count: int) -> float:
+    def poisson(count: float) -> float:
         return float(stats.chi2.ppf(1 - level, 2 * count)) / 2 / n
 
     if 0 < successes <= near:

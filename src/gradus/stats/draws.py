@@ -1,0 +1,59 @@
+"""Drawing resamples, the metric's values on them, and their quantiles.
+
+Legend: N items, D draws.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from gradus.metrics.base import Items, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK = 4_000_000
+"""Weights held at once: 32 MB, whatever the number of items."""
+
+
+def chunks(draws: int, width: int) -> Iterator[int]:
+    """Numbers of draws, at most CHUNK // width each, that add up to `draws`."""
+    size = max(1, CHUNK // max(width, 1))
+    for start in range(0, draws, size):
+        yield min(size, draws - start)
+
+
+def resamples(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of n items is drawn, with replacement: float64 [D, N]."""
+    flat = rng.integers(0, n, size=(draws, n)) + n * np.arange(draws)[:, None]
+    return np.bincount(flat.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
+
+
+def percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
+    """The two ends that leave (1 - level) / 2 of the defined values on each side."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return math.nan, math.nan
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def draw_values(metric: Metric, predictions: Items, weights: np.ndarray) -> np.ndarray:
+    """The metric's values [D] on resamples [D, N], at once where it can."""
+    values = metric.weighted(predictions, weights)
+    if values is not None:
+        return values
+    rows = np.arange(len(predictions))
+    return np.array(
+        [metric(predictions.take(np.repeat(rows, w.astype(np.int64)))) for w in weights]
+    )
+
+
+def student(items: float, level: float) -> float:
+    """How much longer Student's interval is than the normal one; not under six items."""
+    tail = (1 + level) / 2
+    return float(stats.t.ppf(tail, max(items, 6.0) - 1) / stats.norm.ppf(tail))

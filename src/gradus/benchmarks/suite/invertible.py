@@ -85,11 +85,17 @@ class Convention:
             raise DataError(
                 f"the text holds U+2060, which stands for a word that isn't cut: {text[:60]!r}"
             )
-        return "\n".join(self._plain(line) for line in text.split("\n"))
+        return self._each_line(text, self._plain, {"": "", " ": f"{MARK}{MARK} "})
 
     def tokenise(self, text: str) -> str:
         """The tokenised text that `detokenise` made this from."""
-        return "\n".join(self._cut(line) for line in text.split("\n"))
+        return self._each_line(text, self._cut, {"": ""})
+
+    def _each_line(self, text: str, change: Callable[[str], str], last: dict[str, str]) -> str:
+        """Change every line; nothing behind the last line's end is no line and stays nothing."""
+        *lines, end = text.split("\n")
+        changed = last[end] if lines and end in last and self.framed else change(end)
+        return "\n".join([*map(change, lines), changed])
 
     def _plain(self, line: str) -> str:
         if not self.framed:

@@ -13,7 +13,7 @@ from typing import Final
 
 _CLASSES: Final = """
 a an the this that these those each every either neither some any no none all both half several few
-many much more most less least such another other others what whatever which whichever whose enough
+many much more most less least such another other others what whatever which whichever whose
 
 i me my mine myself we us our ours ourselves you your yours yourself yourselves he him his himself
 she her hers herself it its itself they them their theirs themselves one oneself who whom whoever
@@ -21,13 +21,13 @@ someone somebody something anyone anybody anything everyone everybody everything
 
 about above across after against along alongside amid among around as at before behind below beneath
 beside besides between beyond by concerning despite down during except for from in inside into like
-near of off on onto out outside over past per regarding since than through throughout till to toward
+near of off on onto out outside over per regarding since than through throughout till to toward
 towards under underneath until unto up upon versus via with within without
 
 and but or nor so yet because although though unless whereas whether while if once when whenever
 where wherever how however why
 
-am is are was were be been being do does did doing done have has had having can could may might must
+am is are was were be been being do does did doing have has had having can could may might must
 shall should will would ought cannot not
 
 don't doesn't didn't isn't aren't wasn't weren't haven't hasn't hadn't can't couldn't mustn't won't
@@ -35,8 +35,7 @@ wouldn't shan't shouldn't needn't ain't i'm i've i'll i'd you're you've you'll y
 she's she'll she'd it's it'll it'd we're we've we'll we'd they're they've they'll they'd that's
 there's here's who's what's let's
 
-there here then thus therefore hence also too very just only even still again ever never always
-often rather quite almost already perhaps maybe instead otherwise
+there here then thus therefore hence also too very just only even still
 """
 
 STOP_WORDS: Final = frozenset(_CLASSES.split())

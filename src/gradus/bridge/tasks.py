@@ -44,10 +44,12 @@ class Loaded:
     """A task with its data.
 
     Attributes:
+        name: the task's.
         task: the harness's object.
         randomness: state of the random generators after loading, from which the run goes on.
     """
 
+    name: str
     task: Any
     randomness: Any = field(repr=False)
 
@@ -147,18 +149,17 @@ def run(loaded: Loaded, lm: Any, rows: Sequence[int]) -> list[dict[str, Any]]:
 
     # Examples are drawn anew in every run, so that two models see the same ones.
     loaded.task.set_fewshot_seed(seed=DEFAULT_OTHER_SEED)
-    name = loaded.task.task_name
     leading = list(rows) == list(range(len(rows)))
-    which = {"limit": len(rows)} if leading else {"samples": {name: list(rows)}}
+    which = {"limit": len(rows)} if leading else {"samples": {loaded.name: list(rows)}}
     with _quiet(), _random_from(loaded.randomness):
         found = evaluate(
             lm=lm,
-            task_dict={"tasks": {name: loaded.task}, "groups": {}},
+            task_dict={"tasks": {loaded.name: loaded.task}, "groups": {}},
             bootstrap_iters=0,
             log_samples=True,
             **which,
         )
-    samples: list[dict[str, Any]] = found["samples"][name]
+    samples: list[dict[str, Any]] = found["samples"][loaded.name]
     return samples
 
 
@@ -184,7 +185,7 @@ def _load(asked: Asked, stamp: int) -> Loaded:
         task = _built(manager, members[0], asked)
         state = left()
     _configure(task, asked)
-    return Loaded(task, state)
+    return Loaded(members[0], task, state)
 
 
 def _built(manager: Any, name: str, asked: Asked) -> Any:

@@ -55,6 +55,7 @@ class PlainEngine:
         self.tokenizer = tokenizer or Bytes()
         self.limit: int | None = limit
         self.tokens_seen = 0
+        self.begin, self.vocabulary = BOS, BOS + 1
         self.asked: list[Any] = []
         self.model = GPT2LMHeadModel(
             GPT2Config(
@@ -96,13 +97,13 @@ class PlainEngine:
     def _score(
         self, context: str, rest: str, rivals: Callable[[str], bool] | None = None
     ) -> Scored:
-        before = [BOS, *self.tokenizer.encode(context)]
+        before = self.tokenizer.encode(context) or [self.begin]
         target = self.tokenizer.encode(rest)
         rows = self.log_probs([*before, *target])[len(before) - 1 : -1]
         nats = sum(row[token] for row, token in zip(rows, target, strict=True))
         greedy = [int(row.argmax()) == token for row, token in zip(rows, target, strict=True)]
         if rivals is not None:
-            allowed = [t for t in range(BOS + 1) if rivals(self.tokenizer.text_of(t))]
+            allowed = [t for t in range(self.vocabulary) if rivals(self.tokenizer.text_of(t))]
             greedy[0] = all(rows[0][token] <= rows[0][target[0]] for token in allowed)
         return Scored(float(nats), len(target), all(greedy))
 
@@ -164,7 +165,7 @@ class PlainEngine:
         else:
             ends = np.cumsum([len(self.tokenizer.text_of(token)) for token in ids]).tolist()
         if bos:
-            ids, ends = [BOS, *ids], [0, *ends]
+            ids, ends = [self.begin, *ids], [0, *ends]
         found: list[tuple[int, float]] = []
         done = 0 if bos and stride == window else -1
         start = 0

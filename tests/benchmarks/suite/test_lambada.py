@@ -18,7 +18,7 @@ from gradus.errors import DataError
 from gradus.metrics.texts import Texts
 
 from . import files
-from .plain import BOS, PlainEngine, Words
+from .plain import PlainEngine, Words
 
 COUNT = 40
 
@@ -38,9 +38,9 @@ def test_last_word_by_hand(path: Path, engine: PlainEngine) -> None:
     hits = 0
     for passage, nats in zip(files.passages(COUNT), found.nats, strict=True):
         start = passage.rindex(" ")
-        ids = [BOS, *passage.encode()]
+        ids = list(passage.encode())
         rows = engine.log_probs(ids)
-        target = range(start + 1, len(ids))
+        target = range(start, len(ids))
         assert nats == pytest.approx(sum(rows[p - 1][ids[p]] for p in target), rel=1e-6)
         hits += all(int(rows[p - 1].argmax()) == ids[p] for p in target)
     assert found.right().sum() == hits
@@ -60,7 +60,7 @@ def test_the_filter_takes_the_best_word_that_isnt_a_stop_word(path: Path) -> Non
     ids = {word: engine.tokenizer.texts.index(f" {word}") for word in words}
     for number, passage in enumerate(files.passages(COUNT)):
         context, _, word = passage.rpartition(" ")
-        row = engine.log_probs([BOS, *engine.tokenizer.encode(context)])[-1]
+        row = engine.log_probs(engine.tokenizer.encode(context))[-1]
         best = max(candidates, key=lambda one: row[ids[one]])
         assert filtered.right()[number] == (best == word)
         assert plain.right()[number] == (int(row.argmax()) == ids[word])

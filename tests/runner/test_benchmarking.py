@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import gradus
+from gradus import scoring
 from gradus.errors import CheckpointError, DataError, PlanError
 from gradus.metrics.items import read_items
 from gradus.records import Answer, RunRecord, State
@@ -254,3 +255,35 @@ def test_in_python(world: Path, tmp_path: Path) -> None:
     assert {(m.checkpoint, m.n) for m in found} == {("base", 6)}
     with pytest.raises(PlanError, match="did you mean 'toy'"):
         gradus.evaluate(world / "base", {"tooy": world / "toy.jsonl"}, runs_dir=tmp_path)
+
+
+def test_a_model_is_opened_once_for_all_its_benchmarks(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    really = scoring.open
+
+    def spying(ref: Any, **options: Any) -> Any:
+        opened.append(ref.name)
+        return really(ref, **options)
+
+    monkeypatch.setattr(scoring, "open", spying)
+    lower = {"benchmark": "toy", "path": str(world / "toy.jsonl"), "case": "lower"}
+    benchmarks = [{"toy": str(world / "toy.jsonl")}, {"lower": lower}]
+    record = gradus.run(plan(world, suite(world, benchmarks=benchmarks)), runs_dir=tmp_path)
+    assert opened == ["base", "other"]
+    places = [(m.data, m.checkpoint) for m in record.step("suite").measurements]
+    assert list(dict.fromkeys(places)) == [
+        ("toy", "base"), ("toy", "other"), ("lower", "base"), ("lower", "other"),
+    ]  # fmt: skip
+
+
+def test_a_score_of_the_plans_own_is_taken_on_benchmarks(world: Path, tmp_path: Path) -> None:
+    score = {"scores": {"both": {"combine": "accuracy - 0.001 * target_perplexity"}}}
+    step = suite(world, "both >= -1000", models=["base"])
+    record = gradus.run(plan(world, step, **score), runs_dir=tmp_path)
+    accuracy, perplexity, both = (
+        value(record, metric, "base") for metric in ("accuracy", "target_perplexity", "both")
+    )
+    assert both.value == pytest.approx(accuracy.value - 0.001 * perplexity.value)
+    assert record.step("suite").gates[0].verdict is Answer.OPEN

@@ -157,10 +157,10 @@ def settings(rows: Sequence[Fact]) -> list[str]:
 
     >>> figure = {"metric": "accuracy", "note": "with a stop-word filter"}
     >>> settings([{"name": "lambada", "published": [figure, figure]}])
-    ['lambada accuracy with a stop-word filter']
+    ['lambada accuracy (with a stop-word filter)']
     """
     said = [
-        f"{row['name']} {p['metric']} {p['note']}"
+        f"{row['name']} {p['metric']} ({p['note']})"
         for row in rows
         for p in row["published"]
         if p["note"]
@@ -173,6 +173,6 @@ def as_published(rows: Sequence[Fact]) -> str:
     found = sources(rows)
     if not found:
         return ""
-    told = f"Columns headed published weren't measured here: {'; '.join(found)}"
+    told = f"Columns headed published weren't measured here: {'; '.join(found)}, on whole sets."
     under = settings(rows)
-    return f"{told}. There {'; '.join(under)}." if under else f"{told}."
+    return f"{told} Taken there: {', '.join(under)}." if under else told

@@ -163,7 +163,8 @@ def steps(known: Fact) -> Table:
             found = find(own, metric, name)
             value = measured(found)
             if found is None and step["step"] == "evaluate" and step["measurements"]:
-                value = Cell("see final table", tone="muted")
+                place = "benchmarks" if step.get("benchmarks") else "final table"
+                value = Cell(f"see {place}", tone="muted")
             rows.append(
                 (
                     Cell(name, step["step"] if first else ""),

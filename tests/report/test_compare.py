@@ -187,6 +187,9 @@ def test_a_view_of_scale_alone_has_its_own_title(known: dict[str, Any]) -> None:
     assert "accuracy against parameters, news.test" in page.text
     none = {**known["scaling"][0], "law": None, "why": "3 distinct x", "curve": []}
     assert scaling_said(none) == "No power law: 3 distinct x."
+    loose = {**known["scaling"][0], "law": {**known["scaling"][0]["law"], "exponent_low": 0.02}}
+    assert "which hardly determine it" in scaling_said(loose)
+    assert "hardly" not in scaling_said(known["scaling"][0])
     assert "No power law" in Page(compare_html({**known, "scaling": [none]})).text
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -21,6 +21,10 @@ from gradus.report.markdown import fence, table, text
 from gradus.report.reading import Fact
 from gradus.report.sections import difference_mark
 from gradus.report.tables import CHANGES, Cell, Table, make
+
+
+HARDLY: Final = 10
+"""An exponent whose interval spans such a factor is as good as unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +268,12 @@ def scaling_said(view: Fact) -> str:
         return f"No power law: {view['why']}."
     unit, level = view["unit"], write.percent(view["level"])
     sign = write.MINUS if law["factor"] < 0 else "+"
+    hardly = law["exponent_high"] > HARDLY * law["exponent_low"]
     said = (
         f"{view['metric']} = {number(law['limit'], unit)} {sign} {abs(law['factor']):.3g} "
         f"x^{write.MINUS}{number(law['exponent'])} through {law['points']} points, exponent "
-        f"{interval(law['exponent_low'], law['exponent_high'])} ({level}, over items); it explains "
+        f"{interval(law['exponent_low'], law['exponent_high'])} ({level}, over items"
+        f"{', which hardly determine it' if hardly else ''}); it explains "
         f"{write.percent(law['explained'])} of the variance."
     )
     for p in view["predictions"]:

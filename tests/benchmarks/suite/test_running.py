@@ -70,6 +70,18 @@ def test_canonical_words_are_the_literatures(shared_data: Path) -> None:
     )
 
 
+def test_the_raw_form_is_known_by_its_lines(shared_data: Path, tmp_path: Path) -> None:
+    text = (shared_data / "wikitext2.valid.txt").read_text(encoding="utf-8")
+    path = files.write(tmp_path, "wiki.valid.raw", text.replace("<unk>", "rare word"))
+    config = WikiText2.Config(path="", split="valid")
+    assert len(WikiText2.read(config, path)) == 60
+    with pytest.raises(DataError, match="3,760 lines: this is the valid split of WikiText-2, raw"):
+        WikiText2.read(WikiText2.Config(path=""), path)
+    files.write(tmp_path, "wiki.valid.raw", path.read_text().rpartition("\n \n")[0] + "\n")
+    with pytest.raises(DataError, match=r"3,75\d lines, .*truncated or another"):
+        WikiText2.read(config, path)
+
+
 def test_ptb_in_blocks_of_lines(ptb: Path) -> None:
     first, second = Ptb.read(Ptb.Config(path="", partial=True, block=2), ptb)
     assert first.fields["scored"] == (

@@ -6,15 +6,21 @@ with the bins' shares of right items moved from the mean probability by s times 
 seen, for which s is an ECE as large, or as small, as the one seen not too rare? At s = 0 this is
 the test of calibration by consistency resampling (Broecker and Smith 2007). The ECE at those s is
 the interval.
+
+Of which bins are off how far relatively, two shapes are tried, the gaps as seen and without most of
+their noise; either end is the farther one.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from scipy import optimize
+from scipy import optimize, stats
 
 from gradus.metrics.base import Predictions
 from gradus.metrics.ece import BINS, Ece
+from gradus.stats.draws import student
 
 FARTHEST = 1e6
 """Scale at which every bin's share has long reached 0 or 1."""
@@ -37,35 +43,39 @@ def ece_interval(
     # One item more, half of it wrong, spread over the bins: where nothing was wrong, the truth may
     # still lie well below, and s must be able to reach it.
     aim = (shares + 0.5 / n) / (1 + 1 / n)
-    shape = _shape(sure - aim, sure, sizes)
+    shapes = (_shape(sure - aim, sure, sizes), sure - aim)
     value = float((sizes * np.abs(sure - shares)).sum() / n)
-    tail, seed = (1 - level) / 2, int(rng.integers(2**63))
+    # As far out as Student's t with the variance that divides by one less (Hesterberg 2015).
+    far = student(n, level) * math.sqrt(n / max(n - 1, 1))
+    tail = float(stats.norm.sf(far * stats.norm.ppf((1 + level) / 2)))
+    seed = int(rng.integers(2**63))
     drawn = rng.multinomial(n, sizes / n, draws)
 
-    def truth(scale: float) -> np.ndarray:
+    def truth(scale: float, shape: np.ndarray) -> np.ndarray:
         return np.clip(sure - scale * shape, 0.0, 1.0)
 
-    def excess(scale: float, share: float) -> float:
+    def excess(scale: float, share: float, shape: np.ndarray) -> float:
         """Quantile of the ECE at this scale, less the ECE seen; the same draws at every scale."""
-        found = np.random.default_rng(seed).binomial(drawn, truth(scale))
+        found = np.random.default_rng(seed).binomial(drawn, truth(scale, shape))
         errors = np.abs(drawn * sure - found).sum(axis=1) / n
         return float(np.quantile(errors, share)) - value
 
-    def solve(share: float, slack: float) -> float:
+    def solve(share: float, slack: float, shape: np.ndarray) -> float:
         """The ECE at the scale where the quantile passes the value; equal ones aren't past it."""
-        if excess(0.0, share) + slack >= 0:
+        if excess(0.0, share, shape) + slack >= 0:
             return 0.0
         top = 2.0
-        while excess(top, share) + slack < 0:
+        while excess(top, share, shape) + slack < 0:
             if top > FARTHEST:
                 return metric.range[1]
             top *= 2
         scale = optimize.bisect(
-            lambda s: excess(s, share) + slack, 0.0, top, rtol=1e-3, xtol=1e-3 * top
+            lambda s: excess(s, share, shape) + slack, 0.0, top, rtol=1e-3, xtol=1e-3 * top
         )
-        return float((sizes * np.abs(sure - truth(float(scale)))).sum() / n)
+        return float((sizes * np.abs(sure - truth(float(scale), shape))).sum() / n)
 
-    low, high = solve(1 - tail, ROUNDING), solve(tail, -ROUNDING)
+    low = min(solve(1 - tail, ROUNDING, shape) for shape in shapes)
+    high = max(solve(tail, -ROUNDING, shape) for shape in shapes)
     return low, min(max(high, value), metric.range[1])
 
 

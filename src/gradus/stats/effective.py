@@ -8,7 +8,8 @@ each item moves the value by (the delta method; for AUROC that is DeLong's varia
 quantiles are replaced by Student's.
 
 - Precision, recall and F1 of spans: items are spans, clustered in texts.
-- AUROC and average precision: no better known than by as many items as are on the smaller side.
+- AUROC and average precision: worth the harmonic mean of the items on either side, where none
+  is out of place.
   Average precision is corrected for its bias. Boyd, Eng and Page (2013) find such intervals to hold
   where bootstraps fall short.
 
@@ -65,9 +66,9 @@ def interval_of(
     counts as much as so many `errors` do.
     """
     alone = max(alone, 1.0)
-    number = (share * (1 - share) + errors / alone) / (variance + errors / alone**2)
     tail = (1 + level) / 2
-    number *= float((stats.norm.ppf(tail) / stats.t.ppf(tail, max(freedom, FEWEST))) ** 2)
+    wider = float((stats.t.ppf(tail, max(freedom, FEWEST)) / stats.norm.ppf(tail)) ** 2)
+    number = (share * (1 - share) + errors / alone) / (wider * variance + errors / alone**2)
     return proportions.shown(share * number, number, level)
 
 
@@ -84,7 +85,7 @@ def _spans(metric: SpanMetric, items: SpanSets, level: float) -> tuple[float, fl
 def _ranks(
     metric: RankMetric, items: Predictions | LabelSets, level: float
 ) -> tuple[float, float] | None:
-    moved, shares, few, within, sizes = np.zeros(len(items)), [], [], [], []
+    moved, shares, few, means, within, sizes = np.zeros(len(items)), [], [], [], [], []
     columns, ones = metric.columns(items), np.ones((len(items), 1))
     for scores, positive in columns:
         value = float(metric.of_scores(scores, positive, ones)[0])
@@ -101,22 +102,30 @@ def _ranks(
         own = moves[positive]
         shares.append(value - bias)
         few.append(max(1, min(size, other)))
+        means.append(2 * size * other / (size + other))
         within.append(float(((own - own.mean()) ** 2).sum()) * size**2)
         sizes.append(size)
     if not shares:
         return None
     count, each = len(shares), 1 / np.array(few, float)
+    area = isinstance(metric, Auroc)
     variance = float((moved**2).sum()) / count**2
-    alone, freedom = float(few[0]), few[0] - 1.0
+    alone, freedom = float(max(means[0], 1.0)), few[0] - 1.0
     if len(columns) > 1:
         variance += _unseen(np.array(within), np.array(sizes, float), shares, len(columns))
         # An error concerns two labels, so that they know half as much as they would one by one.
-        alone = count**2 / float(each.sum()) / 2
-        freedom = float(each.sum()) ** 2 / float((each**2 / np.maximum(1 / each - 1, 1)).sum()) / 2
+        alone = count**2 / float((1 / np.maximum(means, 1)).sum()) / 2
+        known = np.maximum(1 / each - 1 + BORROWED * area, 1)
+        freedom = float(each.sum()) ** 2 / float((each**2 / known).sum()) / 2
     share = float(np.clip(np.mean(shares), 0, 1))
-    if isinstance(metric, Auroc):
+    if area:
         # An item out of place costs half of its share at most on average, and mostly far less.
         return interval_of(share, variance, 2 * alone, freedom, level, errors=MISPLACED)
+    # Few positive items seldom show the tails of what moves a precision: n / (n - z), as
+    # Bonett (2006) has it for standard deviations, and at most half as much again.
+    typical = count / float((1 / np.array(sizes)).sum())
+    z = float(stats.norm.ppf((1 + level) / 2))
+    variance *= typical / max(typical - z, typical / 1.5)
     return interval_of(share, variance, alone, freedom, level)
 
 

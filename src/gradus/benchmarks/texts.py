@@ -62,7 +62,8 @@ class TextBenchmark(Benchmark):
         sha256: digest -> what that file is, for files whose digest is public knowledge.
         chance: the first compared metric's value for a model that knows nothing; None where that
             isn't defined.
-        published: metric -> column of `gradus.benchmarks.suite.published`, for figures beside our own.
+        published: metric -> column of `gradus.benchmarks.suite.published`, for figures beside our
+            own.
     """
 
     Config: ClassVar[type[TextBenchmarkConfig]] = TextBenchmarkConfig

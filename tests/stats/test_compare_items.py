@@ -45,7 +45,7 @@ SPAN, OTHER = Span(0, 2, "x"), Span(3, 5, "x")
             ),
             [0.2, 0.75],
         ),
-        (Replies(("yes ", "no"), (("yes",), ("yes", "aye"))), [1.0, 0.0]),
+        (Replies(("yes ", "no way"), (("yes",), ("yes", "no"))), [1.0, 2 / 3]),
         (
             Outcomes(
                 ("loss", "f1"),

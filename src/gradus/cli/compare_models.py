@@ -108,16 +108,20 @@ def _called(spec: Mapping[str, str]) -> str:
 
 
 def _step(text: str, run: str, step: str, runs_dir: Path) -> Model:
-    """A step of a run, or one of its further checkpoints, as ``floor.majority``."""
+    """A step of a run, one of its further checkpoints, as ``floor.majority``, or its models."""
     from gradus.checkpoints import open_checkpoint
     from gradus.cli.view import find_run
+    from gradus.records import CheckpointRef
 
     folder, record = find_run(run, runs_dir)
     places = _checkpoints(record)
     kept = tuple(_kept_of(record, folder.path, step))
-    if step not in places and not kept:
-        raise UsageError(f"{text}: {unknown('step', step, places)} (in the run {run})")
+    known = [*places, *record.models]
+    if step not in known and not kept:
+        raise UsageError(f"{text}: {unknown('step', step, known)} (in the run {run})")
     weights = None
+    if step in record.models:
+        weights = CheckpointRef.from_json(record.models[step])
     if step in places:
         weights = open_checkpoint(folder.path / places[step], name=step, origin={"step": step})
     steps = {one.id: one for one in record.steps}

@@ -22,6 +22,7 @@ from gradus.metrics.outcomes import MEAN, Outcomes
 from gradus.metrics.replies import Replies
 from gradus.metrics.spansets import SpanSets
 from gradus.metrics.texts import Texts
+from gradus.metrics.token_f1 import TokenF1
 
 UNITS: Final = {
     "label": "probability of the true label",
@@ -30,7 +31,7 @@ UNITS: Final = {
     "spans": "F1 of the item",
     "text": "nats",
     "option": "probability of the right option",
-    "reply": "right or wrong",
+    "reply": "F1 of the words",
     "outcome": "the first mean",
 }
 """What a merit is measured in, by the items' target."""
@@ -83,7 +84,7 @@ def _of_option(items: Items) -> np.ndarray:
 
 def _of_reply(items: Items) -> np.ndarray:
     assert isinstance(items, Replies)
-    return items.right().astype(np.float64)
+    return TokenF1().per_item(items)
 
 
 def _of_outcome(items: Items) -> np.ndarray:

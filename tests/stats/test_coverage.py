@@ -38,6 +38,45 @@ def test_fifty_items_cover_the_truth_near_the_end_of_the_scale(name: str, accura
     assert found.share >= least(0.93, 80)
 
 
+ZIPF = tuple(1 / rank / sum(1 / r for r in range(1, 21)) for rank in range(1, 21))
+
+
+@pytest.mark.parametrize(
+    ("need", "name", "world"),
+    [
+        ("spans", "span_f1", World(accuracy=0.99, labels=LABELS, size=3000)),
+        ("spans", "span_precision", World(accuracy=0.9, labels=LABELS, size=3000)),
+        ("labels", "f1_macro", World(accuracy=0.9, labels=ZIPF, size=20_000)),
+        ("labels", "precision_macro", World(accuracy=0.9, labels=ZIPF, size=20_000)),
+        ("probabilities", "auroc_macro", World(accuracy=0.5, labels=LABELS, size=20_000)),
+        (
+            "probabilities",
+            "average_precision_macro",
+            World(accuracy=0.5, labels=LABELS, size=20_000),
+        ),
+        ("numbers", "rmse", World(accuracy=0.9, size=20_000)),
+        ("numbers", "r2", World(accuracy=0.9, size=20_000)),
+        ("numbers", "pearson", World(accuracy=0.5, size=20_000)),
+    ],
+)
+def test_fifty_items_cover_the_truth_where_a_resample_of_items_falls_short(
+    need: str, name: str, world: World
+) -> None:
+    made = populations.BUILDERS[need](world, np.random.default_rng(3))
+    found = populations.coverage([get(name, made.labels)], made, 50, runs=80, draws=200)[0]
+    assert found.runs == 80
+    assert found.share >= least(0.93, 80)
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.9])
+def test_sets_of_labels_are_said_in_every_world(accuracy: float) -> None:
+    world = World(accuracy=accuracy, labels=(0.2, 0.1), size=20_000)
+    made = populations.label_sets(world, np.random.default_rng(1))
+    assert made.predicted.mean() > 0.02
+    off = (made.gold != made.predicted).mean(axis=0)
+    assert off == pytest.approx((1 - accuracy) * np.array([0.2, 0.1]), abs=0.005)
+
+
 def test_sets_of_labels_keep_their_width_where_no_error_was_seen() -> None:
     rng = np.random.default_rng(5)
     gold = rng.random((50, 3)) < 0.4

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gradus.errors import UsageError
+from gradus.scoring.continuations import ContinuationTree
 from gradus.scoring.engine import Scorer
 from gradus.scoring.projection import Projection
 
@@ -135,3 +136,28 @@ def test_nothing_to_score_is_no_error() -> None:
 def test_what_cannot_be_scored_is_named(context: Any, continuation: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Scorer(make_causal_lm("gpt2")).score([(context, continuation)])
+
+
+def test_products_stay_whole_where_float32_is_asked_for() -> None:
+    from gradus.scoring.products import exact, products
+
+    draw = torch.Generator().manual_seed(1)
+    left, right = torch.randn(300, 512, generator=draw), torch.randn(512, 400, generator=draw)
+    expected = left.double() @ right.double()
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    with products():
+        assert (left @ right - expected).abs().max() < 1e-3
+        assert (torch.backends.mkldnn.matmul.fp32_precision == before) is not exact()
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+
+
+def test_what_the_model_would_say_is_greedy() -> None:
+    model = make_causal_lm("llama")
+    ids = [5, 9, 7]
+    for _ in range(4):
+        ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+    tree = ContinuationTree([ids[3:], [*ids[3:6], (ids[6] + 1) % VOCABULARY], [ids[3]]])
+    for scorer in (Scorer(model), Scorer(make_causal_lm("bloom"))):
+        reads = list(scorer.read([tuple(ids[:3])], [tree]))
+        assert len(reads) == 1
+        assert not scorer.shares or tree.all(reads[0].greedy).tolist() == [True, False, True]

@@ -23,11 +23,13 @@ from gradus.errors import UsageError
 from gradus.scoring import attention, prefixes
 from gradus.scoring.attention import KeysValues, Row, Run
 from gradus.scoring.continuations import ContinuationTree
+from gradus.scoring.products import products
 from gradus.scoring.projection import Projection, read_logits
 from gradus.training.models import max_positions
 from gradus.training.packing import inference_batches
 
-BATCH_TOKENS = 4096
+# Of 512, 1,024 and 4,096 tokens: what lies between the products stays in the processor's cache.
+BATCH_TOKENS = 1024
 PROBE_TOLERANCE = 1e-4
 _NO_NODES = torch.empty(0, 0, dtype=torch.bool)
 
@@ -96,7 +98,8 @@ class Scorer:
         """Prepare `model` (with its language-model head, float32), which is changed in place.
 
         The vocabulary's logits are float32 whatever `dtype` is: in bfloat16 they would be rounded
-        to 1/16 and more.
+        to 1/16 and more. With bfloat16 the numbers they are made of are rounded to it, the sums
+        aren't.
         """
         self.limit = max_positions(model)
         self.tokens_seen = 0
@@ -126,7 +129,8 @@ class Scorer:
             return
         if self.shares:
             # Tied to the embeddings, the head would be converted with them.
-            self._projection = Projection(copy.deepcopy(self._projection.head).float())
+            head = copy.deepcopy(self._projection.head).float()
+            self._projection = Projection(head, rounded=kind is torch.bfloat16)
             self._base.to(kind)
         else:
             self.model.to(kind)
@@ -302,7 +306,7 @@ class Scorer:
                 start += item.fed
         positions = torch.cat([run.positions.repeat(run.n) for run in runs])
         self.tokens_seen += len(ids)
-        with attention.under_way(Row(tuple(runs), head.keys, keep)):
+        with attention.under_way(Row(tuple(runs), head.keys, keep)), products():
             output = self._base(
                 input_ids=torch.tensor([ids]), position_ids=positions[None], use_cache=False
             )

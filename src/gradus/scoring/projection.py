@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from gradus.scoring.products import products
+
 # Rows and columns of a tile: 2 MB in float32.
 ROWS, COLUMNS = 256, 2048
 
@@ -22,10 +24,12 @@ class Projection:
 
     Attributes:
         head: the module that gives logits [n, V].
+        rounded: whether products may be taken of numbers rounded to bfloat16; their sums are
+            float32 either way.
     """
 
-    def __init__(self, head: Any) -> None:
-        self.head = head
+    def __init__(self, head: Any, *, rounded: bool = False) -> None:
+        self.head, self.rounded = head, rounded
         self._plain = type(head) is torch.nn.Linear
         self._tile = torch.empty(0)
 
@@ -54,7 +58,8 @@ class Projection:
                 continue
             part = hidden[low : low + ROWS].float()
             at, wanted = rows[here] - low, tokens[here]
-            chosen, total, best, allowed = self._tiles(part, at, wanted, among)
+            with products(rounded=self.rounded):
+                chosen, total, best, allowed = self._tiles(part, at, wanted, among)
             nats[here] = chosen - total[at]
             rivals = best[at]
             if ranked is not None:

@@ -279,3 +279,7 @@ def test_a_runs_report_draws_its_changes(news: Path, known: dict[str, Any]) -> N
     assert f"Change in {main} against the step before" in page
     rules = re.findall(r'class="rule"', page)
     assert len(rules) == sum(len(p.rows) for p in plots)
+    apart = {**changes[0], "data": "lambada"}
+    told["steps"][0]["changes"] = [apart, {**apart, "difference": None}]
+    last = next(p for p in change_plots(told) if p.title.startswith("lambada."))
+    assert (last.title, len(last.rows)) == (f"lambada.{main}", 1)

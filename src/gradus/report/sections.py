@@ -52,7 +52,9 @@ def change_plots(known: Fact) -> list[Plot]:
             metric = c.get("metric", "")
             label = f"{c.get('checkpoint', step['id'])} \u2212 {c.get('against', '?')}"
             mark = difference_mark(c, kinds.get(metric, ""))
-            found.setdefault(metric, []).append(Row(label=label, marks=(mark,)))
+            # A change on a benchmark says so; one without data is on the step's own dev.gate.
+            where = f"{c['data']}.{metric}" if c.get("data") else metric
+            found.setdefault(where, []).append(Row(label=label, marks=(mark,)))
     main = (known["main"] or {}).get("metric")
     ordered = sorted(found, key=lambda name: name != main)
     return [plot(name, found[name], rule=0.0) for name in ordered]

@@ -22,7 +22,6 @@ from gradus.report.reading import Fact
 from gradus.report.sections import difference_mark
 from gradus.report.tables import CHANGES, Cell, Table, make
 
-
 HARDLY: Final = 10
 """An exponent whose interval spans such a factor is as good as unknown."""
 

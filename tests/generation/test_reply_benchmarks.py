@@ -18,100 +18,12 @@ from gradus.errors import DataError, SourceError
 from gradus.generation import Cut, Decoding
 from gradus.metrics import get
 from gradus.metrics.replies import Replies
+from gradus.records import CheckpointRef
 
 from .conftest import make_generator
+from .published import ARTICLE, COQA, SQUAD, files
 
 ALL = ("cnn-dailymail", "wmt", "natural-questions", "coqa", "squad")
-
-ARTICLE = {
-    "article": "(CNN) The river rose in the night. The bridge was closed .",
-    "highlights": "River rises .\nBridge closed .",
-    "id": "92c514c913c0bdfe25341af9fd72b29db544099b",
-}
-NQ = [
-    {"question": "when was the last time anyone was on the moon", "answer": ["14 December 1972"]},
-    {"question": "who wrote he ain't heavy", "answer": ["Bobby Scott", "Bob Russell"]},
-    {"question": "how many seasons of the bastard are there", "answer": ["one", "one season"]},
-    {"question": "what is the river", "answer": ["the water"]},
-]
-COQA = {
-    "version": "1.0",
-    "data": [
-        {
-            "source": "mctest",
-            "id": "3dr23u6we5exclen4th8uq9rb42tel",
-            "filename": "mc160.test.41",
-            "story": "Once upon a time, in a barn near a farm house, there lived a white kitten.",
-            "questions": [
-                {"input_text": "What color was Cotton?", "turn_id": 1},
-                {"input_text": "Where did she live?", "turn_id": 2},
-            ],
-            "answers": [
-                {
-                    "span_start": 59,
-                    "span_end": 93,
-                    "span_text": "a white kitten",
-                    "input_text": "white",
-                    "turn_id": 1,
-                },
-                {
-                    "span_start": 18,
-                    "span_end": 80,
-                    "span_text": "in a barn",
-                    "input_text": "in a barn",
-                    "turn_id": 2,
-                },
-            ],
-            "additional_answers": {
-                str(person): [
-                    {
-                        "span_start": 0,
-                        "span_end": 5,
-                        "span_text": "white",
-                        "input_text": answer,
-                        "turn_id": turn + 1,
-                    }
-                    for turn, answer in enumerate(given)
-                ]
-                for person, given in enumerate(
-                    [("white", "in a barn"), ("White", "in a barn"), ("it was white", "a barn")]
-                )
-            },
-            "name": "mc160.test.41",
-        }
-    ],
-}
-SQUAD = {
-    "version": "v2.0",
-    "data": [
-        {
-            "title": "Normans",
-            "paragraphs": [
-                {
-                    "context": "The Normans gave their name to Normandy, a region in France.",
-                    "qas": [
-                        {
-                            "question": "In what country is Normandy located?",
-                            "id": "56ddde6b9a695914005b9628",
-                            "answers": [
-                                {"text": "France", "answer_start": 53},
-                                {"text": "France", "answer_start": 53},
-                            ],
-                            "is_impossible": False,
-                        },
-                        {
-                            "plausible_answers": [{"text": "Normans", "answer_start": 4}],
-                            "question": "Who gave their name to Normandy in the 1000's?",
-                            "id": "5ad39d53604f3c001a3fe8d1",
-                            "answers": [],
-                            "is_impossible": True,
-                        },
-                    ],
-                }
-            ],
-        }
-    ],
-}
 
 
 class Echo:
@@ -131,22 +43,6 @@ class Echo:
     ) -> list[str]:
         self.asked, self.settings = list(prompts), settings
         return self.says
-
-
-def files(folder: Path) -> dict[str, Path]:
-    """One file in each published format."""
-    made = {
-        "cnn-dailymail": json.dumps(ARTICLE) + "\n" + json.dumps(ARTICLE) + "\n",
-        "natural-questions": "".join(json.dumps(row) + "\n" for row in NQ),
-        "coqa": json.dumps(COQA),
-        "squad": json.dumps(SQUAD),
-        "wmt": "".join(f"Sentence {i} is here.\n" for i in range(8)),
-    }
-    (folder / "wmt.ref").write_text("".join(f"Phrase {i} est là.\n" for i in range(8)), "utf-8")
-    paths = {name: folder / (f"{name}.src" if name == "wmt" else f"{name}.json") for name in made}
-    for name, path in paths.items():
-        path.write_text(made[name], "utf-8")
-    return paths
 
 
 def opened(name: str, path: Path, **options: Any) -> tuple[type[TextBenchmark], Any]:
@@ -285,7 +181,7 @@ def test_questions_come_after_example_pairs(tmp_path: Path) -> None:
 
 def test_a_conversation_is_told_so_far(tmp_path: Path) -> None:
     first, second = read("coqa", files(tmp_path)["coqa"])
-    story = COQA["data"][0]["story"]  # type: ignore[index]  # the form is that above
+    story = COQA["data"][0]["story"]
     assert first.fields["prompt"] == f"{story}\n\nQ: What color was Cotton?\nA:"
     assert second.fields["prompt"] == (
         f"{story}\n\nQ: What color was Cotton?\nA: white\nQ: Where did she live?\nA:"
@@ -399,3 +295,12 @@ def test_broken_line_pairs_are_refused_by_name(tmp_path: Path) -> None:
 def test_a_missing_file_is_said(name: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="doesn't exist"):
         read(name, tmp_path / "nothing.src")
+
+
+def test_the_contract_says_that_llama_cpp_writes_for_gguf_files() -> None:
+    engine: Any = Echo([])
+    engine.ref = CheckpointRef(name="lm", kind="gguf", path=".", file="x.gguf")
+    terms = Squad.terms(Squad.Config(path="x"), engine)
+    assert (terms["backend"], terms["dtype"]) == ("llama.cpp", "as stored")
+    engine.ref = CheckpointRef(name="lm", kind="transformer", path=".")
+    assert "backend" not in Squad.terms(Squad.Config(path="x"), engine)

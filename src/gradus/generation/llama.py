@@ -143,9 +143,7 @@ class LlamaDecoder(Decoder):
         cos, sin = turn
         first = torch.addcmul(first * cos, first.roll(shape.size // 2, -1), sin)
         query, key = torch.split(first, [shape.heads, shape.shared], dim=1)
-        query, key, value = (
-            part.unflatten(0, lengths) for part in (query.contiguous(), key, value)
-        )
+        query, key, value = (part.reshape(*lengths, -1, shape.size) for part in (query, key, value))
         return cache.attend(number, query, key, value, mask)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:

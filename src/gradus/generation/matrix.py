@@ -56,7 +56,8 @@ class Matrix:
 
 def _pack(weight: torch.Tensor) -> torch.Tensor | None:
     """The weights in oneDNN's layout; None where this torch or this processor has none."""
-    if not torch.backends.mkldnn.is_available() or weight.device.type != "cpu":
+    mkldnn: Any = torch.backends.mkldnn
+    if not mkldnn.is_available() or weight.device.type != "cpu":
         return None
     try:
         packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS)

@@ -71,9 +71,20 @@ class ReplyBenchmark(TextBenchmark):
         )
 
     @classmethod
+    def form(cls, config: Any) -> str:
+        """The prompt's form with what the config says of it."""
+        return cls.format
+
+    @classmethod
     def terms(cls, config: Any, engine: Engine) -> dict[str, str]:
-        """Format and decoding."""
-        return {"format": cls.format, "decoding": cls.decoding(config).said}
+        """Format, decoding and, where it isn't the engine's own, what writes."""
+        from gradus.generation import backend_of
+
+        found = {"format": cls.form(config), "decoding": cls.decoding(config).said}
+        ref = getattr(engine, "ref", None)
+        if ref is not None and backend_of(ref) == "llama.cpp":
+            found |= {"backend": "llama.cpp", "dtype": "as stored"}
+        return found
 
 
 def document(prompt: str, references: Sequence[str], shown: str) -> Document:

@@ -84,10 +84,9 @@ class Questions(ReplyBenchmark):
         return Decoding(max_tokens=config.max_tokens, stop=("\n",))
 
     @classmethod
-    def terms(cls, config: QuestionsConfig, engine: object) -> dict[str, str]:
-        """Format with the number of pairs, and decoding."""
-        said = cls.decoding(config).said
-        return {"format": f"{cls.format}; {config.shots} shown", "decoding": said}
+    def form(cls, config: QuestionsConfig) -> str:
+        """With the number of pairs."""
+        return f"{cls.format}; {config.shots} shown"
 
 
 def _both(config: QuestionsConfig) -> int | None:

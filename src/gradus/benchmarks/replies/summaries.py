@@ -83,10 +83,9 @@ class Summaries(ReplyBenchmark):
         return first_sentences(text, SENTENCES)
 
     @classmethod
-    def terms(cls, config: Any, engine: Any) -> dict[str, str]:
-        """Format, with the number of sentences, and decoding."""
-        found = super().terms(config, engine)
-        return {**found, "format": f"{cls.format}; first {SENTENCES} sentences"}
+    def form(cls, config: Any) -> str:
+        """Of the prompt, and what of the text is taken."""
+        return f"{cls.format}; first {SENTENCES} sentences"
 
 
 def first_sentences(text: str, count: int) -> str:

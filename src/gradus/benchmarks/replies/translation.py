@@ -95,10 +95,9 @@ class Translation(ReplyBenchmark):
         return Decoding(max_tokens=config.max_tokens, stop=("\n",))
 
     @classmethod
-    def terms(cls, config: TranslationConfig, engine: object) -> dict[str, str]:
-        """Format with the number of pairs, and decoding."""
-        said = cls.decoding(config).said
-        return {"format": f"{config.shots} lines {cls.format}", "decoding": said}
+    def form(cls, config: TranslationConfig) -> str:
+        """With the number of pairs."""
+        return f"{config.shots} lines {cls.format}"
 
 
 def pairs(path: Path, references: str | None) -> list[tuple[str, str]]:

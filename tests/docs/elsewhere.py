@@ -35,5 +35,6 @@ ELSEWHERE: Final[dict[str, str]] = {
 
 # Documents whose blocks take more than 20 s on two free cores.
 SLOW: Final[frozenset[str]] = frozenset(
-    f"docs/guides/{name}.md" for name in ("adapters", "finetune", "prompt", "quantize", "scoring", "tag")
+    f"docs/guides/{name}.md"
+    for name in ("adapters", "finetune", "prompt", "quantize", "scoring", "tag")
 )

@@ -67,6 +67,7 @@ def plan_page() -> str:
     top = schema()["properties"]
     keys = {
         "name": "the run's folder is `runs/NAME`",
+        "about": "what a reader shall know; it stands at the head of the report",
         "seed": "every draw of the plan is derived from it and from what draws",
         "vars": "plan variables: `${NAME}` in any text, `${env:NAME}` for the environment",
         "data": "data sets by name; see below",

@@ -222,7 +222,8 @@ class Plan(Record):
 
     `data` and `models` map a name to its validated configuration; `folder` is what relative paths
     in the plan are relative to; `measure` holds the settings of measuring (dtype, level, timings);
-    `scores` maps the name of a metric of the plan's own to what it is made of.
+    `scores` maps the name of a metric of the plan's own to what it is made of. `about` is what a
+    reader of the report shall know, in the author's words.
     """
 
     name: str
@@ -233,6 +234,7 @@ class Plan(Record):
     variables: Mapping[str, Any] = field(default_factory=dict)
     measure: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    about: str = ""
     path: str | None = field(default=None, compare=False)
     folder: str = "."
 
@@ -308,7 +310,8 @@ class RunRecord(Record):
 
     `data` maps a data set's name to its facts (digest, rows by split, label counts, duplicates
     dropped, path); `readings` maps a data set's name to the number of times its test split has
-    been read, from the ledger; `environment` says versions, processor, threads and ceilings.
+    been read, from the ledger; `environment` says versions, processor, threads and ceilings;
+    `about` is what the plan says of itself.
     """
 
     run: str
@@ -324,6 +327,7 @@ class RunRecord(Record):
     readings: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     models: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
 
     def step(self, step_id: str) -> StepRecord:
         """The record of the step with that id; KeyError when there is none."""

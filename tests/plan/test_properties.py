@@ -92,6 +92,7 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
         "data": {data: {"source": {"folder": draw(texts.filter(bool).map(escape))}}},
         "models": {model: {"package": "p"}},
         "steps": steps,
+        "about": draw(texts.map(escape)),
         "measure": draw(st.fixed_dictionaries({}, optional={"level": st.floats(0.6, 0.99)})),
     }
 

@@ -50,6 +50,7 @@ def test_the_top_level_is_closed() -> None:
     assert made["additionalProperties"] is False
     assert list(made["properties"]) == [
         "name",
+        "about",
         "seed",
         "vars",
         "data",

@@ -222,6 +222,7 @@ class Sample:
         known: dict[str, Any] = {
             "run": "news-topics-2026-03-04-1020",
             "plan": "news-topics",
+            "about": "Five topics of the news, with a small encoder: <how far> 100 % of it goes.",
             "state": state,
             "steps": tuple(steps),
             "seed": 13,

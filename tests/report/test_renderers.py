@@ -33,6 +33,13 @@ def test_writing_twice_gives_the_same_bytes(news: Path) -> None:
     assert first == {k: p.read_bytes() for k, p in write_report(news).items()}
 
 
+def test_what_the_plan_says_of_itself_stands_at_the_head(news: Path) -> None:
+    said = "Five topics of the news, with a small encoder: <how far> 100 % of it goes."
+    assert json.loads(read(news, "json"))["run"]["about"] == said
+    for told in (Page(read(news, "html")).text, unmarked(read(news, "md"))):
+        assert said in told[: told.index("seed 13") + 2000]
+
+
 def test_html_and_markdown_hold_the_numbers_of_the_json(news: Path) -> None:
     told = json.loads(read(news, "json"))
     page, text = Page(read(news, "html")).text, unmarked(read(news, "md"))

@@ -35,6 +35,7 @@ class _Head(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     name: str
+    about: str = ""
     seed: int = Field(default=0, ge=0, lt=2**63)
 
 
@@ -138,6 +139,7 @@ def resolve(
         variables=variables.values,
         measure=draft.measure,
         scores=draft.scores,
+        about=head.about.strip(),
         path=path,
         folder=folder,
     )

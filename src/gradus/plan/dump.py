@@ -38,6 +38,7 @@ def dump(plan: Plan) -> str:
     """
     raw: dict[str, Any] = {
         "name": plan.name,
+        "about": plan.about,
         "seed": plan.seed,
         "vars": plan.variables,
         "data": plan.data,

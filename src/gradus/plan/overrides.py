@@ -16,7 +16,7 @@ from gradus.plan.faults import Faults, Mark, Tree, TreePath, walk
 from gradus.plan.tree import read_value
 from gradus.plan.variables import mentioned
 
-TOP_LEVEL: Final = ("name", "seed", "vars", "data", "models", "steps", "measure", "scores")
+TOP_LEVEL: Final = ("name", "about", "seed", "vars", "data", "models", "steps", "measure", "scores")
 _KEY: Final = re.compile(r"\[(?P<index>[0-9]{1,9})\]|(?P<key>[^.\[\]=\s]+)")
 _PATH: Final = re.compile(r"[^.\[\]=\s]+(?:\.[^.\[\]=\s]+|\[[0-9]{1,9}\])*")
 

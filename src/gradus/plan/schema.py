@@ -42,6 +42,7 @@ def schema() -> dict[str, Any]:
         "required": ["name", "steps"],
         "properties": {
             "name": {"type": "string", "pattern": NAME_PATTERN},
+            "about": {"type": "string"},
             "seed": {"type": "integer", "minimum": 0, "default": 0},
             "vars": {"type": "object", "additionalProperties": _SCALAR},
             "data": _named(_embedded("data", DataConfig, shared)),

@@ -40,6 +40,7 @@ def facts(run_folder: Path) -> dict[str, Any]:
         "run": {
             "name": Path(record.run).name,
             "plan": record.plan,
+            "about": record.about,
             "state": str(record.state),
             "seed": record.seed,
             "started": record.started,

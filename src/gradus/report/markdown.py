@@ -95,6 +95,8 @@ def _section(title: str, *bodies: str) -> list[str]:
 def _head(known: Fact) -> str:
     run, said = known["run"], known["headline"]
     lines = [f"# {text(run['plan'])}", text(said["state"])]
+    if run["about"]:
+        lines.append(text(run["about"]))
     if said["best"]:
         lines.append(f"**{text(said['best'])}**")
     if said["brought"]:

@@ -78,6 +78,7 @@ class _Execution:
         self.record = RunRecord(
             run=str(self.folder.path),
             plan=self.plan.name,
+            about=self.plan.about,
             state=State.RUNNING,
             seed=self.plan.seed,
             started=now(),

@@ -305,7 +305,7 @@ def _random_from(state: Any) -> Iterator[Callable[[], Any]]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No bars for what takes no time beside the model."""
-    import datasets
+    import datasets  # type: ignore[import-untyped]  # it carries no types
 
     shown = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()

@@ -144,3 +144,12 @@ def _design(
         together += float((((counts.hits - share * own) @ each) ** 2).sum())
     errors = float((trials - hits).sum())
     return float(np.clip((errors * together / alone + UNSHARED) / (errors + UNSHARED), 0.5, 2.0))
+
+
+def over_labels(metric: Metric) -> bool:
+    """Whether the metric is a mean over labels of a share by label."""
+    none = np.zeros(1)
+    return (
+        isinstance(metric, CountMetric | SetCountMetric)
+        and metric.trials(Counts(none, none, none)) is not None
+    )

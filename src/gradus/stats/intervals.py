@@ -49,7 +49,7 @@ from gradus.metrics.labelsets import LabelSets
 from gradus.metrics.means import MeanMetric
 from gradus.metrics.ratios import RatioMetric
 from gradus.stats import proportions
-from gradus.stats.averages import average_interval
+from gradus.stats.averages import average_interval, over_labels
 from gradus.stats.draws import CHUNK
 from gradus.stats.draws import chunks as chunks
 from gradus.stats.draws import draw_values as draw_values
@@ -201,8 +201,8 @@ def _bayesian(
     if mean:
         wide = percentiles(drawn(skewed=True), level)
         low, high = (wide[0], high) if high - value < value - low else (low, wide[1])
-    # A mean is one of all items; other metrics are of those of each label.
-    wider = student(n_items if mean else n_items / max(len(predictions.labels), 1), level)
+    # Means over labels are of the items of each label, other metrics of all.
+    wider = student(n_items / (len(predictions.labels) if over_labels(metric) else 1), level)
     low, high = value - wider * (value - low), value + wider * (high - value)
     least, most = metric.range
     return (

@@ -137,6 +137,12 @@ def test_scoring_of_a_tasks_own(tasks: Path, engine: Any, oracle: Oracle) -> Non
     items = ours("own", tasks, engine)
     results = oracle("own")["results"]["own"]
     assert value(items, "penalty", "letters") == pytest.approx(results["letters,none"])
+    some = items.values[:, items.labels.index("some")]
+    assert 0 < np.isnan(some).sum() < len(some)
+    assert value(items, "outcome", "some") == pytest.approx(results["some,none"])
+    weights = np.ones((1, len(items)))
+    weighted = registry.load("metrics", "outcome")(items.labels.index("some")).weighted
+    assert weighted(items, weights)[0] == pytest.approx(results["some,none"])
     assert results["longest,none"] > 0
     assert np.isnan(value(items, "outcome", "longest"))
 

@@ -225,6 +225,7 @@ process_results: !function scoring.process
 generation_kwargs: {until: ["."], max_gen_toks: 6, do_sample: false}
 metric_list:
   - {metric: letters, aggregation: mean, higher_is_better: false}
+  - {metric: some, aggregation: mean, higher_is_better: true}
   - {metric: longest, aggregation: !function scoring.longest, higher_is_better: true}
 """,
     },
@@ -245,7 +246,7 @@ def process(doc, results):
     letters = float(len(results[0]))
     found = {"letters": letters}
     if doc["end"][0] in "gm":
-        found["longest"] = letters
+        found["longest"] = found["some"] = letters
     return found
 
 

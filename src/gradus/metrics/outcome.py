@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Outcome(Metric):
     """A number of the task's own, by its name there, as in ``outcome[exact_match]``.
 
-    The mean over items, or what lm-evaluation-harness's aggregation of that name makes of them.
-    NaN where the task combines its items in a way that has no name, where a mean lacks an item,
-    and for a name of which less is better (`penalty` has those).
+    The mean over the items that have one, or what lm-evaluation-harness's aggregation of that name
+    makes of them. NaN where the task combines its items in a way that has no name, and for a name
+    of which less is better (`penalty` has those).
     """
 
     name = "outcome"
@@ -48,7 +48,9 @@ class Outcome(Metric):
         if kind == UNDEFINED or not len(observed):
             return math.nan
         if kind == MEAN:
-            return float(self.column(observed).mean())
+            column = self.column(observed)
+            there = column[column == column]
+            return float(there.mean()) if len(there) else math.nan
         from gradus.bridge.aggregations import aggregate
 
         assert self.label is not None
@@ -68,7 +70,11 @@ class Outcome(Metric):
 
         if self.of(predictions) != MEAN:
             return None
-        return np.asarray(weights @ self.column(predictions) / weights.sum(axis=-1))
+        column = self.column(predictions)
+        there = ~np.isnan(column)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = weights[:, there]
+            return np.asarray(weights @ column[there] / weights.sum(axis=-1))
 
 
 class Penalty(Outcome):

@@ -43,13 +43,13 @@ def test_wilson_is_statsmodels(n: int, share: float, level: float) -> None:
     shown = proportions.shown(successes, n, level)
     assert shown[0] <= low + 1e-12
     assert shown[1] >= high - 1e-12
-    if 3 < successes < n - 3:
+    if 4 < successes < n - 4:
         assert shown == pytest.approx((low, high), abs=1e-12)
     exact = proportion_confint(successes, n, alpha=1 - level, method="beta")
     assert proportions.exact(successes, n, level) == pytest.approx(exact, abs=1e-9)
 
 
-@pytest.mark.parametrize(("n", "least"), [(10, 0.92), (50, 0.91), (200, 0.92), (1000, 0.92)])
+@pytest.mark.parametrize(("n", "least"), [(10, 0.92), (50, 0.93), (200, 0.929), (1000, 0.93)])
 def test_shown_interval_covers_near_the_ends_where_wilsons_does_not(n: int, least: float) -> None:
     counts = np.arange(n + 1)
     shares = np.geomspace(0.5 / n / 10, 0.1, 400)

@@ -11,6 +11,9 @@ import math
 
 from scipy import stats
 
+NEAR = 4
+"""Successes, or failures, up to which the modified end is taken."""
+
 
 def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's (1927) score interval for a proportion; NaN for n = 0."""
@@ -27,20 +30,20 @@ def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, floa
 def shown(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval as Brown, Cai and DasGupta (2001) modify it near 0 and 1.
 
-    With one to three (up to 50 items: two) successes Wilson's lower end is too high, and 95 %
-    intervals of 50 items cover as little as 84 %. There the end is the one that the Poisson
-    distribution gives, and at the other side alike: the least coverage becomes 92 %. Neither
-    need be whole: `gradus.stats.effective` asks it of shares that are worth so many items.
+    With one to four successes Wilson's lower end is too high, and 95 % intervals of 50 items cover
+    as little as 84 %. There the end is the one that the Poisson distribution gives, and at the
+    other side alike: the least coverage becomes 93 % (with one to three, up to 50 items two, as in the
+    paper, 92 %). Neither number need be whole: `gradus.stats.effective` asks it of shares that are
+    worth so many items.
     """
     low, high = wilson(successes, n, level)
-    near = 2 if n <= 50 else 3
 
     def poisson(count: float) -> float:
         return float(stats.chi2.ppf(1 - level, 2 * count)) / 2 / n
 
-    if 0 < successes <= near:
+    if 0 < successes <= NEAR:
         low = min(low, poisson(successes))
-    if 0 < n - successes <= near:
+    if 0 < n - successes <= NEAR:
         high = max(high, 1 - poisson(n - successes))
     return low, high
 

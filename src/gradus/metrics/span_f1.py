@@ -18,4 +18,5 @@ class SpanF1(SpanMetric):
     summary = "spans: harmonic mean of precision and recall, of all types or one"
 
     def trials(self, gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-        return (gold + predicted) / 2
+        half: np.ndarray = (gold + predicted) / 2
+        return half

@@ -32,9 +32,9 @@ def shown(successes: float, n: float, level: float = 0.95) -> tuple[float, float
 
     With one to four successes Wilson's lower end is too high, and 95 % intervals of 50 items cover
     as little as 84 %. There the end is the one that the Poisson distribution gives, and at the
-    other side alike: the least coverage becomes 93 % (with one to three, up to 50 items two, as in the
-    paper, 92 %). Neither number need be whole: `gradus.stats.effective` asks it of shares that are
-    worth so many items.
+    other side alike: the least coverage becomes 93 % (with one to three, up to 50 items two, as in
+    the paper, 92 %). Neither number need be whole: `gradus.stats.effective` asks it of shares that
+    are worth so many items.
     """
     low, high = wilson(successes, n, level)
 

@@ -46,7 +46,8 @@ class Peer:
     def __init__(self, model: Any, tokenizer: Any, dtype: str) -> None:
         import torch
 
-        self.model = model.to(getattr(torch, dtype))
+        # The override of transformers refuses a model that was read from a GGUF file.
+        self.model = torch.nn.Module.to(model, getattr(torch, dtype))
         self.tokenizer = tokenizer
 
     def write(self, prompts: Sequence[str], tokens: int) -> list[str]:

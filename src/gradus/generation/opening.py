@@ -37,7 +37,8 @@ def open_torch(
     }
     found = decoder.of(model, kind)
     if found is None:
-        return PlainGenerator(model.to(kind), tokenizer, **common)
+        # The override of transformers refuses a model that was read from a GGUF file.
+        return PlainGenerator(torch.nn.Module.to(model, kind), tokenizer, **common)
     return TorchGenerator(found, tokenizer, slots=batch_tokens or SLOTS, **common)
 
 

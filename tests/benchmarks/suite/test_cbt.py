@@ -120,7 +120,7 @@ def test_files_of_the_published_length(tmp_path: Path) -> None:
     assert len(CbtP.read(CbtP.Config(path=""), test)) == 2_500
     assert len(CbtP.read(CbtP.Config(path="", split="valid"), valid)) == 2_000
     with pytest.raises(DataError, match="2,000 questions: this is the valid split"):
-        CbtP.read(CbtP.Config(path=""), valid)
+        CbtP.read(CbtP.Config(path="", split="test"), valid)
 
 
 _WORD = st.text(alphabet="abcXYZ'-,.`", min_size=1, max_size=6).filter(lambda w: "XXXXX" not in w)

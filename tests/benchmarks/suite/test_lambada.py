@@ -104,8 +104,9 @@ def test_the_authors_plain_text(tmp_path: Path, engine: PlainEngine) -> None:
 def test_the_development_set_is_told_apart(tmp_path: Path) -> None:
     path = files.write(tmp_path, "dev", files.lambada(4_869))
     with pytest.raises(DataError, match="4,869 passages: this is the valid split"):
-        Lambada.read(Lambada.Config(path=""), path)
-    assert len(Lambada.read(Lambada.Config(path="", split="valid"), path)) == 4_869
+        Lambada.read(Lambada.Config(path="", split="test"), path)
+    for split in ("valid", None):
+        assert len(Lambada.read(Lambada.Config(path="", split=split), path)) == 4_869
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,13 @@ class LambadaConfig(SuiteConfig):
     """What LAMBADA takes.
 
     Attributes:
-        split: which file this is.
+        split: which file it must be; left out, whichever of the published ones it is.
         stop_words: judge the prediction among words that aren't stop words alone.
         detokeniser: what is done to a passage; left out, nothing to one of JSON lines, which is
             ordinary text, and what can be undone to one of the authors' plain text.
     """
 
-    split: Literal["test", "valid"] = "test"
+    split: Literal["test", "valid"] | None = None
     stop_words: bool = False
     detokeniser: Literal["invertible", "none"] | None = None
 
@@ -135,7 +135,6 @@ class Lambada(TextBenchmark):
             "format": "last word behind the last space, the space scored with it",
             "prediction": filtered if config.stop_words else "every token the most probable",
             "detokeniser": config.detokeniser or "invertible (treebank) for plain text, else none",
-            "split": config.split,
         }
 
 

@@ -24,11 +24,11 @@ class PtbConfig(RunningConfig):
     """What PTB takes.
 
     Attributes:
-        split: which file this is.
+        split: which file it must be; left out, whichever of the published ones it is.
         block: lines that make an item, for intervals: the file has no documents.
     """
 
-    split: Literal["test", "valid"] = "test"
+    split: Literal["test", "valid"] | None = None
     block: Count = 20
 
 
@@ -102,5 +102,5 @@ class Ptb(RunningText):
 
     @classmethod
     def own_terms(cls, config: Any) -> dict[str, str]:
-        """The split and the blocks."""
-        return {"split": config.split, "block": f"{config.block} lines"}
+        """The blocks."""
+        return {"block": f"{config.block} lines"}

@@ -33,10 +33,10 @@ class WikiTextConfig(RunningConfig):
     """What WikiText takes.
 
     Attributes:
-        split: which file this is.
+        split: which file it must be; left out, whichever of the published ones it is.
     """
 
-    split: Literal["test", "valid"] = "test"
+    split: Literal["test", "valid"] | None = None
 
 
 class WikiText(RunningText):
@@ -117,11 +117,6 @@ class WikiText(RunningText):
     def rows(cls, text: str) -> list[str]:
         """The rows of the hub's data set: lines with their ends, empty ones as nothing."""
         return [f"{line}\n" if line.strip() else "" for line in text.removesuffix("\n").split("\n")]
-
-    @classmethod
-    def own_terms(cls, config: Any) -> dict[str, str]:
-        """The split."""
-        return {"split": config.split}
 
 
 def _check_frames(lines: Sequence[str], path: Path) -> None:

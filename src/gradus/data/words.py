@@ -23,7 +23,7 @@ from typing import Final
 
 RULE: Final = "words.v1"
 
-_UNSPACED: Final = (
+UNSPACED: Final = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Burmese
     (0x1780, 0x17FF),  # Khmer
@@ -62,7 +62,7 @@ def _class(character: str) -> str:
     if category[0] == "N":
         return "d"
     if category[0] == "L" or character == "_":
-        unspaced = any(low <= ord(character) <= high for low, high in _UNSPACED)
+        unspaced = any(low <= ord(character) <= high for low, high in UNSPACED)
         return "c" if unspaced else "a"
     return "o"
 

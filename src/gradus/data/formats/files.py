@@ -60,7 +60,7 @@ _OPENERS: Final[dict[str, Callable[[Path], Any]]] = {
 COMPRESSED: Final = tuple(_OPENERS)
 """Suffixes of compressed files that are read as if they weren't."""
 
-_DAMAGE: Final = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
+DAMAGE: Final = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
 
 
 def plain_suffix(path: Path) -> str:
@@ -91,7 +91,7 @@ def open_bytes(path: Path) -> BinaryIO:
     try:
         opener = _OPENERS.get(path.suffix.lower())
         return path.open("rb") if opener is None else cast(BinaryIO, opener(path))
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, *DAMAGE) as error:
         raise unreadable(path, error) from error
 
 
@@ -104,7 +104,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         with open_bytes(path) as stream:
             return stream.read()
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, *DAMAGE) as error:
         raise unreadable(path, error) from error
 
 
@@ -127,7 +127,7 @@ def decode_lines(path: Path, encodings: Sequence[str], tally: Tally) -> Iterator
                 yield line
     except UnicodeDecodeError as error:
         raise broken_bytes(path, encoding) from error
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, *DAMAGE) as error:
         raise unreadable(path, error) from error
     if empty:
         raise DataError("the file is empty", file=path)
@@ -192,7 +192,7 @@ def find_broken(path: Path, encoding: str, chunk_bytes: int = 1 << 20) -> Broken
                 if not chunk:
                     return None
                 offset += len(chunk)
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, *DAMAGE) as error:
         raise unreadable(path, error) from error
 
 

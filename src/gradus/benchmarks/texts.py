@@ -104,3 +104,18 @@ class TextBenchmark(Benchmark):
         As ``window``, ``stride``, ``bos``, ``detokeniser``, ``format``; values are strings.
         """
         return {}
+
+    @classmethod
+    def contract(cls, config: Any, engine: Engine, sha256: str) -> dict[str, str]:
+        """The whole contract of numbers taken with `engine` on a file with that digest.
+
+        `sha256` is empty for a benchmark that finds its own data.
+        """
+        limit = getattr(config, "limit", None)
+        stated = {
+            **engine.contract,
+            **cls.terms(config, engine),
+            "file": sha256,
+            "limit": f"the first {limit}" if limit else "",
+        }
+        return {key: str(value) for key, value in stated.items() if value}

@@ -213,6 +213,7 @@ class BenchmarkPlace(Place):
         """
         from gradus.benchmarks import named
         from gradus.measure.compare import Contender
+        from gradus.sources.digests import digest_path
 
         kind = self.benchmark.load()
         config = _config(kind, self.benchmark)
@@ -220,24 +221,17 @@ class BenchmarkPlace(Place):
         documents = kind.read(config, path or Path())
         if not documents:
             raise DataError(f"holds nothing for {kind.name}", file=path)
-        engine, file = asked.engine, "" if path is None else _digest(path)
+        engine, file = asked.engine, "" if path is None else digest_path(path)
         journal = _journal(asked, {"benchmark": kind.name, "file": file, **_plain(config)})
         count = asked.counter(len(documents), self.name)
         seen = kind.ask(config, documents, engine, journal=journal, progress=count)
         journal.unlink(missing_ok=True)
-        limit = getattr(config, "limit", None)
-        contract = {
-            **engine.contract,
-            **kind.terms(config, engine),
-            "file": file,
-            "limit": f"the first {limit}" if limit else "",
-        }
         common = {
             "data": self.benchmark.name,
             "split": "",
             "benchmark": kind.name,
             "checkpoint": asked.model.name,
-            "contract": {key: str(value) for key, value in contract.items() if value},
+            "contract": kind.contract(config, engine, file),
         }
         shown = {document.id: document.text for document in documents}
         return Contender(asked.model.name, seen, [shown.get(one, "") for one in seen.ids], common)
@@ -246,15 +240,6 @@ class BenchmarkPlace(Place):
 def _plain(config: Any) -> dict[str, Any]:
     """A benchmark's options, without where its file stands."""
     return {k: v for k, v in config.model_dump(mode="json").items() if k != "path"}
-
-
-def _digest(path: Path) -> str:
-    from gradus.sources.digests import digest_file, digest_files
-
-    if path.is_file():
-        return digest_file(path)
-    names = [p.relative_to(path).as_posix() for p in sorted(path.rglob("*")) if p.is_file()]
-    return digest_files(path, names)
 
 
 def _journal(asked: Asked, what: Mapping[str, Any]) -> Path:

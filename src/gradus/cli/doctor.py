@@ -21,6 +21,10 @@ class Extra:
 
 
 EXTRAS: Final = (
+    Extra("adapters", ("peft",), "LoRA and other adapters in step finetune"),
+    Extra("chinese", ("jieba",), "words of Chinese texts in prepare: segment"),
+    Extra("datasets", ("datasets",), "data sets of the hub, and saved by datasets"),
+    Extra("generation", ("rouge-score", "sacrebleu"), "ROUGE and BLEU of what is written"),
     Extra("gguf", ("gguf",), "weights from GGUF files"),
     Extra("hub", ("huggingface-hub",), "weights from the Hugging Face hub by name"),
     Extra(
@@ -28,6 +32,8 @@ EXTRAS: Final = (
         ("onnx", "onnxruntime", "onnxscript"),
         "step quantize: int8 through ONNX Runtime, and prediction with it",
     ),
+    Extra("llama", ("xllamacpp",), "writing with GGUF files through llama.cpp"),
+    Extra("lm-eval", ("lm-eval",), "tasks of lm-evaluation-harness, and our engine in it"),
     Extra("bench", ("accelerate",), "the peers in bench/: the transformers Trainer"),
 )
 CORE: Final = (

@@ -30,7 +30,7 @@ from gradus.runner.keys import environment
 from gradus.runner.monitor import Reporter, counter
 from gradus.runner.store import read_json, write_json
 from gradus.runner.taken import Taken
-from gradus.sources.digests import digest_file, digest_files
+from gradus.sources.digests import digest_path
 from gradus.steps.base import Target
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Asked:
         path = named.place(config, Path(inputs.plan.folder))
         if path is not None:
             config = config.model_copy(update={"path": str(path)})
-        sha256 = "" if path is None else _digest(path)
+        sha256 = "" if path is None else digest_path(path)
         ref = speaker(target.checkpoint, inputs)
         dtype = target.dtype or str(inputs.plan.measure["dtype"])
         mark = {
@@ -128,13 +128,6 @@ def published(kind: type[TextBenchmark]) -> list[dict[str, Any]]:
         for metric, column in kind.published.items()
         for figure in figures(column)
     ]
-
-
-def _digest(path: Path) -> str:
-    if path.is_file():
-        return digest_file(path)
-    names = [p.relative_to(path).as_posix() for p in sorted(path.rglob("*")) if p.is_file()]
-    return digest_files(path, names)
 
 
 def speaker(name: str, inputs: Inputs) -> CheckpointRef:
@@ -246,7 +239,7 @@ def _ask(asked: Asked, session: Session) -> None:
     shown = {document.id: document.text for document in documents}
     write_items(asked.place / "items.parquet", items, [shown.get(i, "") for i in items.ids])
     kept = {
-        "contract": {**engine.contract, **asked.kind.terms(asked.config, engine)},
+        "contract": asked.kind.contract(asked.config, engine, asked.sha256),
         "documents": len(documents),
         "items": len(items),
         "seconds": seconds,
@@ -259,16 +252,12 @@ def _ask(asked: Asked, session: Session) -> None:
 def _measured(asked: Asked, inputs: Inputs) -> Taken:
     kept = read_json(asked.place / "taken.json")
     items = asked.place / "items.parquet"
-    contract = {key: str(value) for key, value in kept["contract"].items()}
-    contract["file"] = asked.sha256
-    limit = getattr(asked.config, "limit", None)
-    contract["limit"] = f"the first {limit}" if limit else ""
     common = {
         "data": asked.target.data,
         "split": "",
         "benchmark": asked.kind.name,
         "checkpoint": asked.target.checkpoint,
-        "contract": {key: value for key, value in contract.items() if value},
+        "contract": kept["contract"],
         "items": inputs.folder.relative(items),
     }
     settings = inputs.plan.measure

@@ -31,6 +31,18 @@ def digest_files(folder: Path, names: Sequence[str]) -> str:
     ).hexdigest()
 
 
+def digest_path(path: Path) -> str:
+    """SHA-256 (hex) of a file, or over all files of a folder.
+
+    Raises:
+        SourceError: a file can't be read.
+    """
+    if path.is_file():
+        return digest_file(path)
+    names = [p.relative_to(path).as_posix() for p in sorted(path.rglob("*")) if p.is_file()]
+    return digest_files(path, names)
+
+
 def digest_file(path: Path) -> str:
     """SHA-256 (hex) of one file, from the cache where the file hasn't been written since.
 

@@ -53,10 +53,11 @@ class Bloom:
             raise UsageError(f"a filter's capacity is at least 1, not {self.capacity}")
         if not 0 < self.rate < 1:
             raise UsageError(f"a false-positive rate lies between 0 and 1, it isn't {self.rate}")
-        size = math.ceil(-self.capacity * math.log(self.rate) / math.log(2) ** 2)
+        self.probes = max(1, round(-math.log2(self.rate)))
+        # So many bits that (1 - exp(-probes * capacity / bits)) ** probes is the rate.
+        each = math.log1p(-(self.rate ** (1 / self.probes)))
         if not len(self.bits):
-            self.bits = np.zeros(-(-size // 8), np.uint8)
-        self.probes = max(1, math.ceil(-math.log2(self.rate)))
+            self.bits = np.zeros(math.ceil(-self.probes * self.capacity / each / 8), np.uint8)
 
     @property
     def size(self) -> int:

@@ -36,5 +36,5 @@ ELSEWHERE: Final[dict[str, str]] = {
 # Documents whose blocks take more than 20 s on two free cores.
 SLOW: Final[frozenset[str]] = frozenset(
     f"docs/guides/{name}.md"
-    for name in ("adapters", "finetune", "prompt", "quantize", "scoring", "tag")
+    for name in ("adapters", "contamination", "finetune", "prompt", "quantize", "scoring", "tag")
 )

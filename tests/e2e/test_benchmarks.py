@@ -89,7 +89,7 @@ def test_gates_of_a_plan(runs: Runs, shared_data: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_while_it_asks_it_goes_on(runs: Runs, shared_data: Path) -> None:
-    path = plan(runs, shared_data, limit=24)
+    path = plan(runs, shared_data, limit=150)
     place = runs.folder / "runs" / "suite" / "benchmarks"
     for stop in (signal.SIGKILL, signal.SIGINT):
         before = _answered(place)

@@ -94,7 +94,7 @@ def test_rolling(engine: TextScorer, harness: Any, shared_data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("context", "continuation"),
-    [("", "Hello world"), ("Hello ", "world"), ("Hel", "lo"), ("a\n", "\nb"), ("x " * 400, "y z")],
+    [("", "Hello world"), ("Hello ", "world"), ("The cat s", "at on"), ("a\n", "\nb"), ("x " * 400, "y z")],
 )
 def test_edges_of_the_seam(
     engine: TextScorer, harness: Any, context: str, continuation: str

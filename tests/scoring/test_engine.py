@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gradus.errors import UsageError
+from gradus.generation.llama import LlamaDecoder
 from gradus.scoring.continuations import ContinuationTree
 from gradus.scoring.engine import Scorer
 from gradus.scoring.projection import Projection
@@ -71,8 +72,7 @@ def test_a_row_does_not_depend_on_its_batch(family: str) -> None:
 
 
 def test_single_tokens_take_one_row_of_logits_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make_causal_lm("llama")
-    scorer = Scorer(model)
+    scorer = Scorer(make_causal_lm("llama"))
     projected: list[int] = []
     read = Projection.read
 
@@ -81,26 +81,37 @@ def test_single_tokens_take_one_row_of_logits_a_context(monkeypatch: pytest.Monk
         return read(self, hidden, *given, **named)
 
     monkeypatch.setattr(Projection, "read", counted)
-    fed: list[int] = []
-    model.model.register_forward_hook(
-        lambda _, __, kwargs, ___: fed.append(kwargs["input_ids"].shape[1]), with_kwargs=True
-    )
+    fed = count_fed(monkeypatch)
     contexts = draw_contexts(6)
     scorer.choose(contexts, [[5], [6], [7]])
     assert sum(projected) == 6
     assert sum(fed) == sum(map(len, contexts))
 
 
-def test_the_context_is_fed_once_for_all_options() -> None:
-    model = make_causal_lm("llama")
-    scorer = Scorer(model)
+def count_fed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens each pass through the layers is given, from now on."""
     fed: list[int] = []
-    model.model.register_forward_hook(
-        lambda _, __, kwargs, ___: fed.append(kwargs["input_ids"].shape[1]), with_kwargs=True
-    )
+    hidden = LlamaDecoder.hidden
+
+    def counted(self: LlamaDecoder, ids: torch.Tensor, *given: Any) -> torch.Tensor:
+        fed.append(ids.numel())
+        return hidden(self, ids, *given)
+
+    monkeypatch.setattr(LlamaDecoder, "hidden", counted)
+    return fed
+
+
+def test_the_context_is_fed_once_for_all_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = Scorer(make_causal_lm("llama"))
+    fed = count_fed(monkeypatch)
     scorer.choose([[3, 4, 5, 6]], OPTIONS)
     # [6], [6 7] and [6 9] and [6 9 8] and [12] are the beginnings that something follows.
     assert sum(fed) == 4 + 5
+
+
+def test_families_with_a_forward_pass_of_their_own_take_it() -> None:
+    own = {f: Scorer(make_causal_lm(f))._decoder is not None for f in ("llama", "gpt2", "gemma2")}
+    assert own == {"llama": True, "gpt2": True, "gemma2": False}
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
@@ -108,7 +119,8 @@ def test_bfloat16_is_close_and_reads_in_float32(family: str) -> None:
     contexts = draw_contexts(5)
     half = Scorer(make_causal_lm(family), dtype="bfloat16")
     found, expected = half.choose(contexts, OPTIONS), expect(family, contexts, OPTIONS)
-    assert half.model.base_model.dtype == torch.bfloat16
+    computing = half._decoder or half.model.base_model
+    assert computing.dtype == torch.bfloat16
     assert not half.shares or half._projection.head.weight.dtype == torch.float32
     assert 0 < np.abs(found - expected).max() < 0.5
 

@@ -44,7 +44,10 @@ class Cache:
         slots: S.
         end: slots that are filled.
         seen: bool [B, S], False where a row has padding; None where no row has any.
+        every: whether hidden states of all tokens are wanted; who writes needs the last alone.
     """
+
+    every = False
 
     def __init__(self, shape: Shape, dtype: torch.dtype) -> None:
         """An empty one; `begin` makes room."""

@@ -6,17 +6,44 @@ Legend: B rows, T new tokens of a row, d hidden size, V vocabulary, S slots.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from gradus.generation.cache import Cache, Shape
+from gradus.generation.matrix import ROWS
 
 PROBE_TOLERANCE = 1e-4
 
 
+class Attention(Protocol):
+    """What new tokens see, and where their keys and values go: `Cache`, or the row of a scorer.
+
+    Attributes:
+        slots: positions are below it.
+        every: whether all tokens' hidden states are wanted; else only the last of each row.
+    """
+
+    @property
+    def slots(self) -> int: ...  # noqa: D102  # said above
+
+    @property
+    def every(self) -> bool: ...  # noqa: D102  # said above
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """As `Cache.attend`."""
+        ...
+
+
 class Decoder(ABC):
-    """Weights of a causal language model, laid out for writing.
+    """Weights of a causal language model, laid out for writing or scoring.
 
     Attributes:
         dtype: of weights and hidden states.
@@ -33,12 +60,13 @@ class Decoder(ABC):
         self,
         ids: torch.Tensor,
         positions: torch.Tensor,
-        cache: Cache,
+        cache: Attention,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """Hidden states [B, d] of the last tokens of `ids` (int64 [B, T]), before the head.
 
-        `positions` (int64 [B, T]) are the tokens' places in their texts.
+        Where `cache` wants every token's, [B T, d]. `positions` (int64 [B, T]) are the tokens'
+        places in their texts.
         """
 
     @abstractmethod
@@ -52,10 +80,11 @@ class Decoder(ABC):
         return found
 
 
-def of(model: Any, dtype: torch.dtype) -> Decoder | None:
+def of(model: Any, dtype: torch.dtype, *, rows: int = ROWS) -> Decoder | None:
     """The decoder for a model of transformers; None for a family that has none.
 
-    Whether it computes what the model does is found out by trying, see `agrees`.
+    Its matrices are laid out for products with so many `rows`. Whether it computes what the model
+    does is found out by trying, see `agrees`.
     """
     from gradus.generation.gpt2 import Gpt2Decoder
     from gradus.generation.llama import LlamaDecoder
@@ -63,10 +92,10 @@ def of(model: Any, dtype: torch.dtype) -> Decoder | None:
     for kind in (LlamaDecoder, Gpt2Decoder):
         if kind.takes(model):
             try:
-                exact = kind(model, torch.float32)
+                exact = kind(model, torch.float32, rows=rows)
                 if not agrees(exact, model):
                     return None
-                return exact if dtype == torch.float32 else kind(model, dtype)
+                return exact if dtype == torch.float32 else kind(model, dtype, rows=rows)
             except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError):
                 # A model of the family's name whose layers are built in another way.
                 return None

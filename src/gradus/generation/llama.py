@@ -7,14 +7,15 @@ of a head.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch.nn.functional import rms_norm, silu
 
-from gradus.generation.cache import Cache, Shape
-from gradus.generation.decoder import Decoder
-from gradus.generation.matrix import Matrix
+from gradus.generation.cache import Shape
+from gradus.generation.decoder import Attention, Decoder
+from gradus.generation.matrix import ROWS, Matrix
 
 # Positions are turned by the same angles however long a text is.
 _FIXED = ("default", "linear", "llama3", "yarn")
@@ -36,21 +37,20 @@ class _Layer:
 class LlamaDecoder(Decoder):
     """See `Decoder`."""
 
-    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype, *, rows: int = ROWS) -> None:
         """Lay out the weights of a ``...ForCausalLM`` of transformers."""
         base, config = model.model, model.config
         attention = base.layers[0].self_attn
         heads, shared = config.num_attention_heads, config.num_key_value_heads
-        self.dtype = dtype
+        self.dtype, self._rows = dtype, rows
         self.shape = Shape(
             len(base.layers), heads, shared, attention.head_dim, float(attention.scaling)
         )
-        output = model.get_output_embeddings()
-        self.vocabulary = output.weight.shape[0]
+        self._output = model.get_output_embeddings()
+        self.vocabulary = self._output.weight.shape[0]
         self._eps = float(config.rms_norm_eps)
         self._layers = [self._layer(layer) for layer in base.layers]
         self._words = base.embed_tokens.weight.detach().to(dtype)
-        self._head = Matrix.of(output, dtype=dtype)
         self._norm = base.norm.weight.detach().to(dtype)
         self._rotary = base.rotary_emb
         self._cos = self._sin = torch.empty(0)
@@ -80,13 +80,21 @@ class LlamaDecoder(Decoder):
             turned = torch.stack(per_head).detach().to(dtype)
         return _Layer(
             before=layer.input_layernorm.weight.detach().to(dtype),
-            qkv=Matrix.of(attention.q_proj, attention.k_proj, attention.v_proj, dtype=dtype),
+            qkv=self._matrix(attention.q_proj, attention.k_proj, attention.v_proj),
             turned=turned,
-            out=Matrix.of(attention.o_proj, dtype=dtype),
+            out=self._matrix(attention.o_proj),
             after=layer.post_attention_layernorm.weight.detach().to(dtype),
-            wide=Matrix.of(mlp.gate_proj, mlp.up_proj, dtype=dtype),
-            narrow=Matrix.of(mlp.down_proj, dtype=dtype),
+            wide=self._matrix(mlp.gate_proj, mlp.up_proj),
+            narrow=self._matrix(mlp.down_proj),
         )
+
+    def _matrix(self, *parts: Any) -> Matrix:
+        return Matrix.of(*parts, dtype=self.dtype, rows=self._rows)
+
+    @cached_property
+    def _head(self) -> Matrix:
+        """The vocabulary, which a scorer reads in another way."""
+        return Matrix.of(self._output, dtype=self.dtype)
 
     def _turn_up_to(self, positions: int) -> None:
         """Tables of cosines and sines [positions, 1, k]; the sines' first half is negated."""
@@ -102,7 +110,7 @@ class LlamaDecoder(Decoder):
         self,
         ids: torch.Tensor,
         positions: torch.Tensor,
-        cache: Cache,
+        cache: Attention,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """See `Decoder.hidden`."""
@@ -116,7 +124,7 @@ class LlamaDecoder(Decoder):
             h = rms_norm(x, wide, layer.before, self._eps)
             seen = self._attention(number, h, (rows, new), turn, cache, mask)
             x = layer.out.added(seen, x)
-            if new > 1 and number == len(self._layers) - 1:
+            if new > 1 and number == len(self._layers) - 1 and not cache.every:
                 # Behind the last attention only the last token of each row matters.
                 x = x.view(rows, new, -1)[:, -1].contiguous()
             h = rms_norm(x, wide, layer.after, self._eps)
@@ -130,7 +138,7 @@ class LlamaDecoder(Decoder):
         h: torch.Tensor,
         lengths: tuple[int, int],
         turn: tuple[torch.Tensor, torch.Tensor],
-        cache: Cache,
+        cache: Attention,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """[N, H k], what the tokens of h [N, d] see; `turn` are their cosines and sines."""

@@ -131,10 +131,51 @@ def scoring_attention(
     """
     if attention_mask is not None or softcap is not None:
         raise ValueError("attention for scoring takes neither masks nor soft caps")
-    row = _current[-1]
+    found = _seen(_current[-1], id(module), query, key, value, scaling, sliding_window)
+    return found[None], None
+
+
+@dataclass(frozen=True, slots=True)
+class RowAttention:
+    """The same for a decoder of `gradus.generation`, which hands the row through.
+
+    Attributes:
+        row: what is under way.
+        scale: what scores are multiplied by.
+        slots: positions are below it.
+    """
+
+    row: Row
+    scale: float
+    slots: int
+    every: bool = True
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """[T, h k], from query [1, T, h, k], key and value [1, T, h or fewer, k]; no `mask`."""
+        q, k, v = (x.transpose(1, 2) for x in (query, key, value))
+        return _seen(self.row, layer, q, k, v, self.scale, None).flatten(1)
+
+
+def _seen(
+    row: Row,
+    layer: int,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    sliding_window: int | None,
+) -> torch.Tensor:
+    """[T, h, k], what the tokens of a row see; keeps keys and values where the row wants them."""
     if row.keep is not None:
-        row.keep[id(module)] = (key, value)
-    head = row.head.get(id(module))
+        row.keep[layer] = (key, value)
+    head = row.head.get(layer)
     before = 0 if head is None else head[0].shape[2]
     heads, size = query.shape[1], query.shape[3]
     out, start = [], 0
@@ -165,7 +206,7 @@ def scoring_attention(
             found.append(y.transpose(1, 2))
         y = found[0] if len(found) == 1 else torch.cat(found, dim=1)
         out.append(y.reshape(run.n * run.length, heads, size))
-    return (out[0] if len(out) == 1 else torch.cat(out))[None], None
+    return out[0] if len(out) == 1 else torch.cat(out)
 
 
 def _windowed(run: Run, part: Part, window: int | None, head: int) -> torch.Tensor | None:

@@ -20,8 +20,10 @@ import numpy as np
 import torch
 
 from gradus.errors import UsageError
+from gradus.generation import decoder
+from gradus.generation.decoder import Decoder
 from gradus.scoring import attention, prefixes
-from gradus.scoring.attention import KeysValues, Row, Run
+from gradus.scoring.attention import KeysValues, Row, RowAttention, Run
 from gradus.scoring.continuations import ContinuationTree
 from gradus.scoring.products import products
 from gradus.scoring.projection import Projection, read_logits
@@ -108,9 +110,10 @@ class Scorer:
         self._projection = Projection(model.get_output_embeddings())
         self._usual = model.config._attn_implementation
         self._head = _Head()
+        self._decoder: Decoder | None = None
+        self._dtype: torch.dtype | None = None
         self.shares = self._probe()
-        if not self.shares:
-            self.model.set_attn_implementation(self._usual)
+        self.model.set_attn_implementation(self._usual)
         self.to(dtype)
 
     @property
@@ -122,19 +125,25 @@ class Scorer:
     def to(self, dtype: str) -> None:
         """Compute hidden states in `dtype` from now on; logits stay in float32.
 
-        A model that is asked for one continuation at a time computes its logits in `dtype` too.
+        A family that `gradus.generation` has a forward pass of its own for is computed by that. A
+        model that is asked for one continuation at a time computes its logits in `dtype` too.
         """
         kind = getattr(torch, dtype)
-        if self._base.dtype == kind:
+        if self._dtype == kind:
             return
-        if self.shares:
-            # Tied to the embeddings, the head would be converted with them.
-            head = copy.deepcopy(self._projection.head).float()
-            self._projection = Projection(head, rounded=kind is torch.bfloat16)
-            self._base.to(kind)
-        else:
+        self._dtype, self._head = kind, _Head()
+        if not self.shares:
             self.model.to(kind)
-        self._head = _Head()
+            return
+        self._projection.rounded = kind is torch.bfloat16
+        if self._decoder is not None or self._base.dtype is torch.float32:
+            self.model.set_attn_implementation(self._usual)
+            self._decoder = decoder.of(self.model, kind, rows=self._batch_tokens)
+        if self._decoder is None:
+            # Tied to the embeddings, the head would be converted with them.
+            self._projection.head = copy.deepcopy(self._projection.head).float()
+            self.model.set_attn_implementation(attention.ATTENTION)
+            self._base.to(kind)
 
     @torch.inference_mode()
     def share(self, head: Sequence[int]) -> None:
@@ -304,12 +313,14 @@ class Scorer:
                 # The context's end, node -1, is the last token of the context.
                 reads += [start + len(item.context) + node for node in item.tree.places]
                 start += item.fed
-        positions = torch.cat([run.positions.repeat(run.n) for run in runs])
+        positions = torch.cat([run.positions.repeat(run.n) for run in runs])[None]
         self.tokens_seen += len(ids)
-        with attention.under_way(Row(tuple(runs), head.keys, keep)), products():
-            output = self._base(
-                input_ids=torch.tensor([ids]), position_ids=positions[None], use_cache=False
-            )
+        row, tokens = Row(tuple(runs), head.keys, keep), torch.tensor([ids])
+        if self._decoder is not None:
+            through = RowAttention(row, self._decoder.shape.scale, int(positions.max()) + 1)
+            return self._decoder.hidden(tokens, positions, through, None)[reads]
+        with attention.under_way(row), products():
+            output = self._base(input_ids=tokens, position_ids=positions, use_cache=False)
         hidden: torch.Tensor = output.last_hidden_state[0, reads]
         return hidden
 

@@ -32,7 +32,7 @@ test: check  ## Checks and tests; at most 20 minutes on 2 cores.
 	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 test-slow: $(READY) browser  ## Kill suites, browser, large files; at most 45 minutes.
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --numprocesses 2 --dist loadfile
 
 browser:
 	@command -v chromium >/dev/null || { \

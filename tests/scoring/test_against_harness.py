@@ -85,16 +85,24 @@ def test_options(engine: TextScorer, harness: Any) -> None:
 
 def test_rolling(engine: TextScorer, harness: Any, shared_data: Path) -> None:
     whole = (shared_data / "wikitext2.valid.txt").read_text(encoding="utf-8")
-    texts = [whole[:2500], whole[9000:9600], "Short."]
+    texts = [whole[:2500], whole[9000:9600], whole[9000:9300], "Short."]
     found = engine.rolling_all(texts, window=256)
     expected = harness.loglikelihood_rolling(requests([(t,) for t in texts]), disable_tqdm=True)
-    np.testing.assert_allclose([one.nats for one in found], expected, atol=PER_ITEM)
+    # The harness sums in float32: over hundreds of tokens it is further from float64 than we are.
+    bounds = [max(PER_ITEM, 1e-5 * one.tokens) for one in found]
+    assert (np.abs([one.nats for one in found] - np.array(expected)) < bounds).all()
     assert [one.tokens for one in found] == [len(harness.tok_encode(text)) for text in texts]
 
 
 @pytest.mark.parametrize(
     ("context", "continuation"),
-    [("", "Hello world"), ("Hello ", "world"), ("The cat s", "at on"), ("a\n", "\nb"), ("x " * 400, "y z")],
+    [
+        ("", "Hello world"),
+        ("Hello ", "world"),
+        ("The cat s", "at on"),
+        ("a\n", "\nb"),
+        ("x " * 400, "y z"),
+    ],
 )
 def test_edges_of_the_seam(
     engine: TextScorer, harness: Any, context: str, continuation: str

@@ -82,6 +82,19 @@ class ContinuationTree:
                 seen[node] |= seen[parent]
         return seen
 
+    @property
+    def firsts(self) -> np.ndarray:
+        """bool [R], True for the first token of each continuation."""
+        return np.array([r.node == CONTEXT_END for r in self.readings], dtype=np.bool_)
+
+    def branch(self, node: int) -> list[int]:
+        """The tokens from the context's end to a node; none for `CONTEXT_END`."""
+        found: list[int] = []
+        while node != CONTEXT_END:
+            found.insert(0, self.tokens[node])
+            node = self.parents[node]
+        return found
+
     def sums(self, nats: np.ndarray) -> np.ndarray:
         """float64 [K], the sum over each continuation of `nats`, float64 [R]."""
         return np.bincount(self.read_for, nats, minlength=len(self.options))

@@ -30,7 +30,7 @@ from gradus.scoring.projection import Projection, read_logits
 from gradus.training.models import max_positions
 from gradus.training.packing import inference_batches
 
-# Of 512, 1,024 and 4,096 tokens: what lies between the products stays in the processor's cache.
+# What lies between the products stays in the processor's cache.
 BATCH_TOKENS = 1024
 PROBE_TOLERANCE = 1e-4
 _NO_NODES = torch.empty(0, 0, dtype=torch.bool)
@@ -103,8 +103,7 @@ class Scorer:
         to 1/16 and more. With bfloat16 the numbers they are made of are rounded to it, the sums
         aren't.
         """
-        self.limit = max_positions(model)
-        self.tokens_seen = 0
+        self.limit, self.tokens_seen = max_positions(model), 0
         self.model, self._batch_tokens = model.eval(), batch_tokens
         self._base = model.base_model
         self._projection = Projection(model.get_output_embeddings())
@@ -239,10 +238,9 @@ class Scorer:
             0 < size < len(item.context) and item.context[:size] == self._head.tokens
             for item in items
         ]
-        with_head = [item for item, begun in zip(items, begins, strict=True) if begun]
-        without = [item for item, begun in zip(items, begins, strict=True) if not begun]
-        yield from self._below(with_head, self._head, among)
-        yield from self._below(without, _Head(), among)
+        for head, wanted in ((self._head, True), (_Head(), False)):
+            chosen = [item for item, begun in zip(items, begins, strict=True) if begun is wanted]
+            yield from self._below(chosen, head, among)
 
     def _check(self, name: int, context: Sequence[int], tree: ContinuationTree) -> None:
         if not context:
@@ -281,8 +279,8 @@ class Scorer:
     def _longer(self, head: _Head, tokens: tuple[int, ...]) -> _Head:
         """The head `tokens`, which begins with `head` and is longer."""
         keep: KeysValues = {}
-        rest = tokens[len(head.tokens) :]
-        self._run([_Item(0, rest, ContinuationTree([(0,)]))], head, keep=keep)
+        item = _Item(0, tokens[len(head.tokens) :], ContinuationTree([(0,)]))
+        self._run([item], head, keep=keep)
         if head.tokens:
             for layer, both in keep.items():
                 before = head.keys[layer]
@@ -306,8 +304,9 @@ class Scorer:
         for _, group in groupby(items, key=lambda item: item.shape):
             alike = list(group)
             first, tree = alike[0], alike[0].tree
-            seen = _NO_NODES if tree.chain else tree.visible
-            runs.append(Run.of(len(alike), len(first.context), len(head.tokens), tree.depths, seen))
+            nodes = _NO_NODES if tree.chain else tree.visible
+            sizes = len(alike), len(first.context), len(head.tokens)
+            runs.append(Run.of(*sizes, tree.depths, nodes))
             for item in alike:
                 ids += [*item.context, *item.tree.tokens]
                 # The context's end, node -1, is the last token of the context.
@@ -317,8 +316,8 @@ class Scorer:
         self.tokens_seen += len(ids)
         row, tokens = Row(tuple(runs), head.keys, keep), torch.tensor([ids])
         if self._decoder is not None:
-            through = RowAttention(row, self._decoder.shape.scale, int(positions.max()) + 1)
-            return self._decoder.hidden(tokens, positions, through, None)[reads]
+            seen = RowAttention(row, self._decoder.shape.scale, int(positions.max()) + 1)
+            return self._decoder.hidden(tokens, positions, seen, None)[reads]
         with attention.under_way(row), products():
             output = self._base(input_ids=tokens, position_ids=positions, use_cache=False)
         hidden: torch.Tensor = output.last_hidden_state[0, reads]
@@ -332,7 +331,7 @@ class Scorer:
         rows = [item.tree.read_at + start for item, start in zip(items, starts, strict=False)]
         ranked = None
         if among is not None:
-            ranked = np.concatenate([_first(item.tree) for item in items])
+            ranked = np.concatenate([item.tree.firsts for item in items])
         nats, greedy = self._projection.read(
             hidden,
             np.concatenate(rows),
@@ -341,8 +340,8 @@ class Scorer:
             ranked=ranked,
         )
         cuts = np.cumsum([len(item.tree.readings) for item in items])[:-1]
-        parts = zip(items, np.split(nats, cuts), np.split(greedy, cuts), strict=True)
-        return [Read(item.place, each, flags) for item, each, flags in parts]
+        places = [item.place for item in items]
+        return list(map(Read, places, np.split(nats, cuts), np.split(greedy, cuts)))
 
     @torch.inference_mode()
     def _one_by_one(
@@ -396,15 +395,6 @@ class Scorer:
         """[R, V] at the tree's places, from a plain forward pass along each branch."""
         rows = []
         for node in tree.places:
-            branch: list[int] = []
-            while node >= 0:
-                branch.insert(0, tree.tokens[node])
-                node = tree.parents[node]
-            ids = torch.tensor([context + branch])
+            ids = torch.tensor([context + tree.branch(node)])
             rows.append(self.model(input_ids=ids, use_cache=False).logits[0, -1])
         return torch.stack(rows)
-
-
-def _first(tree: ContinuationTree) -> np.ndarray:
-    """bool [R], True for the first token of each continuation."""
-    return np.array([reading.node < 0 for reading in tree.readings], dtype=np.bool_)

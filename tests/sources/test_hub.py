@@ -102,7 +102,8 @@ def hub(weights: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def probe(spec: dict[str, str], home: Path, purpose: str = "weights", **env: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
+    settings = ("HF_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith(settings)}
     done = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(spec), purpose],
         env={**kept, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **env},

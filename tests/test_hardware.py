@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,13 +67,29 @@ def test_a_share_of_the_ceiling() -> None:
     assert hardware.ceiling_share(5e10, "float32", {}) is None
 
 
+HOLDING = """
+from gradus import hardware
+
+def held(size):
+    block = bytearray(size)
+    block[::4096] = b"x" * len(block[::4096])
+
+hardware.reset_peak_memory()
+print(hardware.peak_memory_mb())
+held(64_000_000)
+print(hardware.peak_memory_mb())
+hardware.reset_peak_memory()
+print(hardware.peak_memory_mb())
+"""
+
+
 def test_peak_memory_sees_what_was_held_since_the_reset() -> None:
-    hardware.reset_peak_memory()
-    before = hardware.peak_memory_mb()
-    held = bytearray(64_000_000)
-    held[::4096] = b"x" * len(held[::4096])
-    during = hardware.peak_memory_mb()
-    del held
-    assert during >= before + 50
+    # In a process of its own: beside other tests the peak may lie far above what is held now, and
+    # not every kernel lets it be reset.
+    done = subprocess.run(
+        [sys.executable, "-c", HOLDING], capture_output=True, text=True, check=True
+    )
+    before, during, after = (float(line) for line in done.stdout.split())
     # What was given back still counts; the kernel's counters lag by some pages.
-    assert hardware.peak_memory_mb() >= during - 5
+    assert during >= before + 50
+    assert after <= during

@@ -20,7 +20,7 @@ from gradus.steps.base import Monitor
 from gradus.training.activations import INFERENCE_TOKENS
 from gradus.training.backbone import Backbone
 from gradus.training.packing import Batch, Layout, Tokens, inference_batches
-from gradus.training.task import Task
+from gradus.training.task import Task, Texts
 
 FEATURE_NORM = 10.0
 _NORM_SAMPLE = 256
@@ -67,7 +67,7 @@ class PooledTask(Task):
         """K."""
         return len(data.labels)
 
-    def feature_lengths(self, tokens: Tokens) -> np.ndarray:
+    def feature_lengths(self, tokens: Texts) -> np.ndarray:
         """One vector a text."""
         return np.ones(len(tokens), dtype=np.int64)
 

@@ -33,7 +33,7 @@ from gradus.training.losses.base import Classes, Loss
 from gradus.training.packing import Batch, Layout, Tokens
 from gradus.training.solver import solve_head
 from gradus.training.storage import stretches
-from gradus.training.task import Task
+from gradus.training.task import Task, Texts
 
 FEATURE_NORM = 10.0
 # How many words the head is solved on: more change nothing beyond noise and cost in proportion.
@@ -214,7 +214,7 @@ class TagTask(Task):
         self.gold, self.select_gold, self.tagset, self.word = gold, select_gold, tagset, word
         self.monitor, self.digest = monitor, digest
 
-    def feature_lengths(self, tokens: Tokens) -> np.ndarray:
+    def feature_lengths(self, tokens: Texts) -> np.ndarray:
         """The words that each window predicts."""
         assert isinstance(tokens, WordTokens)
         return tokens.owned

@@ -17,9 +17,9 @@ import torch
 
 from gradus.checkpoints.hashing import hash_json
 from gradus.training.adapters.attached import of
-from gradus.training.packing import Batch, Tokens, inference_batches
+from gradus.training.packing import Batch, inference_batches
 from gradus.training.storage import Ragged, write_ragged
-from gradus.training.task import Task
+from gradus.training.task import Task, Texts
 
 INFERENCE_TOKENS = 4096
 
@@ -69,19 +69,19 @@ class Activations:
         known += fresh
         return sum(fresh.values())
 
-    def get(self, tokens: Tokens, batch: Batch) -> torch.Tensor | None:
+    def get(self, tokens: Texts, batch: Batch) -> torch.Tensor | None:
         """Features or hidden state `low` of a batch; None where embeddings come first."""
         if not self.cached:
             return None
         return self._stores[id(tokens)].get(batch.rows)
 
-    def store(self, tokens: Tokens) -> Ragged:
+    def store(self, tokens: Texts) -> Ragged:
         """The whole file of a split, computed when it isn't on disk."""
         if id(tokens) not in self._stores:
             self._stores[id(tokens)] = self._open(tokens)
         return self._stores[id(tokens)]
 
-    def _open(self, tokens: Tokens) -> Ragged:
+    def _open(self, tokens: Texts) -> Ragged:
         task = self._task
         if self.features_only:
             lengths, dtype = task.feature_lengths(tokens), torch.float32
@@ -92,12 +92,12 @@ class Activations:
         parts = (task.digest, split, str(self._low), str(self._dtype), self._weights)
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
         path = self._work / f"activations-{split}-{self._low}-{digest}.bin"
-        self._used[path.name] = tokens.total
+        self._used[path.name] = int(tokens.lengths.sum())
         if not path.exists():
             write_ragged(path, lengths, width, dtype, self._compute(tokens))
         return Ragged(path, lengths, width, dtype)
 
-    def _compute(self, tokens: Tokens) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    def _compute(self, tokens: Texts) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         task, high = self._task, min(self._low, self._task.backbone.layers)
         task.backbone.model.eval()
         for rows in inference_batches(tokens.lengths, INFERENCE_TOKENS):

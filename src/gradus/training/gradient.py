@@ -241,18 +241,22 @@ class GradientStage:
     def _not_finite(
         self, batches: Sequence[Batch], value: float, rate: float, what: str = "the loss"
     ) -> TrainingError:
-        tokens, progress = self.task.train, self.progress
+        keys, progress = self.task.train.keys, self.progress
         rows = [int(row) for batch in batches for row in batch.rows]
-        ids = [tokens.keys[row] if tokens.keys else str(row) for row in rows]
+        ids = [keys[row] if keys else str(row) for row in rows]
         where = self.shared.work / "failed-batch.json"
-        spans = [(tokens.offsets[row], tokens.offsets[row + 1]) for row in rows]
         content = {
             "stage": self.shared.index,
             "epoch": progress.epoch,
             "update": progress.update,
             "lr": rate,
             "ids": ids,
-            "token_ids": [tokens.ids[a:b].tolist() for a, b in spans],
+            "token_ids": [
+                text.tolist()
+                for batch in batches
+                for run in batch.layout.split(batch.ids)
+                for text in run
+            ],
         }
         write_whole(where, lambda p: _write_json(p, content))
         shown = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")

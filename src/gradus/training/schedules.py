@@ -4,7 +4,9 @@ Legend: t number of updates done before this one (from 0), T updates in the stag
 warm-up. Every function returns the factor on the learning rate.
 
 Sources: slanted triangular from Howard & Ruder 2018 (ULMFiT, section 3.2, cut_frac = 0.1,
-ratio = 32); cosine without restarts from Loshchilov & Hutter 2017 (SGDR, equation 5).
+ratio = 32); cosine without restarts from Loshchilov & Hutter 2017 (SGDR, equation 5); warm-up,
+stable, decay from Hu et al. 2024 (MiniCPM, section 4), with the even fall and the fifth of the
+updates that Hägele et al. 2024 find enough.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import math
 
 STLR_CUT, STLR_RATIO = 0.1, 32.0
+WSD_DECAY = 0.2
 
 
 def warmup_updates(warmup: float, total: int) -> int:
@@ -19,23 +22,35 @@ def warmup_updates(warmup: float, total: int) -> int:
     return min(total, math.ceil(warmup * total) if warmup < 1 else int(warmup))
 
 
-def factor(schedule: str, t: int, total: int, warmup: float) -> float:
+def factor(
+    schedule: str,
+    t: int,
+    total: int,
+    warmup: float,
+    decay: float = WSD_DECAY,
+    floor: float = 0.0,
+) -> float:
     """The factor on the learning rate of update `t` of `total`.
 
     The warm-up rises evenly and reaches 1 with its last update; then ``constant`` stays,
-    ``linear`` and ``cosine`` fall and would be 0 at t = T. ``slanted-triangular`` takes the
-    warm-up as its short side (a tenth where there is none).
+    ``linear`` and ``cosine`` fall and would be `floor` at t = T. ``wsd`` stays until the last
+    `decay` (a share or a number, as the warm-up) and falls evenly over that. ``slanted-triangular``
+    takes the warm-up as its short side (a tenth where there is none) and no floor.
     """
     w = warmup_updates(warmup, total)
     if schedule == "slanted-triangular":
         return slanted_triangular(t, total, w or max(1, math.floor(total * STLR_CUT)))
     if t < w:
         return (t + 1) / w
+    if schedule == "wsd":
+        falling = min(total - w, warmup_updates(decay, total))
+        left = min(1.0, (total - t) / max(1, falling))
+        return floor + (1.0 - floor) * left
     progress = (t - w) / max(1, total - w)
     if schedule == "linear":
-        return 1.0 - progress
+        return floor + (1.0 - floor) * (1.0 - progress)
     if schedule == "cosine":
-        return 0.5 * (1.0 + math.cos(math.pi * progress))
+        return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
     return 1.0
 
 

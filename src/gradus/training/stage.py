@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from gradus.steps.base import Monitor
 from gradus.training.activations import Activations, autocast
 from gradus.training.config import StageConfig
 from gradus.training.losses.base import Loss
-from gradus.training.packing import Batch, Tokens, inference_batches
+from gradus.training.packing import Batch
 from gradus.training.state import Progress
-from gradus.training.task import Task
-
-EVALUATION_TOKENS = 4096
+from gradus.training.task import Examined, Task, Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +34,7 @@ class Shared:
     progress: Progress
     work: Path
 
-    def features(self, tokens: Tokens, batch: Batch) -> torch.Tensor:
+    def features(self, tokens: Texts, batch: Batch) -> torch.Tensor:
         """Features [F, d] of a batch, from the cache as far as it reaches."""
         known = self.caches.get(tokens, batch)
         if known is not None and self.caches.features_only:
@@ -46,21 +43,19 @@ class Shared:
             hidden = self.task.backbone.run(batch, known, max(self.low, 0))
             return self.task.features(hidden, batch.layout)
 
-    def evaluate(self) -> dict[str, float]:
-        """Values on dev.select; empty without such a split."""
+    def examine(self) -> Examined:
+        """The task's evaluation on dev.select; nothing without such a split."""
         task = self.task
         if not len(task.select):
-            return {}
+            return Examined({})
         task.backbone.model.eval()
         task.head.eval()
-        parts, order = [], []
         with torch.inference_mode():
-            for rows in inference_batches(task.select.lengths, EVALUATION_TOKENS):
-                batch = task.select.batch(rows)
-                parts.append(task.outputs(self.features(task.select, batch)))
-                order.append(batch.rows)
-            lengths = task.feature_lengths(task.select)
-            return task.evaluate(_in_order(torch.cat(parts), np.concatenate(order), lengths))
+            return task.examine(self.features, self.dtype)
+
+    def evaluate(self) -> dict[str, float]:
+        """Values on dev.select; empty without such a split."""
+        return dict(self.examine().values)
 
     def point(self, epoch: float, rate: float, **values: float) -> None:
         """One row of the curves."""
@@ -89,11 +84,3 @@ class Shared:
         below = [p for n, p in model.named_parameters() if groups.group_of[n] != "embeddings"]
         per_layer = sum(p.numel() for p in below) / max(1, self.task.backbone.layers)
         return 2.0 * per_layer * max(0, self.low) * tokens
-
-
-def _in_order(values: torch.Tensor, rows: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
-    """Stretches of `values`, which lie in the order of texts `rows`, in the texts' own order."""
-    starts = np.empty(len(rows), dtype=np.int64)
-    starts[rows] = np.cumsum(lengths[rows]) - lengths[rows]
-    places = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)])
-    return values[torch.from_numpy(places)]

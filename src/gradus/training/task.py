@@ -7,8 +7,9 @@ one vector a text, fewer or more where an objective looks at tokens).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +18,45 @@ from torch import nn
 from gradus.training.backbone import Backbone
 from gradus.training.config import StageConfig
 from gradus.training.losses.base import Classes, Loss
-from gradus.training.packing import Batch, Layout, Tokens
+from gradus.training.packing import Batch, Layout, inference_batches
+
+EVALUATION_TOKENS = 4096
+
+
+class Texts(Protocol):
+    """What a stage of gradient steps asks of a split; `Tokens` has it, and more."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 [N], tokens of each text."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """N content hashes, for messages; may be empty."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Sequence[int] | np.ndarray) -> Batch:
+        """The texts `rows` as a batch."""
+
+
+Features = Callable[[Texts, Batch], torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What an evaluation on dev.select gives.
+
+    Attributes:
+        values: curve values.
+        nats: float64 [N], the summed loss of each text of dev.select in its order, where the task
+            follows the gap between train and dev.select; else None.
+        terms: int64 [N], how many terms each sum has.
+    """
+
+    values: Mapping[str, float]
+    nats: np.ndarray | None = None
+    terms: np.ndarray | None = None
 
 
 class Task(ABC):
@@ -45,8 +84,8 @@ class Task(ABC):
     name: str
     backbone: Backbone
     head: nn.Module
-    train: Tokens
-    select: Tokens
+    train: Texts
+    select: Texts
     digest: str
 
     @property
@@ -55,7 +94,7 @@ class Task(ABC):
         return self.backbone.width
 
     @abstractmethod
-    def feature_lengths(self, tokens: Tokens) -> np.ndarray:
+    def feature_lengths(self, tokens: Texts) -> np.ndarray:
         """int64 [N], rows of features of each text."""
 
     @abstractmethod
@@ -88,6 +127,38 @@ class Task(ABC):
     def evaluate(self, outputs: torch.Tensor) -> dict[str, float]:
         """Curve values on dev.select from the outputs of all its texts, in their order."""
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before the batches of an epoch (from 0) are made, after a resume too; what it
+        does may depend on nothing but the seed and `epoch`, and leaves the lengths as they are."""
+        return
+
+    def examine(self, features: Features, dtype: torch.dtype) -> Examined:
+        """Evaluate on dev.select, which isn't empty.
+
+        Called in evaluation and inference mode with the weights that are to be judged.
+        ``features(texts, batch)`` are the rows [F, d] of a batch, computed under autocast to
+        `dtype` or read from the stage's cache.
+        """
+        parts, order = [], []
+        for rows in inference_batches(self.select.lengths, EVALUATION_TOKENS):
+            batch = self.select.batch(rows)
+            parts.append(self.outputs(features(self.select, batch)))
+            order.append(batch.rows)
+        lengths = self.feature_lengths(self.select)
+        return Examined(self.evaluate(_in_order(torch.cat(parts), np.concatenate(order), lengths)))
+
+    def nats(
+        self, texts: Texts, rows: np.ndarray, dtype: torch.dtype
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Summed loss (float64 [n]) and number of terms (int64 [n]) of each of n texts, as
+        `examine` gives them; None where the task doesn't follow the gap."""
+        return None
+
+    def flops(self, layout: Layout, per_token: float) -> float:
+        """Floating-point operations of training on a batch; `per_token` counts the backbone's
+        weights without the embeddings."""
+        return per_token * layout.tokens
+
     @abstractmethod
     def merit(self, row: Mapping[str, float]) -> tuple[float, ...]:
         """What makes one evaluation better than another; tuples compare, greater is better."""
@@ -109,3 +180,11 @@ class Task(ABC):
         named = dict(self.backbone.model.named_parameters())
         named.update({f"head.{name}": p for name, p in self.head.named_parameters()})
         return named
+
+
+def _in_order(values: torch.Tensor, rows: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+    """Stretches of `values`, which lie in the order of texts `rows`, in the texts' own order."""
+    starts = np.empty(len(rows), dtype=np.int64)
+    starts[rows] = np.cumsum(lengths[rows]) - lengths[rows]
+    places = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)])
+    return values[torch.from_numpy(places)]

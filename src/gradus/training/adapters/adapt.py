@@ -17,8 +17,8 @@ from gradus.training.adapters.attached import of
 from gradus.training.adapters.base import Wanted
 from gradus.training.backbone import Backbone
 from gradus.training.models import max_positions
-from gradus.training.packing import Tokens, inference_batches
-from gradus.training.task import Task
+from gradus.training.packing import inference_batches
+from gradus.training.task import Task, Texts
 
 LARGEST_DIFFERENCE = 1e-3
 PARITY_TEXTS = 1000
@@ -133,7 +133,7 @@ def merge_with_parity(task: Task) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _outputs(task: Task, tokens: Tokens) -> torch.Tensor:
+def _outputs(task: Task, tokens: Texts) -> torch.Tensor:
     """float32 [F, K], batch by batch in an order that depends on the lengths alone."""
     task.backbone.model.eval()
     task.head.eval()

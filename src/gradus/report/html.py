@@ -11,6 +11,7 @@ from gradus.report import format as write
 from gradus.report.audits import audits
 from gradus.report.charts import forest, lines
 from gradus.report.charts.lineage import lineage_svg
+from gradus.report.pretraining import Pretrained, is_pretraining, pretraining
 from gradus.report.reading import Fact, all_gates
 from gradus.report.recorded import recorded
 
@@ -64,7 +65,8 @@ def _context(known: Fact) -> dict[str, Any]:
             [row for step in known["steps"] for row in step["benchmarks"]]
         ),
         "gates": tables.gates(known),
-        "curves": [_curves(s) for s in known["steps"] if s["curves"] and s["curves"]["axis"]],
+        "curves": [_curves(s) for s in known["steps"] if _by_epoch(s)],
+        "pretraining": [(p, _by_tokens(p)) for p in pretraining(known)],
         "predictions": [_prediction(p) for p in known["predictions"]],
         "step_costs": costs.of_steps(known),
         "checkpoint_costs": costs.of_checkpoints(known),
@@ -102,6 +104,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("seeds", "Seeds", shown["seeds"]),
         ("gates", "Gates", shown["gates"]),
         ("slices", "Slices", shown["slices"]),
+        ("pretraining", "Pretraining", shown["pretraining"]),
         ("curves", "Learning curves", shown["curves"]),
         ("confusion", "Confusion", shown["predictions"]),
         ("labels", "Labels", shown["predictions"]),
@@ -162,6 +165,22 @@ def _curves(step: Fact) -> dict[str, Any]:
         for title, series in sections.curve_charts(curves)
     ]
     return {"step": step["id"], "charts": charts, "stages": sections.stage_names(curves)}
+
+
+def _by_epoch(step: Fact) -> bool:
+    curves = step["curves"]
+    return bool(curves and curves["axis"]) and not is_pretraining(step)
+
+
+def _by_tokens(found: Pretrained) -> list[tuple[str, Any, Any]]:
+    return [
+        (
+            title,
+            lines.legend(series) if len(series) > 1 else "",
+            lines.line_chart(f"{found.step}, {title}", series, (), found.axis),
+        )
+        for title, series in found.charts
+    ]
 
 
 def _prediction(p: Fact) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from gradus.report import benchmarks, breakdown, costs, tables
 from gradus.report import format as write
 from gradus.report.audits import AuditShown, audits
+from gradus.report.pretraining import Pretrained, pretraining
 from gradus.report.reading import Fact
 from gradus.report.recorded import recorded
 
@@ -34,6 +35,8 @@ def markdown(known: Fact) -> str:
         named = "\n".join(f"- {text(sentence)}" for sentence in worse)
         none = "No slice is significantly worse than the rest."
         parts += _section(f"Slices: {title}", named or none, table(made))
+    for trained in pretraining(known):
+        parts += _section(f"Pretraining: {trained.step}", *_pretrained(trained))
     for p in known["predictions"]:
         title = f"Predictions of {p['checkpoint']} on {p['data']}.{p['split']}"
         first = p is known["predictions"][0]
@@ -143,6 +146,16 @@ def _prediction(p: Fact, full: bool) -> str:
         parts.append(f"{text(error['gold'])}, predicted {text(error['predicted'])}{sure}:")
         parts.append(fence(error["text"]))
     return "\n\n".join(part for part in parts if part)
+
+
+def _pretrained(found: Pretrained) -> list[str]:
+    said = "\n".join(f"- {sign} {text(s)}".replace("-  ", "- ") for sign, _, s in found.said)
+    parts = [said, _pairs(found.speed), table(found.spikes), table(found.validations)]
+    for watched in found.prompts:
+        for sample in watched.samples:
+            parts.append(f"After {write.number(sample.tokens)} tokens, {text(watched.prompt)}:")
+            parts.append(fence(sample.text))
+    return parts
 
 
 def _audit(found: AuditShown) -> list[str]:

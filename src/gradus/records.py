@@ -36,11 +36,11 @@ class Answer(StrEnum):
     UNDECIDED = "undecided"
 
 
-Labelled = Literal["label", "labels", "number", "spans"]
+Labelled = Literal["label", "labels", "number", "spans", "reply"]
 """What an item of a data set is labelled with: one label, any number of them (multi-label), a
-number, or spans of characters that carry a label each."""
+number, spans of characters that carry a label each, or what a language model shall reply."""
 
-Target = Literal[Labelled, "text", "option", "reply", "outcome"]
+Target = Literal[Labelled, "text", "option", "outcome"]
 """What is said of an item: a label as above or, by a language model, how likely a text is, which of
 several options is likeliest, what it writes in reply, what another harness makes of its answers."""
 
@@ -190,8 +190,8 @@ class StepSpec(Record):
     """One step of a resolved plan.
 
     `kind` carries its version (`finetune.v1`); `config` is validated and holds every default.
-    `models` and `data` are the names the step refers to, in the order it names them. `seeds` is
-    how often the step is done, each time with another seed.
+    `models`, `data` and `corpora` are the names the step refers to, in the order it names them.
+    `seeds` is how often the step is done, each time with another seed.
     """
 
     id: str
@@ -199,6 +199,7 @@ class StepSpec(Record):
     config: Mapping[str, Any]
     models: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    corpora: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     on_undecided: str = "warn"
     seeds: int = 1
@@ -211,6 +212,7 @@ class StepSpec(Record):
                 **raw,
                 "models": tuple(raw.get("models", ())),
                 "data": tuple(raw.get("data", ())),
+                "corpora": tuple(raw.get("corpora", ())),
                 "gates": tuple(raw.get("gates", ())),
             }
         )
@@ -220,10 +222,10 @@ class StepSpec(Record):
 class Plan(Record):
     """A checked plan: nothing in it dangles, every default is filled in.
 
-    `data` and `models` map a name to its validated configuration; `folder` is what relative paths
-    in the plan are relative to; `measure` holds the settings of measuring (dtype, level, timings);
-    `scores` maps the name of a metric of the plan's own to what it is made of. `about` is what a
-    reader of the report shall know, in the author's words.
+    `data`, `corpora` and `models` map a name to its validated configuration; `folder` is what
+    relative paths in the plan are relative to; `measure` holds the settings of measuring (dtype,
+    level, timings); `scores` maps the name of a metric of the plan's own to what it is made of.
+    `about` is what a reader of the report shall know, in the author's words.
     """
 
     name: str
@@ -234,6 +236,7 @@ class Plan(Record):
     variables: Mapping[str, Any] = field(default_factory=dict)
     measure: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    corpora: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     about: str = ""
     path: str | None = field(default=None, compare=False)
     folder: str = "."
@@ -309,7 +312,8 @@ class RunRecord(Record):
     """One execution of a plan, as kept in ``run.json``.
 
     `data` maps a data set's name to its facts (digest, rows by split, label counts, duplicates
-    dropped, path); `readings` maps a data set's name to the number of times its test split has
+    dropped, path); `corpora` does so for corpora (documents and bytes by split, what cleaning left
+    out); `readings` maps a data set's or corpus's name to the number of times its test split has
     been read, from the ledger; `environment` says versions, processor, threads and ceilings;
     `about` is what the plan says of itself.
     """
@@ -324,6 +328,7 @@ class RunRecord(Record):
     seconds: float = 0.0
     environment: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    corpora: Mapping[str, Any] = field(default_factory=dict)
     readings: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     models: Mapping[str, Any] = field(default_factory=dict)

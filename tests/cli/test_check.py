@@ -100,12 +100,14 @@ def test_every_step_kinds_example_checks(kind: str) -> None:
     compared = {str(parse(gate).reference) for gate in raw.get("gates", ())} - {"None", "parent"}
     models = {name.partition(".")[0] for name in {*needs.models.values(), *compared}}
     models.discard(raw["id"])  # a step's gate may compare with the step's own further checkpoint
-    data = set(needs.data.values()) or {"news"}
+    data = {*needs.data.values(), *needs.either.values()} or {"news"}
+    corpora = set(needs.corpora.values())
     floors = [{"id": name, "step": "baseline", "data": min(data)} for name in sorted(models)]
     plan = plan_from_dict(
         {
             "name": "example",
             "data": {name: {"source": {"folder": "corpora"}} for name in data},
+            "corpora": {name: {"source": {"folder": "corpora"}} for name in corpora},
             "steps": [*floors, raw],
         }
     )

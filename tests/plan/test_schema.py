@@ -54,6 +54,7 @@ def test_the_top_level_is_closed() -> None:
         "seed",
         "vars",
         "data",
+        "corpora",
         "models",
         "steps",
         "measure",

@@ -36,7 +36,7 @@ def outcome(tmp_path: Path, **config: Any):
 def test_on_names_data_and_split(tmp_path: Path, on: str, data: str, split: str) -> None:
     config = EvaluateConfig(models=["floor", "tuned"], on=on)
     needs = Evaluate.needs(config)
-    assert needs.data == {"on": data}
+    assert needs.either == {"on": data}
     assert needs.models == {"models[0]": "floor", "models[1]": "tuned"}
     found = outcome(tmp_path, models=["floor", "tuned"], on=on, sample=50)
     assert found.checkpoint is None

@@ -137,7 +137,7 @@ def test_data_and_benchmarks_in_one_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"models": ["a"]}, "name a data set in 'on', a benchmark in 'benchmarks', or both"),
+        ({"models": ["a"]}, "name a data set or a corpus in 'on', a benchmark in 'benchmarks'"),
         ({"models": ["a"], "on": "news", "dtype": "bfloat16"}, "'dtype' goes with 'benchmarks'"),
         ({"models": ["a"], "on": "news", "max_batch_tokens": 9}, "'max_batch_tokens' goes with"),
         ({"models": ["a"], "benchmarks": ["toy"], "dtype": "float16"}, "dtype"),

@@ -42,6 +42,7 @@ def dump(plan: Plan) -> str:
         "seed": plan.seed,
         "vars": plan.variables,
         "data": plan.data,
+        "corpora": plan.corpora,
         "models": plan.models,
         "steps": [_step(step) for step in plan.steps],
         "measure": plan.measure,

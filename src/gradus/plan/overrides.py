@@ -16,7 +16,9 @@ from gradus.plan.faults import Faults, Mark, Tree, TreePath, walk
 from gradus.plan.tree import read_value
 from gradus.plan.variables import mentioned
 
-TOP_LEVEL: Final = ("name", "about", "seed", "vars", "data", "models", "steps", "measure", "scores")
+TOP_LEVEL: Final = (
+    *("name", "about", "seed", "vars", "data", "corpora", "models", "steps", "measure", "scores"),
+)
 _KEY: Final = re.compile(r"\[(?P<index>[0-9]{1,9})\]|(?P<key>[^.\[\]=\s]+)")
 _PATH: Final = re.compile(r"[^.\[\]=\s]+(?:\.[^.\[\]=\s]+|\[[0-9]{1,9}\])*")
 
@@ -92,7 +94,12 @@ def _key(tree: Tree, container: Any, path: TreePath, key: str | int) -> str | in
         raise _Refused(f"{place} is a single value: '{key}' can't be set in it")
     if isinstance(key, int):
         raise _Refused(f"{place} is no list: [{key}] can't be set in it")
-    named = {("data",): "data set", ("models",): "model", ("scores",): "score"}
+    named = {
+        ("data",): "data set",
+        ("corpora",): "corpus",
+        ("models",): "model",
+        ("scores",): "score",
+    }
     if path in named and key not in container:
         what = named[path]
         raise _Refused(unknown(what, key, container))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gradus import registry
@@ -12,7 +14,7 @@ from gradus.plan.faults import Faults, TreePath
 if TYPE_CHECKING:
     from gradus.plan.check import Draft, StepDraft
     from gradus.records import Plan
-    from gradus.steps.base import Step
+    from gradus.steps.base import Needs, Step
 
 _PART = re.compile(r"[^.\[\]]+|\[[0-9]+\]")
 
@@ -26,7 +28,40 @@ def check_references(draft: Draft, faults: Faults) -> None:
             check_model(draft, step, name, path_of(step, place), faults)
         for place, name in step.needs.data.items():
             if name not in draft.data:
-                faults.add(path_of(step, place), unknown("data set", name, draft.data))
+                _no_data_set(draft, step, place, name, faults)
+        for place, name in step.needs.corpora.items():
+            if name not in draft.corpora:
+                _no_corpus(draft, step, place, name, faults)
+
+
+def told_apart(needs: Needs, corpora: Collection[str]) -> Needs:
+    """`needs` with each name that may be of a data set or of a corpus where it belongs."""
+    if not needs.either:
+        return needs
+    given = {place: name for place, name in needs.either.items() if name in corpora}
+    rest = {place: name for place, name in needs.either.items() if name not in corpora}
+    return replace(
+        needs, data={**needs.data, **rest}, corpora={**needs.corpora, **given}, either=needs.either
+    )
+
+
+def _no_data_set(draft: Draft, step: StepDraft, place: str, name: str, faults: Faults) -> None:
+    assert step.needs is not None, "its caller read the name there"
+    if place in step.needs.either:
+        message = unknown("data set or corpus", name, [*draft.data, *draft.corpora])
+    elif name in draft.corpora:
+        message = f"'{name}' is a corpus, whose documents have no labels; name one under 'data:'"
+    else:
+        message = unknown("data set", name, draft.data)
+    faults.add(path_of(step, place), message)
+
+
+def _no_corpus(draft: Draft, step: StepDraft, place: str, name: str, faults: Faults) -> None:
+    if name in draft.data:
+        message = f"'{name}' is a data set; name a corpus, which stands under 'corpora:'"
+    else:
+        message = unknown("corpus", name, draft.corpora)
+    faults.add(path_of(step, place), message)
 
 
 def inherit_data(draft: Draft) -> None:
@@ -41,7 +76,8 @@ def inherit_data(draft: Draft) -> None:
         if name is not None:
             kind: type[Step] = registry.load("steps", step.kind)
             step.config = {**step.config, "data": name}
-            step.needs = kind.needs(kind.Config.model_validate(step.config))
+            needs = kind.needs(kind.Config.model_validate(step.config))
+            step.needs = told_apart(needs, draft.corpora)
 
 
 def _data_of_models(draft: Draft, step: StepDraft) -> str | None:

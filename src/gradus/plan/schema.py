@@ -20,6 +20,7 @@ _SCALAR: Final = {"type": ["string", "number", "boolean", "null"]}
 def schema() -> dict[str, Any]:
     """JSON Schema of a plan file: every step kind of the catalog with the keys it takes."""
     from gradus.data.config import DataConfig
+    from gradus.data.corpora.config import CorpusConfig
 
     shared: dict[str, Any] = {}
     by_plain: dict[str, list[str]] = defaultdict(list)
@@ -46,6 +47,7 @@ def schema() -> dict[str, Any]:
             "seed": {"type": "integer", "minimum": 0, "default": 0},
             "vars": {"type": "object", "additionalProperties": _SCALAR},
             "data": _named(_embedded("data", DataConfig, shared)),
+            "corpora": _named(_embedded("corpora", CorpusConfig, shared)),
             "models": _named({"type": "object"}),
             "steps": {"type": "array", "minItems": 1, "items": {"oneOf": kinds}},
             "measure": _embedded("measure", MeasureConfig, shared),

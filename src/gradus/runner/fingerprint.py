@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradus import hardware
 from gradus.data.dataset import Dataset
 from gradus.records import CheckpointRef, StepSpec
+
+if TYPE_CHECKING:
+    from gradus.data.corpora import Corpus
 
 
 def digest(value: Any) -> str:
@@ -25,6 +28,7 @@ def of_step(
     models: Mapping[str, CheckpointRef],
     data: Dataset | None,
     dtype: str,
+    corpora: Mapping[str, Corpus] | None = None,
 ) -> str:
     """The fingerprint of a step.
 
@@ -32,6 +36,10 @@ def of_step(
     a step may see (train and dev.select: a new test row retrains nothing), the versions of Gradus,
     torch and transformers, dtype and threads.
     """
+    read = {
+        name: {s: corpus.split_digests[s] for s in ("train", "dev.select")}
+        for name, corpus in (corpora or {}).items()
+    }
     return digest(
         {
             "kind": spec.kind,
@@ -42,6 +50,7 @@ def of_step(
             if data is None
             else {s: data.split_digests[s] for s in ("train", "dev.select")},
             "labels": None if data is None else list(data.labels),
+            **({"corpora": read} if read else {}),
             "versions": {
                 name: hardware.version(name) for name in ("gradus-lm", "torch", "transformers")
             },

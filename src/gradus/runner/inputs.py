@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradus import hardware, sources
 from gradus.benchmarks import named
@@ -21,7 +21,11 @@ from gradus.predict import Model, load
 from gradus.predict.outputs import target_of
 from gradus.records import CheckpointRef, Plan, RunRecord, State
 from gradus.runner.fingerprint import digest
+from gradus.runner.monitor import Quiet, Reporter
 from gradus.runner.store import RunFolder
+
+if TYPE_CHECKING:
+    from gradus.data.corpora import Corpus
 
 UNFINISHED = (State.RUNNING, State.INTERRUPTED, State.FAILED)
 
@@ -47,7 +51,9 @@ class Inputs:
 
     plan: Plan
     folder: RunFolder
+    reporter: Reporter = field(default_factory=Quiet)
     datasets: dict[str, Dataset] = field(default_factory=dict)
+    corpora: dict[str, Corpus] = field(default_factory=dict)
     weights: dict[str, CheckpointRef] = field(default_factory=dict)
     checkpoints: dict[str, CheckpointRef] = field(default_factory=dict)
     seeds: dict[str, Seeds] = field(default_factory=dict)
@@ -83,6 +89,22 @@ class Inputs:
                 assignments=self.folder.path / "splits",
             )
         return self.datasets[name]
+
+    def corpus(self, name: str) -> Corpus:
+        """The corpus of that name, cleaned and split; kept in the run folder."""
+        from gradus.data.corpora import load_corpus
+        from gradus.data.corpora.config import CorpusConfig
+
+        if name not in self.corpora:
+            self.corpora[name] = load_corpus(
+                name,
+                CorpusConfig.model_validate(self.plan.corpora[name]),
+                folder=Path(self.plan.folder),
+                seed=self.plan.seed,
+                place=self.folder.path / "corpora" / name,
+                progress=lambda done, total: self.reporter.progress(done, total, name),
+            )
+        return self.corpora[name]
 
     def checkpoint(self, name: str) -> CheckpointRef:
         """The weights behind a model's name, a step's id, or ``id.extra``.
@@ -155,6 +177,17 @@ class Inputs:
             for name in self.plan.data
         }
 
+    def corpus_facts(self) -> dict[str, Any]:
+        """The same of every corpus of the plan."""
+        return {
+            name: {
+                **self.corpus(name).facts,
+                "digest": self.corpus(name).digest,
+                "config_digest": digest(self.plan.corpora[name]),
+            }
+            for name in self.plan.corpora
+        }
+
 
 KEPT = 6
 
@@ -168,14 +201,19 @@ def refuse_changed_data(earlier: RunRecord | None, facts: Mapping[str, Any]) -> 
     if earlier is None or earlier.state not in UNFINISHED:
         return
     for name, now in facts.items():
-        before = earlier.data.get(name)
+        kind = "corpus" if name in earlier.corpora else "data"
+        before = {**earlier.data, **earlier.corpora}.get(name)
         if before is None or before.get("config_digest") != now["config_digest"]:
             continue
         if before["digest"] != now["digest"]:
             raise DataChanged(
-                f"data '{name}' has changed since this run began (then "
-                f"{before.get('rows')} rows, digest {before['digest'][:12]}; now {now.get('rows')} "
-                f"rows, {now['digest'][:12]}): "
+                f"{kind} '{name}' has changed since this run began (then {_size(before)}, now "
+                f"{_size(now)}): "
                 "bring the old files back to resume, or start anew with --fresh, which keeps the "
                 "old folder"
             )
+
+
+def _size(facts: Mapping[str, Any]) -> str:
+    unit = "rows" if "rows" in facts else "documents"
+    return f"{facts.get(unit)} {unit}, digest {facts['digest'][:12]}"

@@ -68,10 +68,10 @@ class _Execution:
 
     def execute(self) -> RunRecord:
         earlier = self.folder.load()
-        self.inputs = Inputs(self.plan, self.folder)
+        self.inputs = Inputs(self.plan, self.folder, self.reporter)
         self.gating = Gating(self.inputs)
-        facts = self.inputs.data_facts()
-        refuse_changed_data(earlier, facts)
+        facts, corpora = self.inputs.data_facts(), self.inputs.corpus_facts()
+        refuse_changed_data(earlier, {**facts, **corpora})
         self.inputs.check()
         self._keep_plan()
         self.began = time.perf_counter()
@@ -84,6 +84,7 @@ class _Execution:
             started=now(),
             environment=hardware.describe(),
             data=facts,
+            corpora=corpora,
         )
         self.records = {
             spec.id: StepRecord(id=spec.id, step=spec.kind, state=State.PENDING)
@@ -129,7 +130,7 @@ class _Execution:
 
         return {
             name: ledger.count(data.split_digests["test"])
-            for name, data in self.inputs.datasets.items()
+            for name, data in {**self.inputs.datasets, **self.inputs.corpora}.items()
             if "test" in data.split_digests
         }
 

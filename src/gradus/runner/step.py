@@ -70,8 +70,11 @@ class StepRun:
         """The step done with one seed, now or by an earlier run."""
         spec, inputs = self.spec, self.inputs
         data = inputs.dataset(spec.data[0]) if spec.data else None
+        corpora = {name: inputs.corpus(name) for name in spec.corpora}
         seed = fingerprint.step_seed(inputs.plan.seed, spec.id, repeat)
-        mark = fingerprint.of_step(spec, seed=seed, models=models, data=data, dtype=self.dtype)
+        mark = fingerprint.of_step(
+            spec, seed=seed, models=models, data=data, dtype=self.dtype, corpora=corpora
+        )
         place = inputs.folder.step(spec.id, mark)
         outcome_file = place / "outcome.json"
         reused = outcome_file.exists()
@@ -146,6 +149,7 @@ class StepRun:
                 monitor=monitor,
                 dtype=self.dtype,
                 threads=hardware.threads(),
+                corpora={n: self.inputs.corpus(n).for_training() for n in self.spec.corpora},
             ),
         )
         seconds = time.perf_counter() - start

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from gradus.records import CheckpointRef
 
 if TYPE_CHECKING:
+    from gradus.data.corpora import Corpus
     from gradus.data.dataset import TrainingData
 
 
@@ -31,13 +32,16 @@ class Needs:
     """The names in a config that refer to other parts of the plan.
 
     `models` may name entries of the plan's `models:` or ids of earlier steps; `data` names
-    entries of `data:`. The key is the config field (``model``, ``models[0]``), the value the name.
+    entries of `data:`, `corpora` entries of `corpora:`, `either` entries of one or the other. The
+    key is the config field (``model``, ``models[0]``), the value the name.
     `benchmarks` holds entries that name benchmarks on published files (`gradus.benchmarks.named`),
     by the same kind of key; the plan checks and resolves them.
     """
 
     models: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
+    corpora: Mapping[str, str] = field(default_factory=dict)
+    either: Mapping[str, str] = field(default_factory=dict)
     benchmarks: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -46,8 +50,9 @@ class Target:
     """Something the runner shall measure after the step.
 
     `checkpoint` is a name (the step's own id, ``id.extra`` for a further checkpoint, another
-    step's id, a model's name); `split` is ``dev.gate``, ``dev.select`` or ``test``;
-    `sample` limits it to that many items, chosen by content hash. With `benchmark`, the resolved
+    step's id, a model's name); `data` names a data set or a corpus; `split` is ``dev.gate``,
+    ``dev.select`` or ``test``; `sample` limits it to that many items (documents of a corpus),
+    chosen by content hash. With `benchmark`, the resolved
     config of a text benchmark under its versioned name ({"name": "lambada.v1", "path": ...}),
     that is measured; `data` is then what the plan calls it and `split` is empty. `dtype` and
     `batch_tokens` are of benchmarks: the arithmetic (``measure.dtype`` when None) and the most
@@ -70,7 +75,8 @@ class StepOutcome:
     Attributes:
         checkpoint: folder of the checkpoint, with its manifest; None when the step makes none.
         extras: further checkpoints by name: ``{"majority": path}`` is measured as ``id.majority``.
-        measure: what to measure; None means the step's checkpoints on ``dev.gate`` of its data.
+        measure: what to measure; None means the step's checkpoints on ``dev.gate`` of its data, and
+            those that are language models on ``dev.gate`` of its corpora.
         notes: sentences for the report ("3 prompts were too long and lost examples").
         facts: numbers and small tables for the report, JSON only.
         cost: e.g. ``{"train_tokens": 812_344, "train_seconds": 61.2, "flops": 1.1e13}``.
@@ -123,6 +129,7 @@ class StepContext:
         work: for resumable state; survives a kill and is removed when the step is done.
         models: what the config's model names stand for.
         data: train and dev.select of the step's data set; None when the step names none.
+        corpora: train and dev.select of the step's corpora, by name.
         monitor: see `Monitor`.
         dtype: ``bfloat16`` where the processor is fast at it, else ``float32``; for training.
         threads: number of threads that torch and others may use.
@@ -137,6 +144,7 @@ class StepContext:
     monitor: Monitor
     dtype: str
     threads: int
+    corpora: Mapping[str, Corpus] = field(default_factory=dict)
 
 
 class Step(ABC):

@@ -41,11 +41,13 @@ class EvaluateConfig(StepConfig):
 
     Attributes:
         models: steps or models to measure, each on the same items.
-        on: ``NAME.test``, ``NAME.dev.gate`` (or ``NAME``) or ``NAME.dev.select``.
+        on: ``NAME.test``, ``NAME.dev.gate`` (or ``NAME``) or ``NAME.dev.select`` of a data set, or
+            of a corpus, on which language models are measured.
         benchmarks: with `on` or instead of it, what language models are asked of published files:
             ``NAME: PATH``, ``NAME: {path: PATH, limit: 300}`` with the benchmark's options, or a
             name such as ``lm-eval:hellaswag``.
-        sample: so many items of `on` at most, chosen by content hash; all when absent.
+        sample: so many items of `on` at most (documents of a corpus), chosen by content hash; all
+            when absent.
         cost: whether latency, throughput, memory and size are measured again on the texts of
             `on`, in turns.
         dtype: arithmetic of the benchmarks; measure.dtype when left out.
@@ -79,7 +81,9 @@ class EvaluateConfig(StepConfig):
     @model_validator(mode="after")
     def _on_something(self) -> EvaluateConfig:
         if self.on is None and not self.benchmarks:
-            raise ValueError("name a data set in 'on', a benchmark in 'benchmarks', or both")
+            raise ValueError(
+                "name a data set or a corpus in 'on', a benchmark in 'benchmarks', or both"
+            )
         if not self.benchmarks:
             given = [key for key in ("dtype", "max_batch_tokens") if getattr(self, key) is not None]
             if given:
@@ -106,10 +110,10 @@ on: news.test
 
     @classmethod
     def needs(cls, config: EvaluateConfig) -> Needs:
-        """Every model, the data set without its split, the benchmarks."""
+        """Every model, the data set or corpus without its split, the benchmarks."""
         return Needs(
             models={f"models[{i}]": name for i, name in enumerate(config.models)},
-            data={} if config.on is None else {"on": split_name(config.on)[0]},
+            either={} if config.on is None else {"on": split_name(config.on)[0]},
             benchmarks={f"benchmarks[{i}]": entry for i, entry in enumerate(config.benchmarks)},
         )
 

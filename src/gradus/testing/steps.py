@@ -59,6 +59,7 @@ class StepContract(Contract):
             {
                 "name": "example",
                 "data": {"news": world.data_config},
+                "corpora": dict.fromkeys(needs.corpora.values(), world.corpus_config),
                 "models": models,
                 "steps": [*earlier, example],
             },

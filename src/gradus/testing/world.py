@@ -13,6 +13,7 @@ from gradus.records import CheckpointRef, Target
 from gradus.steps.base import StepContext, StepOutcome
 
 if TYPE_CHECKING:
+    from gradus.data.corpora import Corpus
     from gradus.data.dataset import Dataset, TrainingData
 
 Rows = Sequence[tuple[str, str]]
@@ -137,6 +138,22 @@ class World:
         config = DataConfig.model_validate(self.data_config)
         return load_dataset("news", config, folder=self.folder, seed=1, assignments=None)
 
+    @property
+    def corpus_config(self) -> dict[str, Any]:
+        """The texts as a corpus, each a document, as a plan has it."""
+        return {
+            "source": {"file": str(self.folder / "news.jsonl")},
+            "split": {"train": 0.6, "dev": 0.4},
+        }
+
+    def corpus(self, name: str) -> Corpus:
+        """That corpus under the name `name`."""
+        from gradus.data.corpora import CorpusConfig, load_corpus
+
+        config = CorpusConfig.model_validate(self.corpus_config)
+        place = self.folder / "corpora" / name
+        return load_corpus(name, config, folder=self.folder, seed=1, place=place)
+
     def model(self, name: str) -> CheckpointRef:
         """The weights or the checkpoint that examples call `name`.
 
@@ -187,6 +204,7 @@ class World:
             monitor=ListeningMonitor(data),
             dtype="float32",
             threads=2,
+            corpora={name: self.corpus(name).for_training() for name in needs.corpora.values()},
         )
         outcome: StepOutcome = step.run(settings, context)
         return outcome

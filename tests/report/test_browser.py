@@ -13,7 +13,8 @@ import pytest
 from gradus.records import Answer, State, StepRecord, Verdict
 from gradus.report import write_report
 
-from .pages import broken_after, hostile_run
+from .pages import HOSTILE, broken_after, hostile_run
+from .pretrained import pretrained_run, rows
 from .runs import stopped_run
 
 pytestmark = pytest.mark.slow
@@ -84,8 +85,16 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    curves = [*rows(), *rows(prompt=HOSTILE, said=HOSTILE)]
+    folder = pretrained_run(tmp_path_factory.mktemp("pretrained"), curves)
+    write_report(folder)
+    return folder
+
+
 @pytest.mark.parametrize("mode", list(MODES))
-@pytest.mark.parametrize("run", ["news", "banking", "closed", "failed", "hostile"])
+@pytest.mark.parametrize("run", ["news", "banking", "closed", "failed", "hostile", "pretrained"])
 def test_the_page_in_chromium(
     run: str, mode: str, browser: Any, pictures: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -244,7 +244,7 @@ def _validations(validated: Sequence[Row]) -> Table:
         for key in dict.fromkeys(key for row in validated for key in row if key.startswith(ZERO))
     ]
     gaps = any(row.get("gap") is not None for row in validated)
-    spec = [("tokens", True), ("update", True), *((title, True) for _, title in kept)]
+    spec = [("tokens", False), ("update", True), *((title, True) for _, title in kept)]
     spec += [("gap", True)] if gaps else []
     return make(
         spec,
@@ -274,7 +274,7 @@ def _gap_cell(row: Row) -> Cell:
 
 
 def _spikes(rows: Sequence[Row]) -> Table:
-    spec = [("tokens", True), ("update", True), ("loss", True), ("expected", True)]
+    spec = [("tokens", False), ("update", True), ("loss", True), ("expected", True)]
     return make(
         [*spec, ("what was done", False)],
         [

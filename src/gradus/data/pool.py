@@ -203,12 +203,13 @@ def read_pool(
     pool = Pool(located, registry.plain(name))
     rows = read_rows(
         kind(options),
-        _files(located, kind),
+        files_of(located, kind),
         target=config.target if labelled else None,
         columns=config.columns,
         filter=config.filter,
         encodings=config.encodings(),
         tally=pool.tally,
+        prompt=config.prompt,
     )
     for row in rows:
         pool.add(row)
@@ -221,7 +222,7 @@ def read_pool(
     return pool
 
 
-def _files(located: Located, kind: type[Format]) -> list[Path]:
+def files_of(located: Located, kind: type[Format]) -> list[Path]:
     """The files that a format reads, in name order: those of its suffixes in a folder."""
     if located.files:
         return list(located.files)

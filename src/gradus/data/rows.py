@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from gradus.data.conversations import Conversation, Reply
 from gradus.data.fields import ColumnsConfig, FilterConfig
 from gradus.data.formats.base import Format, RawRecord, Row, Sheet, Tally
 from gradus.data.values import (
@@ -33,6 +34,7 @@ USUAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "labels": ("labels", "label", "categories", "category", "classes", "class"),
     "number": ("label", "score", "value", "rating", "number"),
     "spans": ("spans", "entities", "label"),
+    "reply": ("reply", "response", "output", "completion", "answer"),
 }
 """The names of fields that are found without being said, by role."""
 
@@ -61,6 +63,7 @@ class RowMaker:
         filter: which rows are left out, counted in the tally.
         tally: takes the counts.
         fixed: the format's fields have fixed names.
+        prompt: how a text is put to a language model, with ``{text}``; None for as it is.
     """
 
     target: Target | None
@@ -68,6 +71,7 @@ class RowMaker:
     filter: FilterConfig
     tally: Tally
     fixed: bool = False
+    prompt: str | None = None
 
     def rows(self, records: Iterator[RawRecord]) -> Iterator[Row]:
         """The rows that the filter leaves, in order.
@@ -111,17 +115,17 @@ class RowMaker:
         fields, sheet, line = record
         file = sheet.file
         for name in used.where:
-            cell = as_cell(_get(record, name), Where(file, line, name))
+            cell = as_cell(get_field(record, name), Where(file, line, name))
             if cell not in {as_cell(v, Where(file, line, name)) for v in self.filter.where[name]}:
                 self.tally.filtered[f"where.{name}"] += 1
                 return None
         for name in used.text:
             if name not in fields:
-                _get(record, name)
+                get_field(record, name)
         raw: Any = ""
         label_at = Where(file, line, used.label)
         if used.label is not None:
-            raw = fields[used.label] if used.label in fields else _get(record, used.label)
+            raw = fields[used.label] if used.label in fields else get_field(record, used.label)
         if self.target == "label":
             bins = self.columns.bins
             raw = bins.name_of(as_number(raw, label_at)) if bins else as_name(raw, label_at)
@@ -140,18 +144,27 @@ class RowMaker:
             label = as_number(raw, label_at)
         elif self.target == "spans":
             label, words = self._spans(raw, text, words, label_at)
+        elif self.target == "reply":
+            label = Reply(as_text(raw, label_at))
+            if self.prompt is not None:
+                text = self._asked(text, label_at)
         return Row(
             text,
             label,
             file,
             line,
             words,
-            {name: as_cell(_get(record, name), Where(file, line, name)) for name in used.keep}
+            {name: as_cell(get_field(record, name), Where(file, line, name)) for name in used.keep}
             if used.keep
             else _NOTHING,
             used.group
-            and as_name(_get(record, used.group), Where(file, line, used.group), "group"),
+            and as_name(get_field(record, used.group), Where(file, line, used.group), "group"),
         )
+
+    def _asked(self, text: str, where: Where) -> str:
+        if isinstance(text, Conversation):
+            raise where.error("'prompt' asks about a text, and this is a conversation: drop it")
+        return (self.prompt or "{text}").format(text=str(text))
 
     def _text(self, record: RawRecord, names: tuple[str, ...]) -> tuple[str, Words | None]:
         """The text, and where its words are if it came as words."""
@@ -159,7 +172,7 @@ class RowMaker:
         empty_allowed = bool(self.filter.min_chars or self.filter.min_words)
         found = []
         for name in names:
-            value = fields[name] if name in fields else _get(record, name)
+            value = fields[name] if name in fields else get_field(record, name)
             where = Where(sheet.file, line, None if self.fixed else name)
             if self.target == "spans" and isinstance(value, list | tuple):
                 return join_words(value, where)
@@ -213,6 +226,7 @@ def read_rows(
     filter: FilterConfig | None = None,
     encodings: Sequence[str] | None = None,
     tally: Tally | None = None,
+    prompt: str | None = None,
 ) -> Iterator[Row]:
     """The rows of files or folders in one format, one after the other.
 
@@ -226,7 +240,9 @@ def read_rows(
             "group and keep",
             file=files[0],
         )
-    maker = RowMaker(target, columns, filter or FilterConfig(), tally, fixed=reader.fixed)
+    maker = RowMaker(
+        target, columns, filter or FilterConfig(), tally, fixed=reader.fixed, prompt=prompt
+    )
 
     def records() -> Iterator[RawRecord]:
         for file in files:
@@ -274,7 +290,7 @@ def _doubled(name: str, sheet: Sheet, line: int) -> DataError:
     return DataError("two columns have this name", file=sheet.file, line=line, field=name)
 
 
-def _get(record: RawRecord, name: str) -> Any:
+def get_field(record: RawRecord, name: str) -> Any:
     """The field's value, inside nested records where the name has dots.
 
     Raises:

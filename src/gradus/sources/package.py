@@ -26,7 +26,8 @@ class PackageConfig(SourceConfig):
     """``{package: NAME, path: WITHIN}``.
 
     `package` is a distribution's name (as pip knows it) or an import name; `path` is relative to
-    its top-level package and may be left out where the package holds one set of weights.
+    its top-level package, or begins with that package's name, and may be left out where the
+    package holds one set of weights.
     """
 
     package: str
@@ -59,6 +60,8 @@ class Package(Source):
         # Where a package has several tops: the first that has the path or, for the message, the
         # first that has its beginning.
         first = config.path.partition("/")[0]
+        # A distribution may hold packages of other names, which the path may begin with.
+        tops += tuple(top.parent for top in tops if top.name == first)
         begun = [top for top in tops if (top / first).exists()] or [tops[0]]
         top = next((top for top in begun if (top / config.path).exists()), begun[0])
         place = require(top / config.path, f"in the package {config.package}, the path")

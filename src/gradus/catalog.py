@@ -17,6 +17,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
     "steps": {
         "baseline.v1": "gradus.steps.baseline:Baseline",
         "prompt.v1": "gradus.steps.prompt:Prompt",
+        "pretrain.v1": "gradus.steps.pretrain:Pretrain",
         "finetune.v1": "gradus.steps.finetune:Finetune",
         "quantize.v1": "gradus.steps.quantize:Quantize",
         "evaluate.v1": "gradus.steps.evaluate:Evaluate",
@@ -25,6 +26,8 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "classify.v1": "gradus.objectives.classify:Classify",
         "regress.v1": "gradus.objectives.regress:Regress",
         "tag.v1": "gradus.objectives.tag:Tag",
+        "causal-lm.v1": "gradus.objectives.causal_lm:CausalLm",
+        "masked-lm.v1": "gradus.objectives.masked_lm:MaskedLm",
     },
     "optimisers": {
         "adamw.v1": "gradus.training.optimisers.adamw:AdamW",

@@ -1,0 +1,132 @@
+"""Cross-entropy over a vocabulary, without the logits of a whole batch.
+
+Legend: n hidden states, d their size, V vocabulary, c rows of a chunk.
+
+Rows are taken c at a time. A chunk's logits become its gradient in place, so that of n x V numbers
+only c x V are held, and nothing is computed twice on the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import torch
+
+CHUNK_NUMBERS: Final = 1 << 20
+"""Logits of a chunk: 4 MB in float32."""
+FEWEST_ROWS: Final = 64
+
+
+def summed_loss(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    targets: torch.Tensor,
+    *,
+    z_loss: float = 0.0,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """The summed cross-entropy in nats: a scalar.
+
+    Args:
+        hidden: [n, d].
+        weight: [V, d], the head's.
+        bias: [V], or None.
+        targets: int64 [n].
+        z_loss: how much the squared logarithm of the softmax's denominator is held down (Chowdhery
+            et al. 2022, section 5: 1e-4). Its gradient is taken along; the value is the
+            cross-entropy alone, so that losses mean the same with and without it.
+        dtype: of the products; all else is float32.
+    """
+    found: torch.Tensor = _Summed.apply(hidden, weight, bias, targets, z_loss, dtype)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return found
+
+
+@torch.no_grad()
+def read(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    targets: torch.Tensor,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The cross-entropy of each target in nats, float32 [n], and whether none is likelier, bool
+    [n]; arguments as of `summed_loss`."""
+    matrix = weight.to(dtype)
+    found, first = torch.empty(len(hidden)), torch.empty(len(hidden), dtype=torch.bool)
+    for rows in _chunks(len(hidden), len(weight)):
+        logits = _logits(hidden[rows].to(dtype), matrix, bias)
+        chosen = logits.gather(1, targets[rows, None]).squeeze(1)
+        top = logits.amax(dim=1)
+        first[rows] = chosen >= top
+        found[rows] = logits.sub_(top[:, None]).exp_().sum(dim=1).log_().add_(top).sub_(chosen)
+    return found, first
+
+
+class _Summed(torch.autograd.Function):
+    """See `summed_loss`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        targets: torch.Tensor,
+        z_loss: float,
+        dtype: torch.dtype,
+    ) -> torch.Tensor:
+        matrix = weight.to(dtype)
+        of_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        of_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
+        total = torch.zeros((), dtype=torch.float64)
+        for rows in _chunks(len(hidden), len(weight)):
+            part = hidden[rows].to(dtype)
+            value, gradient = _chunk(_logits(part, matrix, bias), targets[rows], z_loss)
+            total += value
+            if of_bias is not None:
+                of_bias += gradient.sum(dim=0)
+            gradient = gradient.to(dtype)
+            if of_hidden is not None:
+                of_hidden[rows] = gradient @ matrix
+            if of_weight is not None:
+                of_weight += gradient.t() @ part
+        ctx.gradients = (of_hidden, of_weight, of_bias)
+        return total.float()
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (scale,) = outputs
+        found = [None if each is None else each.mul_(scale) for each in ctx.gradients]
+        ctx.gradients = ()
+        return (*found, None, None, None)
+
+
+def _chunks(count: int, vocabulary: int) -> Iterator[slice]:
+    size = max(FEWEST_ROWS, CHUNK_NUMBERS // vocabulary)
+    for low in range(0, count, size):
+        yield slice(low, min(low + size, count))
+
+
+def _logits(hidden: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """float32 [c, V], ours to overwrite."""
+    logits = (hidden @ matrix.t()).float()
+    return logits if bias is None else logits.add_(bias)
+
+
+def _chunk(
+    logits: torch.Tensor, targets: torch.Tensor, z_loss: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Summed cross-entropy, and the gradient [c, V] in the place of `logits`."""
+    columns = targets[:, None]
+    chosen = logits.gather(1, columns).squeeze(1)
+    top = logits.amax(dim=1)
+    sums = logits.sub_(top[:, None]).exp_().sum(dim=1)
+    normaliser = sums.log().add_(top)
+    # d/dx of (lse - x_target + z lse^2) is softmax (1 + 2 z lse) - [x is the target].
+    logits.mul_(((1 + 2 * z_loss * normaliser) / sums)[:, None])
+    logits.scatter_add_(1, columns, torch.full_like(columns, -1, dtype=logits.dtype))
+    return (normaliser - chosen).double().sum(), logits

@@ -29,6 +29,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "causal-lm.v1": "gradus.objectives.causal_lm:CausalLm",
         "masked-lm.v1": "gradus.objectives.masked_lm:MaskedLm",
     },
+        "instruct.v1": "gradus.objectives.instruct:Instruct",
     "optimisers": {
         "adamw.v1": "gradus.training.optimisers.adamw:AdamW",
         "sgd.v1": "gradus.training.optimisers.sgd:Sgd",
@@ -71,6 +72,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "spans.v1": "gradus.data.formats.spans:Spans",
         "datasets.v1": "gradus.data.formats.hub_datasets:Datasets",
     },
+        "chat.v1": "gradus.data.formats.chat:Chat",
     "preparations": {
         "unicode.v1": "gradus.data.prepare.characters:UnicodeForm",
         "lower.v1": "gradus.data.prepare.characters:Lower",
@@ -153,6 +155,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
     "benchmarks": {
         "classify.v1": "gradus.benchmarks.classify:ClassifyBenchmark",
         "multilabel.v1": "gradus.benchmarks.multilabel:MultilabelBenchmark",
+        "reply_log_likelihood.v1": "gradus.metrics.reply_log_likelihood:ReplyLogLikelihood",
         "regress.v1": "gradus.benchmarks.regress:RegressBenchmark",
         "tag.v1": "gradus.benchmarks.tag:TagBenchmark",
         "language.v1": "gradus.benchmarks.language:LanguageBenchmark",

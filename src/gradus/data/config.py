@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from gradus import registry, sources
+from gradus.data.conversations import check_prompt
 from gradus.data.fields import ColumnsConfig, DataPart, FilterConfig
 from gradus.errors import UnknownName, unknown
 from gradus.records import Labelled, Target
@@ -65,7 +66,10 @@ class DataConfig(DataPart):
         format: a format of the catalog; ``auto`` goes by the file's suffix, a folder is `folders`.
         options: the format's own options.
         target: what texts are labelled with: one ``label``, any number of ``labels``, a
-            ``number`` or ``spans`` of characters. Left out, what the format implies, else a label.
+            ``number``, ``spans`` of characters, or the ``reply`` that a language model shall write.
+            Left out, what the format implies, else a label.
+        prompt: with ``target: reply``, how a text is put to the model, as "Sum up: {text}";
+            ``{text:.600}`` keeps its first 600 characters.
         columns: which fields hold text and label.
         filter: which rows are left out.
         sample: a share of each source's texts, or a number of them, by content hash.
@@ -86,6 +90,7 @@ class DataConfig(DataPart):
     format: str = "auto"
     options: Mapping[str, Any] = {}
     target: Labelled = "label"
+    prompt: Annotated[str, AfterValidator(check_prompt)] | None = None
     columns: ColumnsConfig = ColumnsConfig()
     filter: FilterConfig = FilterConfig()
     sample: Annotated[float, Field(gt=0, lt=1)] | PositiveInt | None = None
@@ -151,10 +156,12 @@ class DataConfig(DataPart):
         target = self.target
         if target == "label" and self.labels is not None and len(self.labels) < 2:
             raise ValueError("labels: must be at least two")
-        if target == "number" and self.labels is not None:
-            raise ValueError("labels: a number has none, drop them or 'target: number'")
-        if target == "number" and self.filter.drop_labels:
-            raise ValueError("filter.drop_labels: a number has no labels")
+        if target in ("number", "reply") and self.labels is not None:
+            raise ValueError(f"labels: a {target} has none, drop them or 'target: {target}'")
+        if target != "reply" and self.prompt is not None:
+            raise ValueError(f"prompt: asks for a reply, and this is 'target: {target}'")
+        if target in ("number", "reply") and self.filter.drop_labels:
+            raise ValueError(f"filter.drop_labels: a {target} has no labels")
         if target != "labels" and self.columns.separator is not None:
             raise ValueError("columns.separator: only 'target: labels' has several in a string")
         if target != "label" and self.columns.bins is not None:
@@ -168,7 +175,7 @@ class DataConfig(DataPart):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         stratify, group = self.split.stratify, self.columns.group is not None
-        if stratify and self.target in ("number", "spans"):
+        if stratify and self.target in ("number", "spans", "reply"):
             raise ValueError(
                 f"split.stratify: needs 'target: label' or labels, this is '{self.target}'"
             )

@@ -186,6 +186,8 @@ def _tagging(reading: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def count_labels(split: Split, labels: tuple[str, ...]) -> dict[str, int]:
     """Label -> number of its texts, or of its spans, in a split, in label order."""
     kind = split.labels.dtype.kind
+    if kind == "O" and not labels:
+        return {}
     if kind == "b":
         return dict(zip(labels, split.labels.sum(axis=0).tolist(), strict=True))
     if kind == "O":

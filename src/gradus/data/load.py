@@ -216,6 +216,8 @@ def _label_set(name: str, config: DataConfig, members: Mapping[str, _Members]) -
     if target == "number":
         if len(set(members["train"].codes().tolist())) < 2:
             raise DataError(f"{name}: every text of train has the same number: need two or more")
+    elif target == "reply":
+        return ()
     elif not labels:
         what = "spans" if target == "spans" else "labels"
         raise DataError(f"{name}: no text of train has any {what}: need some to learn from")

@@ -14,6 +14,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 
+from gradus.data.conversations import Conversation
 from gradus.records import Pair
 
 T = TypeVar("T")
@@ -73,15 +74,16 @@ class View(Sequence[T]):
 class TextStore:
     """Texts in one block of UTF-8, to which more can be added.
 
-    A pair of texts is kept as the pair it is.
+    A pair of texts is kept as the pair it is, a conversation with its turns.
     """
 
-    __slots__ = ("_block", "_cuts", "_ends")
+    __slots__ = ("_block", "_cuts", "_ends", "_turns")
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._block = bytearray()
         self._ends = array("q", [0])
         self._cuts: dict[int, int] = {}
+        self._turns: dict[int, tuple[tuple[str, int], ...]] = {}
         for text in texts:
             self.add(text, text.encode())
 
@@ -89,6 +91,8 @@ class TextStore:
         """Add a text; `content` is its UTF-8."""
         if isinstance(text, Pair):
             self._cuts[len(self)] = len(text.first.encode())
+        elif isinstance(text, Conversation):
+            self._turns[len(self)] = tuple((role, len(said)) for role, said in text.turns)
         self._block += content
         self._ends.append(len(self._block))
 
@@ -101,7 +105,15 @@ class TextStore:
         if row in self._cuts:
             cut = start + self._cuts[row]
             return Pair(self._block[start:cut].decode(), self._block[cut + 1 : end].decode())
-        return self._block[start:end].decode()
+        text = self._block[start:end].decode()
+        if row in self._turns:
+            turns, at = [], 0
+            for role, length in self._turns[row]:
+                at += len(role) + 2  # the role and ": "
+                turns.append((role, text[at : at + length]))
+                at += length + 2  # the blank line between turns
+            return Conversation(turns)
+        return text
 
 
 class Texts(View[str]):

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from gradus.data.conversations import Reply
 from gradus.records import Span, Target
 
 Label = str | tuple[str, ...] | float | tuple[Span, ...]
 
 
 def names_in(label: Label) -> Iterable[str]:
-    """The names that one item's label holds; none for a number."""
+    """The names that one item's label holds; none for a number or a reply."""
+    if isinstance(label, Reply):
+        return ()
     if isinstance(label, str):
         return (label,)
     if isinstance(label, float):
@@ -22,7 +25,7 @@ def names_in(label: Label) -> Iterable[str]:
 
 
 def plain_label(label: Label) -> Any:
-    """A label as JSON has it: a name, names, a number, or spans as ``[start, end, label]``."""
+    """A label as JSON has it: a name or a reply, names, a number, ``[start, end, label]``."""
     if isinstance(label, tuple):
         return [[s.start, s.end, s.label] if isinstance(s, Span) else s for s in label]
     return label

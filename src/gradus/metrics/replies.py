@@ -22,6 +22,7 @@ class Replies(Items):
         references: N tuples of at least one text that would be right.
         ids: N content hashes (hex); what pairs the items of two checkpoints.
         labels: none.
+        nats: float64 [N], log-likelihoods of the first references; None where nobody asked.
     """
 
     target: ClassVar[Target] = "reply"
@@ -30,17 +31,27 @@ class Replies(Items):
     references: tuple[tuple[str, ...], ...]
     ids: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    nats: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, rows: np.ndarray) -> Replies:
         """See `Items.take`."""
-        return Replies(tuple(self.texts[i] for i in rows), tuple(self.references[i] for i in rows))
+        return Replies(
+            tuple(self.texts[i] for i in rows),
+            tuple(self.references[i] for i in rows),
+            nats=None if self.nats is None else self.nats[rows],
+        )
 
     def joined(self, other: Self) -> Replies:
         """See `Items.joined`."""
-        return Replies(self.texts + other.texts, self.references + other.references)
+        import numpy as np
+
+        nats = None
+        if self.nats is not None and other.nats is not None:
+            nats = np.concatenate([self.nats, other.nats])
+        return Replies(self.texts + other.texts, self.references + other.references, nats=nats)
 
     def relabelled(self, labels: tuple[str, ...]) -> Replies:
         """Themselves: replies have no labels."""
@@ -66,15 +77,27 @@ class Replies(Items):
         return np.array([one == two for one, two in pairs], dtype=np.bool_)
 
     def to_columns(self) -> dict[str, list[Any]]:
-        """``reply`` and ``references``."""
-        return {"reply": list(self.texts), "references": [list(r) for r in self.references]}
+        """``reply``, ``references`` and, where they are known, ``nats``."""
+        nats = {} if self.nats is None else {"nats": self.nats.tolist()}
+        return {
+            "reply": list(self.texts),
+            "references": [list(r) for r in self.references],
+            **nats,
+        }
 
     @classmethod
     def from_columns(
         cls, columns: Mapping[str, list[Any]], labels: tuple[str, ...], ids: tuple[str, ...]
     ) -> Replies:
         """See `Items.from_columns`."""
-        return cls(tuple(columns["reply"]), tuple(tuple(r) for r in columns["references"]), ids)
+        import numpy as np
+
+        return cls(
+            tuple(columns["reply"]),
+            tuple(tuple(r) for r in columns["references"]),
+            ids,
+            nats=np.array(columns["nats"], dtype=np.float64) if "nats" in columns else None,
+        )
 
     def described(self, row: int) -> tuple[str, str, float | None]:
         """See `Items.described`; replies come without a probability."""

@@ -58,11 +58,13 @@ class Objective(ABC):
         Config: its typed config; what a plan writes under ``objective`` beside ``name``.
         summary: one line for `gradus ls`.
         example: ``objective:`` as it stands in a plan, in YAML.
+        headed: whether it puts a head on the model that can be trained by itself.
     """
 
     Config: ClassVar[type[ObjectiveConfig]]
     summary: ClassVar[str]
     example: ClassVar[str]
+    headed: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod

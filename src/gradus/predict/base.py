@@ -15,12 +15,15 @@ from gradus.records import CheckpointRef, Span, Target
 if TYPE_CHECKING:
     import numpy as np
 
+    from gradus.predict.replies import Said
+
 
 class Predictor(ABC):
     """A checkpoint that says something about texts: what, its `target` tells.
 
     A predictor whose target is ``label`` or ``labels`` has `log_probs`, one whose target is
-    ``number`` has `numbers`, one whose target is ``spans`` has `spans`. Subclasses load lazily
+    ``number`` has `numbers`, one whose target is ``spans`` has `spans`, one whose target is
+    ``reply`` has `replies`. Subclasses load lazily
     imported back ends in `open` and hold no other state than the weights.
     """
 
@@ -76,8 +79,23 @@ class Predictor(ABC):
         """
         raise self._lacks("spans")
 
+    def replies(
+        self,
+        texts: Sequence[str],
+        *,
+        references: Sequence[str] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Said]:
+        """What is replied to N prompts, in their order; `progress` as above.
+
+        `references` are N replies whose log-likelihoods are taken too.
+        """
+        raise self._lacks("reply")
+
     def say(self, texts: Sequence[str]) -> Any:
-        """What its target asks for: `log_probs`, `numbers` or `spans`."""
+        """What its target asks for: `log_probs`, `numbers`, `spans` or `replies`."""
+        if self.target == "reply":
+            return self.replies(texts)
         if self.target == "number":
             return self.numbers(texts)
         return self.spans(texts) if self.target == "spans" else self.log_probs(texts)

@@ -15,6 +15,7 @@ from gradus.checkpoints import manifest
 from gradus.data.prepare import Prepare
 from gradus.errors import CheckpointError, UnknownName, UsageError
 from gradus.predict.base import Predictor
+from gradus.predict.outputs import target_of
 from gradus.predict.prepared import PreparedPredictor
 from gradus.records import CheckpointRef, Span, Target
 
@@ -221,9 +222,25 @@ def load(
         kind = registry.load("kinds", ref.kind)
     except UnknownName as error:
         raise CheckpointError(f"{ref.path}: {error}") from error
+    preprocessing = manifest.read_manifest(Path(ref.path)).preprocessing
+    if target_of(preprocessing) == "text":
+        return language_model(ref, dtype=dtype, threads=threads)
     predictor: Predictor = kind.open(ref, dtype=dtype, threads=threads)
-    prepare = Prepare.of(manifest.read_manifest(Path(ref.path)).preprocessing)
+    prepare = Prepare.of(preprocessing)
     return Model(PreparedPredictor(predictor, prepare) if prepare else predictor, ref)
+
+
+def language_model(
+    ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None
+) -> Model:
+    """Any causal language model as one that replies; it needs no manifest.
+
+    Raises:
+        CheckpointError: the weights aren't those of a causal language model.
+    """
+    from gradus.predict.replies import ReplyPredictor
+
+    return Model(ReplyPredictor.open(ref, dtype=dtype, threads=threads), ref)
 
 
 def _reference(checkpoint: str | Path | CheckpointRef) -> CheckpointRef:

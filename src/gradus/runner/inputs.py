@@ -18,6 +18,7 @@ from gradus.errors import DataChanged, UsageError
 from gradus.measure import slices
 from gradus.metrics.score import Scores
 from gradus.predict import Model, load
+from gradus.predict.model import language_model
 from gradus.predict.outputs import target_of
 from gradus.records import CheckpointRef, Plan, RunRecord, State
 from gradus.runner.fingerprint import digest
@@ -132,6 +133,8 @@ class Inputs:
         if name not in self.checkpoints and name not in self.plan.models:
             return f"'{name}' has made no checkpoint"
         ref = self.checkpoint(name)
+        if self.dataset(data).target == "reply" and writes(ref):
+            return None
         if not is_checkpoint(Path(ref.path)):
             return f"'{name}' is weights without a classifier, so there is nothing to measure"
         has, wants = (
@@ -140,7 +143,8 @@ class Inputs:
         )
         if has != wants:
             return f"'{name}' has target '{has}', '{data}' has target '{wants}'"
-        if wants != "number" and not set(ref.labels) & set(self.dataset(data).labels):
+        known = set(self.dataset(data).labels)
+        if wants not in ("number", "reply") and not set(ref.labels) & known:
             return f"'{name}' knows none of the labels of '{data}'"
         return None
 
@@ -159,7 +163,8 @@ class Inputs:
         if key not in self._opened:
             if len(self._opened) >= KEPT:
                 self._opened.pop(next(iter(self._opened)))
-            self._opened[key] = load(ref, dtype=dtype, threads=hardware.threads())
+            opens = load if is_checkpoint(Path(ref.path)) else language_model
+            self._opened[key] = opens(ref, dtype=dtype, threads=hardware.threads())
         return self._opened[key]
 
     def release(self) -> None:
@@ -190,6 +195,15 @@ class Inputs:
 
 
 KEPT = 6
+
+
+def writes(ref: CheckpointRef) -> bool:
+    """Whether it is a language model that goes on with a text, as far as its files tell."""
+    from gradus.scoring.load import READABLE, is_masked
+
+    if not is_checkpoint(Path(ref.path)):
+        return ref.kind in READABLE and not ref.labels and not is_masked(ref)
+    return target_of(read_manifest(Path(ref.path)).preprocessing) == "text"
 
 
 def refuse_changed_data(earlier: RunRecord | None, facts: Mapping[str, Any]) -> None:

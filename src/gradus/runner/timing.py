@@ -28,6 +28,8 @@ def companions_of(
     """The checkpoints that take turns on the clock: those measured, then whom gates name."""
     if not inputs.plan.measure["cost"] or not set(CostBenchmark.metrics) & produces:
         return []
+    if any(inputs.dataset(t.data).target == "reply" for t in targets):
+        return []  # how long a reply takes depends on what it says
     names = list(dict.fromkeys(t.checkpoint for t in targets))
     if spec.id in names:
         names = [spec.id]

@@ -59,6 +59,15 @@ class TextScorer:
         tokenizer: theirs.
         contract: dtype, back end and tokenizer (digest).
     """
+    @property
+    def scorer(self) -> Scorer:
+        """What takes token ids.
+
+        Raises:
+            UsageError: a masked language model, which has no continuations.
+        """
+        return self._causal
+
 
     def __init__(self, scorer: Scorer | MaskedScorer, tokenizer: Any, source: Source) -> None:
         self._scorer, self.tokenizer, self._source = scorer, tokenizer, source

@@ -30,7 +30,8 @@ class FinetuneConfig(StepConfig):
         adapter: name of an adapter, or a mapping with its ``name`` and options: the model's own
             weights stay frozen, and the adapter's few train in their place.
         stages: phases in order; left out: a solved head, then all layers, or with an adapter
-            all of it. What a stage with an adapter leaves out is the adapter's to say.
+            all of it; no head where the objective has none. What a stage with an adapter leaves
+            out is the adapter's to say.
         max_tokens: texts are cut there; 256, or what the checkpoint before was trained with,
             and never more than the model has positions for.
         pooling: short for the objective's option.
@@ -58,7 +59,11 @@ class FinetuneConfig(StepConfig):
     @model_validator(mode="before")
     @classmethod
     def _stages_of_the_adapter(cls, raw: Any) -> Any:
-        if not isinstance(raw, Mapping) or raw.get("adapter") is None:
+        if not isinstance(raw, Mapping):
+            return raw
+        if raw.get("adapter") is None:
+            if raw.get("stages") is None and not _headed(raw.get("objective", "classify")):
+                return {**raw, "stages": [{"train": "all"}]}
             return raw
         try:
             kind = parse(raw["adapter"]).kind
@@ -68,6 +73,8 @@ class FinetuneConfig(StepConfig):
         stages = raw.get("stages")
         if stages is None:
             stages = [{"train": "head"}, {"train": ADAPTER}]
+            if not _headed(raw.get("objective", "classify")):
+                stages = stages[1:]
         if not isinstance(stages, list | tuple):
             return raw
         return {**raw, "stages": [_filled(kind, stage) for stage in stages]}
@@ -138,6 +145,14 @@ class FinetuneConfig(StepConfig):
         return objective, objective.Config.model_validate(options)
 
 
+def _headed(objective: Any) -> bool:
+    """Whether the objective has a head to begin with; True where its name says nothing."""
+    try:
+        return bool(_objective(objective)[0].headed)
+    except (GradusError, ValueError, TypeError):
+        return True  # the field's own validator says what is wrong with it
+
+
 def _filled(kind: type[Adapter], stage: Any) -> Any:
     if isinstance(stage, StageConfig):
         return kind.fill(stage.model_dump(exclude_unset=True))
@@ -160,6 +175,7 @@ class Finetune(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = FinetuneConfig
+    together: ClassVar[bool] = True
     summary: ClassVar[str] = "adapt a model to labelled texts, in stages"
     example: ClassVar[str] = """\
 id: tuned

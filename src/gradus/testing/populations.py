@@ -219,7 +219,8 @@ def replies(world: World, rng: np.random.Generator) -> Replies:
         kept = rng.random(length) < (1.0 if rng.random() < world.accuracy else 0.6)
         written.append(" ".join(np.array(words)[kept]))
         wanted.append((" ".join(words),))
-    return Replies(tuple(written), tuple(wanted))
+    nats = -rng.gamma(2.0, 3.0, size)
+    return Replies(tuple(written), tuple(wanted), nats=nats)
 
 
 def outcomes(world: World, rng: np.random.Generator) -> Outcomes:

@@ -119,6 +119,12 @@ class Task(ABC):
     def weight(self, batch: Batch) -> int:
         """How many terms `loss` sums."""
 
+    def judged(self, features: torch.Tensor) -> torch.Tensor:
+        """float32 [F, K], what merging an adapter must not move, the greatest of a row least of
+        all: the head's outputs."""
+        found: torch.Tensor = self.head(features)
+        return found
+
     @abstractmethod
     def outputs(self, features: torch.Tensor) -> torch.Tensor:
         """What `evaluate` needs of every row of features, e.g. log-probabilities [F, K]."""

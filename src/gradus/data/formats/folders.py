@@ -5,15 +5,26 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
-from gradus.data.formats.base import Format, RawRecord, Sheet, Tally
+from gradus.data.formats.base import Format, FormatConfig, RawRecord, Sheet, Tally
 from gradus.data.formats.files import broken_bytes, read_bytes, with_bom
 from gradus.errors import DataError
 from gradus.sources.base import hidden
 
 DEFAULT_ENCODINGS: Final = ("utf-8", "cp1252")
 STRAY_SHARE: Final = 0.01
+
+
+class FoldersConfig(FormatConfig):
+    """What of a file is what.
+
+    Attributes:
+        reply: ``first-line`` takes a file's first line off its text and makes it the reply that
+            the rest asks for (``target: reply``), as a headline stands above an article.
+    """
+
+    reply: Literal["first-line"] | None = None
 
 
 class Folders(Format):
@@ -32,6 +43,8 @@ class Folders(Format):
 
     folder: ClassVar[bool] = True
     fixed: ClassVar[bool] = True
+    Config: ClassVar[type[FormatConfig]] = FoldersConfig
+    options: FoldersConfig
 
     def records(
         self, path: Path, *, encodings: Sequence[str] | None, tally: Tally
@@ -50,7 +63,11 @@ class Folders(Format):
         for label in labels:
             for file in _files(label):
                 text = _text(file, tried, tally)
-                yield RawRecord({"text": text, "label": label.name}, Sheet(file), 1)
+                fields: dict[str, Any] = {"text": text, "label": label.name}
+                if self.options.reply:
+                    reply, _, rest = text.strip().partition("\n")
+                    fields |= {"text": rest.strip(), "reply": reply.strip()}
+                yield RawRecord(fields, Sheet(file), 1)
         if encodings is None and len(tally.strays) > STRAY_SHARE * tally.files:
             raise broken_bytes(Path(tally.strays[0]), tried[0])
 

@@ -140,5 +140,5 @@ def _outputs(task: Task, tokens: Texts) -> torch.Tensor:
     parts = []
     for rows in inference_batches(tokens.lengths[:PARITY_TEXTS], _BATCH_TOKENS):
         batch = tokens.batch(rows)
-        parts.append(task.head(task.features(task.backbone.run(batch), batch.layout)))
+        parts.append(task.judged(task.features(task.backbone.run(batch), batch.layout)))
     return torch.cat(parts)

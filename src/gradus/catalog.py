@@ -28,8 +28,8 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "tag.v1": "gradus.objectives.tag:Tag",
         "causal-lm.v1": "gradus.objectives.causal_lm:CausalLm",
         "masked-lm.v1": "gradus.objectives.masked_lm:MaskedLm",
-    },
         "instruct.v1": "gradus.objectives.instruct:Instruct",
+    },
     "optimisers": {
         "adamw.v1": "gradus.training.optimisers.adamw:AdamW",
         "sgd.v1": "gradus.training.optimisers.sgd:Sgd",
@@ -71,8 +71,9 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "conll.v1": "gradus.data.formats.conll:Conll",
         "spans.v1": "gradus.data.formats.spans:Spans",
         "datasets.v1": "gradus.data.formats.hub_datasets:Datasets",
-    },
+        "html.v1": "gradus.data.formats.html:Html",
         "chat.v1": "gradus.data.formats.chat:Chat",
+    },
     "preparations": {
         "unicode.v1": "gradus.data.prepare.characters:UnicodeForm",
         "lower.v1": "gradus.data.prepare.characters:Lower",
@@ -151,11 +152,11 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "rouge_2.v1": "gradus.metrics.rouge_l:Rouge2",
         "rouge_l.v1": "gradus.metrics.rouge_l:RougeL",
         "bleu.v1": "gradus.metrics.bleu:Bleu",
+        "reply_log_likelihood.v1": "gradus.metrics.reply_log_likelihood:ReplyLogLikelihood",
     },
     "benchmarks": {
         "classify.v1": "gradus.benchmarks.classify:ClassifyBenchmark",
         "multilabel.v1": "gradus.benchmarks.multilabel:MultilabelBenchmark",
-        "reply_log_likelihood.v1": "gradus.metrics.reply_log_likelihood:ReplyLogLikelihood",
         "regress.v1": "gradus.benchmarks.regress:RegressBenchmark",
         "tag.v1": "gradus.benchmarks.tag:TagBenchmark",
         "language.v1": "gradus.benchmarks.language:LanguageBenchmark",

@@ -105,6 +105,11 @@ def saved_by_datasets(self: Any, folder: Path, rows: Rows) -> tuple[Path, Mappin
     return written.write_datasets(folder, rows)
 
 
+def written_as_pages(self: Any, folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    pytest.importorskip("trafilatura", reason="the extra 'corpus' isn't installed")
+    return written.write_html(folder, rows)
+
+
 PROMPT = {"step": "prompt", "model": "lm", "data": "news", "instruction": "Which section?"}
 MORE: dict[str, dict[str, dict[str, Any]]] = {
     "sources": {
@@ -126,7 +131,9 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
         "parquet": {"write": writing(written.write_parquet)},
         "conll": {"write": writing(written.write_conll)},
         "spans": {"write": writing(written.write_spans)},
+        "chat": {"write": writing(written.write_chat)},
         "datasets": {"write": saved_by_datasets},
+        "html": {"write": written_as_pages, "options": {"label": "folder"}},
     },
     "kinds": {
         "linear": {"checkpoint": by_step({"step": "baseline", "data": "news"})},

@@ -23,6 +23,7 @@ class Extra:
 EXTRAS: Final = (
     Extra("adapters", ("peft",), "LoRA and other adapters in step finetune"),
     Extra("chinese", ("jieba",), "words of Chinese texts in prepare: segment"),
+    Extra("corpus", ("trafilatura",), "text out of web pages, format html"),
     Extra("datasets", ("datasets",), "data sets of the hub, and saved by datasets"),
     Extra("generation", ("rouge-score", "sacrebleu"), "ROUGE and BLEU of what is written"),
     Extra("gguf", ("gguf",), "weights from GGUF files"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,37 @@ def write_text(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
         texts = (text + "\n" for text, of in rows if of == label)
         (folder / f"{label}.txt").write_text("".join(texts), encoding="utf-8")
     return folder, {}
+
+
+def write_html(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as a folder a label, a page a text; of so short ones no menu could be told apart."""
+    for number, (text, label) in enumerate(rows):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        page = (
+            f"<!doctype html><html><head><title>{number}</title></head>"
+            f"<body><article><p>{html.escape(text)}</p></article></body></html>"
+        )
+        (folder / label / f"{number:04}.html").write_text(page, encoding="utf-8")
+    return folder, {}
+
+
+def write_chat(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
+    """`rows` as conversations in all three shapes, the label as the reply."""
+    folder.mkdir()
+    records: list[dict[str, object]] = []
+    for number, (text, label) in enumerate(rows):
+        said = (("user", text), ("assistant", label))
+        named = (("human", text), ("gpt", label))
+        records.append(
+            (
+                {"messages": [{"role": role, "content": words} for role, words in said]},
+                {"conversations": [{"from": role, "value": words} for role, words in named]},
+                {"instruction": text, "input": "", "output": label},
+            )[number % 3]
+        )
+    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    (folder / "chats.jsonl").write_text("".join(lines), encoding="utf-8")
+    return folder / "chats.jsonl", {}
 
 
 def write_parquet(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:

@@ -34,7 +34,7 @@ class GradientStage:
         self, shared: Shared, chosen: Mapping[str, str], saved: Mapping[str, torch.Tensor] | None
     ) -> None:
         self.shared, self.stage, self.task = shared, shared.stage, shared.task
-        self.progress = shared.progress
+        self.progress, self.exchange = shared.progress, shared.exchange
         everything = self.task.parameters()
         self.trained: dict[str, nn.Parameter] = {name: everything[name] for name in chosen}
         for name, parameter in everything.items():
@@ -44,8 +44,9 @@ class GradientStage:
         self.optimiser = StageOptimiser(everything, chosen, self.stage, groups)
         self.average = Average(self.stage.average, self.trained)
         if saved is not None:
-            self.optimiser.restore(saved)
-            self.average.restore(saved)
+            own = self._own(saved)
+            self.optimiser.restore(own)
+            self.average.restore(own)
         self._dropping = [
             layer
             for k, layer in enumerate(self.task.backbone.groups.layers)
@@ -53,7 +54,7 @@ class GradientStage:
         ]
         self._embeds = "embeddings" in chosen.values()
         self._per_token = self._flops_a_token(everything)
-        self.total, self.per_epoch = self._plan()
+        self.total = self._plan()
 
     def run(
         self,
@@ -61,7 +62,7 @@ class GradientStage:
         save: Callable[[Mapping[str, torch.Tensor]], None],
     ) -> dict[str, Any]:
         """All epochs; returns facts of the stage."""
-        progress = self.progress
+        progress, self._save = self.progress, save
         with self._dropout():
             # An epoch is over when its evaluation is: `done` then goes back to 0.
             while progress.done or (progress.update < self.total and not self._out_of_patience()):
@@ -78,6 +79,15 @@ class GradientStage:
             **progress.evaluation,
         }
 
+    def _own(self, saved: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What a file holds, of tensors shaped as a parameter the part that this process has."""
+        found = dict(saved)
+        for place, tensor in saved.items():
+            parameter = self.trained.get(place.rpartition("/")[2])
+            if parameter is not None and parameter.shape == tensor.shape:
+                found[place] = self.exchange.like(tensor, parameter)
+        return found
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """What the state must hold beside the weights."""
         return {**self.optimiser.export(), **self.average.export()}
@@ -90,66 +100,104 @@ class GradientStage:
         batches = epoch_batches(lengths, seed, size=size, tokens=stage.batch_tokens)
         return [batches[i : i + stage.accumulate] for i in range(0, len(batches), stage.accumulate)]
 
-    def _plan(self) -> tuple[int, int]:
-        """Number of updates of the stage, and of its first epoch."""
-        first = len(self._updates(0))
+    def _epochs(self) -> float:
+        """Passes over train, where updates aren't counted."""
+        return self.stage.epochs or DEFAULT_EPOCHS
+
+    def _plan(self) -> int:
+        """Number of updates of the stage."""
         if self.stage.steps is not None:
-            return self.stage.steps, first
-        epochs = self.stage.epochs or DEFAULT_EPOCHS
+            return self.stage.steps
+        epochs = self._epochs()
         whole = math.floor(epochs)
         if self.stage.batch_tokens is None:
-            return max(1, math.ceil(epochs * first)), first
+            return max(1, math.ceil(epochs * len(self._updates(0))))
         # The number of batches depends on the shuffle when tokens bound them.
         total = sum(len(self._updates(e)) for e in range(whole))
         rest = epochs - whole
-        return max(1, total + math.ceil(rest * len(self._updates(whole)) if rest else 0)), first
+        return max(1, total + math.ceil(rest * len(self._updates(whole)) if rest else 0))
 
     def _epoch(self, after_update: Callable[[Callable[[], dict[str, torch.Tensor]]], None]) -> None:
-        progress, updates = self.progress, self._updates(self.progress.epoch)
-        every = max(1, math.ceil(len(updates) / POINTS_AN_EPOCH))
+        progress, task = self.progress, self.task
+        task.begin_epoch(progress.epoch)
+        updates = self._updates(progress.epoch)
         self._train_mode()
         for place in range(progress.done, len(updates)):
-            if progress.update >= self.total:
+            self._before_update(progress.epoch + place / len(updates))
+            if progress.update >= self.total or self._out_of_patience():
                 break
-            rate = self._update([self.task.train.batch(rows) for rows in updates[place]])
+            rate = self._update(updates[place])
             progress.done = place + 1
-            last = progress.done == len(updates) or progress.update == self.total
-            if progress.done % every == 0 and not last:
-                mean = progress.recent[0] / progress.recent[1]
-                at = progress.epoch + progress.done / len(updates)
-                self.shared.point(at, rate, train_loss=mean)
-                progress.recent = [0.0, 0.0]
+            self._log(rate, len(updates))
             after_update(self.tensors)
             self._show()
 
-    def _update(self, batches: Sequence[Batch]) -> float:
-        """One update from the summed gradients of `batches`; returns the learning rate."""
-        progress, stage = self.progress, self.stage
+    def _before_update(self, at: float) -> None:
+        """What is due between two updates, `at` that many epochs: nothing, in a short stage."""
+
+    def _log(self, rate: float, updates: int) -> None:
+        """A point of the training curve where one is due in an epoch of so many updates."""
+        progress = self.progress
+        every = max(1, math.ceil(updates / POINTS_AN_EPOCH))
+        last = progress.done == updates or progress.update == self.total
+        if progress.done % every == 0 and not last:
+            mean = progress.recent[0] / progress.recent[1]
+            self.shared.point(progress.epoch + progress.done / updates, rate, train_loss=mean)
+            progress.recent = [0.0, 0.0]
+
+    def _update(self, parts: Sequence[np.ndarray]) -> float:
+        """One update from the summed gradients of the batches `parts`; returns the learning rate.
+
+        Where several processes train, each has its share of every batch, and what is decided here
+        is decided from sums over all of them.
+        """
+        progress, stage, task, exchange = self.progress, self.stage, self.task, self.exchange
         rate = self._rate(progress.update)
         self.optimiser.set_rates(rate / stage.rate)
-        weight = sum(self.task.weight(batch) for batch in batches)
-        for batch in batches:
-            features = self.shared.features(self.task.train, batch)
-            loss = self.task.loss(features, batch, self.shared.loss)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise self._not_finite(batches, value, rate)
-            (loss / weight).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            progress.tokens += batch.layout.tokens
-            progress.flops += self._per_token * batch.layout.tokens
-            for sums in (progress.losses, progress.recent):
-                sums[0] += value
-        for sums in (progress.losses, progress.recent):
-            sums[1] += weight
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.trained.values(), stage.clip or math.inf, foreach=True
+        exchange.seed(self.shared.torch_seed, progress.update)
+        dealt = [exchange.deal(rows) for rows in parts]
+        batches = [(task.train.batch(rows), share) for rows, share in dealt]
+        own = [batch for batch, share in batches if share]
+        weight, tokens, flops = exchange.sum(
+            sum(task.weight(batch) for batch in own),
+            sum(batch.layout.tokens for batch in own),
+            sum(task.flops(batch.layout, self._per_token) for batch in own),
         )
-        if not bool(torch.isfinite(norm)):
-            raise self._not_finite(batches, float(norm), rate, "the gradient")
-        self.optimiser.step()
-        progress.update += 1
-        self.average.follow(progress.update)
+        values = exchange.sum(*(self._backward(batch, share, weight) for batch, share in batches))
+        for value in values:
+            if not math.isfinite(value):
+                raise self._not_finite(own, value, rate)
+        exchange.reduce_gradients(self.trained.values())
+        norm = float(exchange.clip(self.trained.values(), stage.clip or None))
+        if not math.isfinite(norm):
+            raise self._not_finite(own, norm, rate, "the gradient")
+        progress.tokens += int(tokens)
+        progress.flops += flops
+        for sums in (progress.losses, progress.recent):
+            for value in values:
+                sums[0] += value
+            sums[1] += weight
+        if self._usual(math.fsum(values) / weight, norm):
+            self.optimiser.step()
+            progress.update += 1
+            self.average.follow(progress.update)
+        else:
+            self.optimiser.drop()
+            progress.update += 1
         return rate
+
+    def _backward(self, batch: Batch, share: float, weight: float) -> float:
+        """Add a batch's gradients; returns its summed loss, as far as `share` counts it."""
+        features = self.shared.features(self.task.train, batch)
+        loss = self.task.loss(features, batch, self.shared.loss)
+        if share != 1.0:
+            loss = loss * share
+        (loss / weight).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return float(loss.detach())
+
+    def _usual(self, loss: float, norm: float) -> bool:
+        """Whether an update with this mean loss and norm of the gradient is made."""
+        return True
 
     def _end_of_epoch(self) -> None:
         progress = self.progress
@@ -178,9 +226,14 @@ class GradientStage:
             return
         progress.best, progress.worse = merit, 0
         progress.best_file = f"best-{self.shared.index}-{progress.epoch}.safetensors"
-        weights = {f"weight/{n}": p for n, p in self.trained.items()}
-        facts = {"evaluation": progress.evaluation, "epoch": progress.epoch + 1}
-        save_tensors(self.shared.work / progress.best_file, weights, facts)
+        self._keep(progress.best_file)
+
+    def _keep(self, name: str) -> None:
+        """Save the weights as they stand, with their evaluation."""
+        weights = self.exchange.whole({f"weight/{n}": p for n, p in self.trained.items()})
+        facts = {"evaluation": self.progress.evaluation, "epoch": self.progress.epoch + 1}
+        if self.exchange.leads:
+            save_tensors(self.shared.work / name, weights, facts)
 
     def _out_of_patience(self) -> bool:
         return self.stage.patience is not None and self.progress.worse >= self.stage.patience
@@ -189,9 +242,10 @@ class GradientStage:
         """The weights the stage ends with: the average's, the best or the last."""
         with torch.no_grad():
             if self.progress.best_file is not None:
-                saved, facts = load_tensors(self.shared.work / self.progress.best_file)
+                path = self.shared.work / self.progress.best_file
+                saved, facts = self.exchange.share(lambda: load_tensors(path))
                 for name, parameter in self.trained.items():
-                    parameter.copy_(saved[f"weight/{name}"])
+                    self.exchange.put(parameter, saved[f"weight/{name}"])
                 self.progress.evaluation = facts["evaluation"]
             else:
                 self.average.settle()
@@ -258,7 +312,8 @@ class GradientStage:
                 for text in run
             ],
         }
-        write_whole(where, lambda p: _write_json(p, content))
+        if self.exchange.leads:
+            write_whole(where, lambda p: _write_json(p, content))
         shown = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
         return TrainingError(
             f"stage {self.shared.index + 1} (train: {self.stage.label}), epoch "

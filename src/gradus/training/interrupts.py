@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from gradus.errors import Interrupted
 
@@ -48,5 +48,14 @@ class Interrupts:
             Interrupted: the state saved last is what a resume goes on from.
         """
         if self.asked is not None:
-            name = signal.Signals(self.asked).name
-            raise Interrupted(f"{name}: training stopped; run the plan again and it goes on")
+            self.stop()
+
+    def stop(self) -> NoReturn:
+        """Raise as `check` does, also where the signal came to another process of the training.
+
+        Raises:
+            Interrupted: the state saved last is what a resume goes on from.
+        """
+        number = self.asked if self.asked is not None else signal.SIGTERM
+        name = signal.Signals(number).name
+        raise Interrupted(f"{name}: training stopped; run the plan again and it goes on")

@@ -20,16 +20,22 @@ from gradus.errors import TrainingError
 from gradus.steps.base import Monitor
 from gradus.training.activations import Activations
 from gradus.training.config import StageConfig
+from gradus.training.exchange import Exchange, current
 from gradus.training.gradient import GradientStage
 from gradus.training.groups import select
 from gradus.training.interrupts import Interrupts
+from gradus.training.long import LongStage
 from gradus.training.losses.base import Loss
-from gradus.training.stage import Shared
+from gradus.training.pretraining import PretrainStage
+from gradus.training.stage import Probe, Shared
 from gradus.training.state import Progress, load_state, save_state
 from gradus.training.storage import load_tensors
 from gradus.training.task import Task
 
 SAVE_SECONDS = 15.0
+# The most of a long training's time that saving its state takes.
+SAVE_SHARE = 0.01
+WATCHED = ("validation_seconds", "checkpoint_seconds", "probe_seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,8 @@ def train(
     dtype: str = "float32",
     identity: Mapping[str, str] | None = None,
     save_seconds: float = SAVE_SECONDS,
+    probes: Sequence[Probe] = (),
+    ceiling: float | None = None,
 ) -> Trained:
     """Train `task` through all `stages`, from the state in `work` if one is there.
 
@@ -67,7 +75,11 @@ def train(
         dtype: ``float32`` or ``bfloat16`` (autocast; the weights stay float32).
         identity: what a state must agree with to be gone on from (settings, digests);
             ``data`` is the data's digest.
-        save_seconds: time between saves; 0 saves after every update.
+        save_seconds: least time between saves; 0 saves after every update.
+        probes: what a `PretrainStage` looks at beside dev.select at each validation, with the
+            weights that are validated; what they return joins the curves.
+        ceiling: operations a second of the matrix product in `dtype`, to say what share of it a
+            `PretrainStage` reaches; None says nothing.
 
     Raises:
         TrainingError: the loss isn't finite, nothing trains, there are no examples.
@@ -81,7 +93,7 @@ def train(
         run = _Run(task, stages, seed, work, monitor, getattr(torch, dtype), interrupts)
         run.identity = {**(identity or {}), "stages": repr(tuple(stages)), "seed": str(seed)}
         run.identity |= {"dtype": dtype, "threads": str(torch.get_num_threads())}
-        run.save_seconds = save_seconds
+        run.save_seconds, run.probes, run.ceiling = save_seconds, probes, ceiling
         return run.run()
 
 
@@ -90,6 +102,8 @@ class _Run:
 
     identity: dict[str, str]
     save_seconds: float
+    probes: Sequence[Probe]
+    ceiling: float | None
 
     def __init__(
         self,
@@ -107,25 +121,28 @@ class _Run:
         # All of them now: what is wrong with the last stage's shows before the first one trains.
         self.losses = [make_loss(stage, task) for stage in stages]
         self._since = time.monotonic()
-        self._saved_at = self._since
+        self._saved_at, self._saving = self._since, 0.0
+        self.exchange = current()
 
     def run(self) -> Trained:
         own_aligned_memory(self.task)
+        self.exchange.begin(self.task, self.stages)
         saved = self._resume()
         for index in range(self.progress.stage, len(self.stages)):
             self._stage(index, saved)
             saved = None
+        self.exchange.finish(self.task)
         return Trained(stages=tuple(self.progress.stages), cost=self._cost())
 
     def _resume(self) -> dict[str, torch.Tensor] | None:
-        found = load_state(self.work, self.identity)
+        found = self.exchange.share(lambda: load_state(self.work, self.identity))
         if found is None:
             self.monitor.rewind(0)
             self.progress.begin_stage(0)
             return None
         self.progress, tensors = found
         self.monitor.rewind(self.progress.rows)
-        put_weights(self.task, tensors)
+        put_weights(self.task, tensors, self.exchange)
         return tensors
 
     def _stage(self, index: int, saved: Mapping[str, torch.Tensor] | None) -> None:
@@ -152,6 +169,11 @@ class _Run:
             monitor=self.monitor,
             progress=progress,
             work=self.work,
+            exchange=self.exchange,
+            torch_seed=torch_seed,
+            clock=lambda: progress.seconds[index] + time.monotonic() - self._since,
+            probes=self.probes,
+            ceiling=self.ceiling,
         )
         text = f"stage {index + 1} of {len(self.stages)}: frozen features"
         self.monitor.progress(index, len(self.stages), text)
@@ -159,26 +181,53 @@ class _Run:
         if stage.solved:
             facts = shared.solve()
         else:
-            facts = GradientStage(shared, chosen, saved).run(self._after_update, self._save)
+            self.exchange.begin_stage(task)
+            kind = LongStage if isinstance(stage, PretrainStage) else GradientStage
+            facts = kind(shared, chosen, saved).run(self._after_update, self._save)
         progress.flops += shared.frozen_flops()
         progress.stages.append({"stage": index, "train": stage.label, "low": low, **facts})
         self._tick()
         progress.begin_stage(index + 1)
         self._save({})
-        self.interrupts.check()
+        self._stop_if_asked()
 
     def _after_update(self, extra: Callable[[], dict[str, torch.Tensor]]) -> None:
-        due = time.monotonic() - self._saved_at >= self.save_seconds
-        if due or self.interrupts.asked is not None:
+        due = time.monotonic() - self._saved_at >= self._wait()
+        due, asked = self.exchange.any(due, self.interrupts.asked is not None)
+        if due or asked:
             self._save(extra())
-        self.interrupts.check()
+        self._stop_if_asked(asked)
+
+    def _wait(self) -> float:
+        """Seconds between two saves: saving a large long training takes a small share of it."""
+        if not self._long or not self.save_seconds:
+            return self.save_seconds
+        return max(self.save_seconds, self._saving / SAVE_SHARE)
+
+    @property
+    def _long(self) -> bool:
+        stage = self.progress.stage
+        return stage < len(self.stages) and isinstance(self.stages[stage], PretrainStage)
+
+    def _stop_if_asked(self, agreed: bool | None = None) -> None:
+        """Raise `Interrupted` in all processes when any of them was asked to stop."""
+        if agreed is None:
+            (agreed,) = self.exchange.any(self.interrupts.asked is not None)
+        if agreed:
+            self.interrupts.stop()
 
     def _save(self, extra: Mapping[str, torch.Tensor]) -> None:
         self._tick()
+        began = time.monotonic()
         parameters = self.task.parameters()
         weights = {f"weight/{n}": parameters[n] for n in self.progress.changed}
-        save_state(self.work, self.identity, self.progress, {**weights, **extra})
+        tensors = self.exchange.whole({**weights, **extra})
+        if self.exchange.leads:
+            save_state(self.work, self.identity, self.progress, tensors)
         self._saved_at = time.monotonic()
+        self._saving = self._saved_at - began
+        if self._long:
+            self.progress.watched.checkpoint_seconds += self._saving
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -189,7 +238,12 @@ class _Run:
         progress = self.progress
         by_stage = progress.seconds[: len(self.stages)]
         seconds = sum(by_stage)
+        watched = progress.watched
+        whole = {name: getattr(watched, name) for name in WATCHED} if watched.validations else {}
+        if whole and self.ceiling and seconds:
+            whole["ceiling_share"] = progress.flops / seconds / self.ceiling
         return {
+            **whole,
             "train_tokens": progress.tokens,
             "train_seconds": seconds,
             "tokens_per_second": progress.tokens / seconds if seconds else 0.0,
@@ -228,13 +282,16 @@ def own_aligned_memory(task: Task) -> None:
             tensor.data = tensor.data.clone()
 
 
-def put_weights(task: Task, tensors: Mapping[str, torch.Tensor]) -> None:
+def put_weights(
+    task: Task, tensors: Mapping[str, torch.Tensor], exchange: Exchange | None = None
+) -> None:
     """Copy ``weight/NAME`` tensors into the task's parameters."""
+    exchange = exchange or Exchange()
     parameters = task.parameters()
     with torch.no_grad():
         for key, value in tensors.items():
             if key.startswith("weight/"):
-                parameters[key.removeprefix("weight/")].copy_(value)
+                exchange.put(parameters[key.removeprefix("weight/")], value)
 
 
 def load_weights(task: Task, path: Path) -> None:

@@ -88,6 +88,10 @@ class StageOptimiser:
         """One update from the gradients that stand there, which are then dropped."""
         for part in self.parts:
             part.step()
+        self.drop()
+
+    def drop(self) -> None:
+        """Drop the gradients that stand there."""
         for parameter in self.trained.values():
             parameter.grad = None
 
@@ -112,6 +116,14 @@ class StageOptimiser:
                     kind, tensor = _as_tensor(key, value)
                     found[f"{PREFIX}{kind}/{key}/#{place}"] = tensor
         return found
+
+    def rewind(self, saved: Mapping[str, torch.Tensor]) -> None:
+        """Be as it was when `saved` was exported; what it has learned since is forgotten."""
+        for part in self.parts:
+            part.state.clear()
+        for group, before in zip(self._groups(), self._begun, strict=True):
+            group.update(before)
+        self.restore(saved)
 
     def restore(self, saved: Mapping[str, torch.Tensor]) -> None:
         """Put back what `export` gave; other tensors in `saved` are left alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,24 @@ import torch
 from gradus.steps.base import Monitor
 from gradus.training.activations import Activations, autocast
 from gradus.training.config import StageConfig
+from gradus.training.exchange import Exchange
 from gradus.training.losses.base import Loss
 from gradus.training.packing import Batch
 from gradus.training.state import Progress
 from gradus.training.task import Examined, Task, Texts
 
+# What is looked at beside dev.select at each validation: rows for the curves.
+Probe = Callable[[], Sequence[Mapping[str, float | int | str]]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What both kinds of stage work with."""
+    """What every kind of stage works with.
+
+    `torch_seed` is what torch's generator began the stage with, `clock` gives the seconds that the
+    stage has taken, those before a resume included. `probes` are called at each validation of a
+    long stage, and `ceiling` are the operations a second that its matrix products could have.
+    """
 
     task: Task
     stage: StageConfig
@@ -33,6 +43,11 @@ class Shared:
     monitor: Monitor
     progress: Progress
     work: Path
+    exchange: Exchange
+    torch_seed: int
+    clock: Callable[[], float]
+    probes: Sequence[Probe] = ()
+    ceiling: float | None = None
 
     def features(self, tokens: Texts, batch: Batch) -> torch.Tensor:
         """Features [F, d] of a batch, from the cache as far as it reaches."""
@@ -50,14 +65,14 @@ class Shared:
             return Examined({})
         task.backbone.model.eval()
         task.head.eval()
-        with torch.inference_mode():
+        with self.exchange.examining():
             return task.examine(self.features, self.dtype)
 
     def evaluate(self) -> dict[str, float]:
         """Values on dev.select; empty without such a split."""
         return dict(self.examine().values)
 
-    def point(self, epoch: float, rate: float, **values: float) -> None:
+    def point(self, epoch: float, rate: float, **values: float | int | str) -> None:
         """One row of the curves."""
         self.progress.rows += 1
         self.monitor.point(

@@ -1,8 +1,8 @@
 """Where training stands: everything a killed process needs to go on with the same bits.
 
 One file holds it all (tensors, and JSON in the file's header), so that a state is whole or
-absent. The best weights of a stage, which change seldom, lie in a file of their own that the
-state names; it is written before the state and removed after.
+absent. The best weights of a stage, which change seldom, and snapshots of a long one lie in files
+of their own that the state names; they are written before the state and removed after.
 """
 
 from __future__ import annotations
@@ -21,6 +21,50 @@ from gradus.errors import DataChanged
 from gradus.training.storage import load_tensors, save_tensors
 
 STATE = "state.safetensors"
+
+
+@dataclass(slots=True)
+class Watched:
+    """What a stage of long training remembers beside its progress, all plain numbers.
+
+    Attributes:
+        validated: update after which the last validation was.
+        validations: how many there were.
+        total: updates of the stage, where they follow from a time.
+        fixed: when `total` was told: update, seconds, total.
+        losses: of the last updates, nats a term.
+        norms: of their gradients.
+        above: spikes in a row.
+        spikes: step, what was done, loss and norm with what was usual.
+        snapshots: file, step and tokens of each whole snapshot, oldest first.
+        best: file, step, tokens, merit and values of the best validations, best first.
+        narrowest: losses by text at the narrowest gap so far.
+        warned: updates whose validation warned of the gap.
+        validation_seconds: spent on evaluating.
+        checkpoint_seconds: spent on saving.
+        probe_seconds: spent on samples and benchmarks.
+    """
+
+    validated: int = 0
+    validations: int = 0
+    total: int | None = None
+    fixed: list[list[float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    above: int = 0
+    spikes: list[dict[str, Any]] = field(default_factory=list)
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
+    best: list[dict[str, Any]] = field(default_factory=list)
+    narrowest: dict[str, Any] | None = None
+    warned: list[int] = field(default_factory=list)
+    validation_seconds: float = 0.0
+    checkpoint_seconds: float = 0.0
+    probe_seconds: float = 0.0
+
+    @property
+    def files(self) -> set[str]:
+        """Names of the files that belong to it."""
+        return {str(row["file"]) for row in (*self.snapshots, *self.best)}
 
 
 @dataclass(slots=True)
@@ -45,6 +89,7 @@ class Progress:
         flops: estimated floating-point operations.
         caches: names of the cache files that stages so far have used.
         stages: facts of the stages that are over.
+        watched: of a stage of long training, the last one after its end; else as it began.
     """
 
     stage: int = 0
@@ -64,6 +109,19 @@ class Progress:
     flops: float = 0.0
     caches: list[str] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
+    watched: Watched = field(default_factory=Watched)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Progress:
+        """From what `facts` gave."""
+        return cls(**{**facts, "watched": Watched(**facts.get("watched", {}))})
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as JSON; what only long training has is left out where there is none."""
+        found = dataclasses.asdict(self)
+        if self.watched == Watched():
+            del found["watched"]
+        return found
 
     def begin_stage(self, index: int) -> None:
         """Counters of a fresh stage."""
@@ -80,13 +138,15 @@ def save_state(
     """Save progress, tensors and the state of every random generator, atomically."""
     facts = {
         "identity": dict(identity),
-        "progress": dataclasses.asdict(progress),
+        "progress": progress.facts(),
         "random": _random_facts(),
     }
     save_tensors(work / STATE, {**tensors, **_random_tensors()}, facts)
-    for old in work.glob("best-*.safetensors"):
-        if old.name != progress.best_file:
-            old.unlink()
+    held = {progress.best_file, *progress.watched.files}
+    for pattern in ("best-*.safetensors", "snapshot-*.safetensors"):
+        for old in work.glob(pattern):
+            if old.name not in held:
+                old.unlink()
 
 
 def load_state(
@@ -113,7 +173,7 @@ def load_state(
     if before != dict(identity):
         return None
     _restore_random(facts["random"], tensors)
-    return Progress(**facts["progress"]), tensors
+    return Progress.of(facts["progress"]), tensors
 
 
 def _random_facts() -> dict[str, Any]:

@@ -24,8 +24,10 @@ Unit = Literal["token", "word", "span"]
 SHARE: Final = 0.15
 MASKED, REPLACED = 0.8, 0.1
 SPAN_P: Final = 0.2
-"""Of the geometric distribution of a span's length in words, cut at `LONGEST`: 3.8 on average."""
+"""Of the geometric distribution of a span's length in words, none above `LONGEST`: 3.8 on
+average."""
 LONGEST: Final = 10
+_UP_TO: Final = (1 - (1 - SPAN_P) ** np.arange(1, LONGEST + 1)) / (1 - (1 - SPAN_P) ** LONGEST)
 _HAN: Final = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
 
@@ -93,10 +95,18 @@ def _byte_characters() -> Iterator[tuple[int, str]]:
 
 
 def _of_bytes(raw: bytes) -> tuple[bool, bool, bool]:
+    """As of text, where a token may begin or end inside a character.
+
+    Characters of two bytes are taken for letters, as nearly all of them are; longer ones that
+    aren't whole for Chinese ones or their like.
+    """
+    text = raw.decode(errors="ignore")
     if raw and 0x80 <= raw[0] < 0xC0:
-        # The middle of a character: whatever word that is in goes on.
-        return True, False, _of_text(raw.decode(errors="ignore"))[2]
-    return _of_text(raw.decode(errors="ignore"))
+        # The rest of a character: whatever word that is in goes on.
+        return True, False, _in_word(text[-1]) if text else True
+    if raw and not text:
+        return False, raw[0] < 0xE0, raw[0] < 0xE0
+    return _of_text(text)
 
 
 def _of_text(text: str) -> tuple[bool, bool, bool]:
@@ -180,7 +190,8 @@ class Masking:
         words = self._words(ids, free)
         if self.unit == "word":
             return _within(budget, (words[k] for k in rng.permutation(len(words))))
-        return _within(budget, _spans(words, rng), distinct=True)
+        spans = _within(budget, _spans(words, rng), distinct=True)
+        return spans or _within(budget, (words[k] for k in rng.permutation(len(words))))
 
     def _words(self, ids: np.ndarray, free: np.ndarray) -> list[np.ndarray]:
         """The places of each word; special tokens belong to none, and part words."""
@@ -194,7 +205,7 @@ class Masking:
 def _spans(words: list[np.ndarray], rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Stretches of words from anywhere, for ever; none runs over a special token."""
     while True:
-        length = min(int(rng.geometric(SPAN_P)), LONGEST, len(words))
+        length = min(1 + int(np.searchsorted(_UP_TO, rng.random(), side="right")), len(words))
         start = int(rng.integers(len(words) - length + 1))
         span = np.concatenate(words[start : start + length])
         if span[-1] - span[0] == len(span) - 1:
@@ -204,23 +215,25 @@ def _spans(words: list[np.ndarray], rng: np.random.Generator) -> Iterator[np.nda
 def _within(
     budget: int, groups: Iterator[np.ndarray], *, distinct: bool = False
 ) -> list[np.ndarray]:
-    """Groups up to `budget` places in all; the first is shortened if it is too long by itself.
+    """Groups up to `budget` places in all; if none fits, the first one's beginning.
 
     With `distinct`, groups that touch an earlier one are left out, and after as many misses in a
-    row as the budget has places (at least 20) it is enough.
+    row as the budget has places (at least 20) it is enough; there may then be none.
     """
     found: list[np.ndarray] = []
+    first: np.ndarray | None = None
     taken: set[int] = set()
     misses, patience = 0, max(20, budget) if distinct else None
     for group in groups:
         if len(taken) >= budget or misses == patience:
             break
+        first = group if first is None else first
         if len(taken) + len(group) > budget or not taken.isdisjoint(group.tolist()):
-            if not found and len(group) > budget:
-                return [group[:budget]]
             misses += 1
             continue
         misses = 0
         found.append(group)
         taken.update(group.tolist())
-    return found
+    if found or distinct or first is None:
+        return found
+    return [first[:budget]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gradus import benchmarks
 from gradus.objectives.base import Objective, ObjectiveConfig, Prepared
-from gradus.records import CheckpointRef
+from gradus.records import CheckpointRef, Target
 
 if TYPE_CHECKING:
     from gradus.data.dataset import TrainingData
@@ -41,6 +41,7 @@ class Instruct(Objective):
     summary: ClassVar[str] = "replies in conversations: chat template, loss on the replies alone"
     example: ClassVar[str] = "{name: instruct}"
     headed: ClassVar[bool] = False
+    targets: ClassVar[tuple[Target, ...]] = ("reply",)
 
     @classmethod
     def metrics(cls) -> frozenset[str]:

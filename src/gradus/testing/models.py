@@ -117,7 +117,7 @@ class ObjectiveContract(Contract):
         data = world.dataset.for_training()
         prepared = self.made().prepare(
             self.options(),
-            ref=world.model(self.weights),
+            ref=world.model("lm" if self.target == "reply" else self.weights),
             data=data,
             monitor=ListeningMonitor(data),
             max_tokens=None,

@@ -17,6 +17,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
     "steps": {
         "baseline.v1": "gradus.steps.baseline:Baseline",
         "prompt.v1": "gradus.steps.prompt:Prompt",
+        "tokenizer.v1": "gradus.steps.tokenizer:Tokenizer",
         "pretrain.v1": "gradus.steps.pretrain:Pretrain",
         "finetune.v1": "gradus.steps.finetune:Finetune",
         "quantize.v1": "gradus.steps.quantize:Quantize",

@@ -78,7 +78,7 @@ class StepContract(Contract):
         made = [p for p in (outcome.checkpoint, *outcome.extras.values()) if p is not None]
         for path in made:
             assert path.resolve().is_relative_to((tmp_path / "out").resolve())
-            _predicts(path, world)
+            _opens(path, world)
         for target in outcome.measure or ():
             assert target.data == "news"
             assert target.split in world.dataset.splits
@@ -99,9 +99,18 @@ class StepContract(Contract):
         assert digests[0] == digests[1]
 
 
-def _predicts(checkpoint: Path, world: World) -> None:
+def _opens(checkpoint: Path, world: World) -> None:
+    """A tokenizer tokenises; what else a step makes predicts."""
+    from gradus.checkpoints import verify
     from gradus.predict import load
 
+    if verify(checkpoint).kind == "tokenizer":
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        text = world.dataset.splits["test"].texts[0]
+        assert text in tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids)
+        return
     model = load(checkpoint)
     assert set(model.labels) == set(world.dataset.labels)
     texts = world.dataset.splits["test"].texts[:5]

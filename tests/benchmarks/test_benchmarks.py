@@ -17,6 +17,7 @@ KINDS = {
     "options": "choice.v1",
     "replies": "reply.v1",
     "outcomes": "outcome.v1",
+    "gaps": "masked.v1",
     **dict.fromkeys(("latency", "throughput", "memory", "size"), "cost.v1"),
 }
 # Taken of each label, these would cost more than all other metrics together where labels are many.

@@ -41,6 +41,8 @@ def test_a_good_plan_is_resolved_with_every_default(good: str, tmp_path: Path) -
         "dev_sample": None,
         "slices": [],
         "slice_least": 20,
+        "window": None,
+        "stride": None,
     }
 
 

@@ -14,9 +14,9 @@ from gradus import scoring
 from gradus.errors import CheckpointError, UsageError
 from gradus.records import CheckpointRef
 from gradus.scoring.engine import Scorer
-from gradus.scoring.records import Rolled, Scored
+from gradus.scoring.records import Rolled, Scored, Source
 from gradus.scoring.seam import encode, encode_pair
-from gradus.scoring.text import Source, TextScorer
+from gradus.scoring.text import TextScorer
 
 from .causal import make_tokenizer, plain_log_likelihood, save_source
 

@@ -250,6 +250,7 @@ class Metric:
             "spans",
             "texts",
             "greedy",
+            "gaps",
             "options",
             "replies",
             "outcomes",

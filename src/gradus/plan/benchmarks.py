@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradus.benchmarks import named
 from gradus.errors import GradusError
+from gradus.plan.corpora import with_metric
 from gradus.plan.faults import Faults, TreePath
 from gradus.plan.plainly import validate
 from gradus.plan.references import path_of
@@ -48,9 +49,10 @@ def _resolved(
         again = f"{asked.name}-2: {{benchmark: {asked.kind}, ...}}"
         faults.add(path, f"'{asked.name}' stands there twice: give one another name, as {again}")
     step.benchmarks = {**step.benchmarks, asked.name: kind}
-    if asked.name in draft.data:
+    if asked.name in draft.data or asked.name in draft.corpora:
+        kind_of = "data set" if asked.name in draft.data else "corpus"
         faults.add(
-            path, f"a data set is named '{asked.name}' too: name the benchmark by another name"
+            path, f"a {kind_of} is named '{asked.name}' too: name the benchmark by another name"
         )
     below = path if isinstance(entry, str) else (*path, next(iter(entry)))
     config = validate(kind.Config, dict(asked.options), below, faults).config
@@ -86,8 +88,9 @@ def check_gate(
 ) -> bool:
     """Faults of a gate as far as it is about benchmarks; True where it is about one."""
     about = on_benchmarks(draft, step, spec)
+    own_data = {*draft.data, *draft.corpora}
     if spec.prefix is not None:
-        if not about and _on_file(spec.prefix) and spec.prefix not in draft.data:
+        if not about and _on_file(spec.prefix) and spec.prefix not in own_data:
             known = ", ".join(step.benchmarks) or "no benchmark"
             faults.add(
                 path, f"step '{step.id}' isn't measured on '{spec.prefix}'; it is on {known}"
@@ -120,11 +123,11 @@ def _check_metric(
 
 
 def _data_with(draft: Draft, step: StepDraft, spec: GateSpec) -> list[str]:
-    """The step's data sets that the gate's metric could be meant of."""
+    """The step's corpora and data sets that the gate's metric could be meant of."""
     from gradus import benchmarks
 
     rests = draft.made.bases.get(spec.metric, frozenset({spec.metric}))
-    found = []
+    found = with_metric(draft, step, spec)
     for name in step.needs.data.values() if step.needs is not None else ():
         target = draft.data.get(name, {}).get("target", "label")
         if rests <= set(benchmarks.of(str(target)).metrics):

@@ -17,7 +17,6 @@ from gradus.plan.faults import Faults, Tree
 from gradus.plan.measure import MeasureConfig
 from gradus.plan.overrides import TOP_LEVEL
 from gradus.plan.plainly import describe, validate
-from gradus.plan.references import told_apart
 from gradus.plan.scores import read_scores
 from gradus.plan.variables import Variables
 from gradus.records import Plan, StepSpec
@@ -100,6 +99,7 @@ def resolve(
     With `files`, a benchmark's file that isn't there is a fault too.
     """
     from gradus.plan.benchmarks import check_benchmarks
+    from gradus.plan.corpora import check_corpora, read_corpora
     from gradus.plan.gates import check_data_gates, check_step_gates
     from gradus.plan.references import check_references, inherit_data
 
@@ -120,13 +120,15 @@ def resolve(
         scores=scores,
         made=made,
         data=_data(value.get("data"), faults),
-        corpora=_corpora(value.get("corpora"), faults),
+        corpora=read_corpora(
+            _section(value.get("corpora"), "corpora", "a corpus's name", faults), faults
+        ),
         models=_models(value.get("models"), faults, folder),
         measure=_measure(value.get("measure"), faults),
         steps=_steps(value.get("steps"), tree, faults),
     )
     _check_ids(draft, faults)
-    _check_corpora(draft, faults)
+    check_corpora(draft, faults)
     inherit_data(draft)
     check_references(draft, faults)
     check_benchmarks(draft, faults, Path(folder) if files else None)
@@ -204,28 +206,6 @@ def _data(raw: Any, faults: Faults) -> dict[str, dict[str, Any]]:
         config = validate(DataConfig, item, ("data", name), faults).config
         found[name] = item if config is None else _dumped(config)
     return found
-
-
-def _corpora(raw: Any, faults: Faults) -> dict[str, dict[str, Any]]:
-    if raw is None:
-        return {}
-    from gradus.data.corpora.config import CorpusConfig
-
-    found = {}
-    for name, item in _section(raw, "corpora", "a corpus's name", faults).items():
-        config = validate(CorpusConfig, item, ("corpora", name), faults).config
-        found[name] = item if config is None else _dumped(config)
-    return found
-
-
-def _check_corpora(draft: Draft, faults: Faults) -> None:
-    """Data sets and corpora don't share a name, and each `either` is told to be one of them."""
-    for name in draft.corpora:
-        if name in draft.data:
-            faults.add(("corpora", name), f"a data set is named '{name}' too: choose another name")
-    for step in draft.steps:
-        if step.needs is not None:
-            step.needs = told_apart(step.needs, draft.corpora)
 
 
 def _models(raw: Any, faults: Faults, folder: str) -> dict[str, dict[str, Any]]:

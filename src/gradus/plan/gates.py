@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gradus import registry
 from gradus.data.dataset import SPLITS
 from gradus.errors import unknown
+from gradus.plan import corpora
 from gradus.plan.benchmarks import check_gate
 from gradus.plan.faults import Faults, TreePath
 from gradus.plan.references import check_model, own_extra
@@ -82,9 +83,12 @@ def check_step_gates(draft: Draft, faults: Faults) -> None:
             if spec is None:
                 continue
             on_benchmark = check_gate(draft, step, spec, path, faults)
+            on_corpus = not on_benchmark and corpora.is_about(draft, step, spec)
             if not on_benchmark:
                 _check_metric(draft, step, spec, path, faults)
-            if spec.slice is not None and not on_benchmark:
+            if on_corpus:
+                corpora.check_gate(draft, step, spec, path, faults)
+            elif spec.slice is not None and not on_benchmark:
                 _check_slice(draft, spec, path, faults)
             if spec.prefix is not None and not on_benchmark:
                 _check_prefix(draft, spec.prefix, path, faults)
@@ -102,7 +106,9 @@ def _check_metric(
         return
     _check_target(draft, step, spec, path, faults)
     metric: type[Metric] = draft.made.kind(spec.metric)
-    if metric.needs not in _COST_NEEDS:
+    if metric.needs in _COST_NEEDS and corpora.alone(step):
+        faults.add(path, f"{spec.metric} is taken on a data set; '{step.id}' names a corpus")
+    elif metric.needs not in _COST_NEEDS:
         if not _may_have_data(draft, step):
             faults.add(path, f"{spec.metric} is taken on items, but step '{step.id}' has no data")
     elif not draft.measure["cost"]:
@@ -159,12 +165,13 @@ def _check_slice(draft: Draft, spec: GateSpec, path: TreePath, faults: Faults) -
 def _check_prefix(draft: Draft, prefix: str, path: TreePath, faults: Faults) -> None:
     benchmarks = {registry.plain(entry) for entry in registry.names("benchmarks")}
     data, _, split = prefix.partition(".")
-    if prefix in SPLITS or prefix in benchmarks or (data in draft.data and split in ("", *SPLITS)):
+    known = {*draft.data, *draft.corpora}
+    if prefix in SPLITS or prefix in benchmarks or (data in known and split in ("", *SPLITS)):
         return
-    if data in draft.data:
+    if data in known:
         faults.add(path, unknown("split", split, SPLITS))
     else:
-        faults.add(path, unknown("data set or benchmark", data, {*draft.data, *benchmarks}))
+        faults.add(path, unknown("data set or benchmark", data, {*known, *benchmarks}))
 
 
 def _check_reference(
@@ -202,9 +209,10 @@ def _may_have_data(draft: Draft, step: StepDraft) -> bool:
     waiting, seen = [step], {step.index}
     while waiting:
         current = waiting.pop()
-        if current.needs is None or current.needs.data or current.needs.benchmarks:
+        needs = current.needs
+        if needs is None or needs.data or needs.corpora or needs.benchmarks:
             return True
-        for name in current.needs.models.values():
+        for name in needs.models.values():
             index = draft.index(name)
             if index is None and name not in draft.models:
                 return True

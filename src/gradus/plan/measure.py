@@ -26,6 +26,9 @@ class MeasureConfig(BaseModel):
             ``label`` (the true one), ``language`` (the script of most letters) or ``column:NAME``,
             a column that the data keep (``columns: {keep: [NAME]}``).
         slice_least: slices of fewer items aren't measured.
+        window: most tokens of a language model's pass over a corpus; null for the model's limit.
+        stride: tokens from one of these windows to the next; null for the window, so that they
+            don't overlap.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +42,8 @@ class MeasureConfig(BaseModel):
     dev_sample: int | None = Field(default=None, ge=1)
     slices: tuple[str, ...] = ()
     slice_least: int = Field(default=20, ge=2)
+    window: int | None = Field(default=None, ge=2)
+    stride: int | None = Field(default=None, ge=1)
 
     @field_validator("slices")
     @classmethod

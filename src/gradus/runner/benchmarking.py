@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gradus import hardware
 from gradus.benchmarks import named
@@ -158,6 +158,14 @@ def speaker(name: str, inputs: Inputs) -> CheckpointRef:
     return ref
 
 
+class Whom(Protocol):
+    """Who is asked, with what arithmetic and in batches of which size (the target says)."""
+
+    target: Target
+    ref: CheckpointRef
+    dtype: str
+
+
 @dataclass
 class Session:
     """Files read and engines opened once, one engine at a time."""
@@ -177,7 +185,7 @@ class Session:
                 raise DataError(f"holds nothing for {asked.kind.name}", file=asked.path)
         return self.documents[key]
 
-    def engine(self, asked: Asked) -> Engine:
+    def engine(self, asked: Whom) -> Engine:
         """The engine over the checkpoint; the one before it is let go of."""
         from gradus import scoring
 

@@ -14,8 +14,10 @@ from gradus.gates import Sequence as FixedSequence
 from gradus.gates import Side, judge
 from gradus.gates.sides import check_contract
 from gradus.measure.changes import changes
-from gradus.metrics.repeated import Repeated, one_of
+from gradus.measure.slices import rows
+from gradus.metrics.repeated import Repeated, kept, one_of
 from gradus.records import Answer, Measurement, StepSpec, Verdict
+from gradus.runner import corpora
 from gradus.runner.inputs import Inputs
 from gradus.runner.measuring import Measured
 from gradus.runner.observing import predictions_of, slice_of
@@ -70,7 +72,11 @@ class Gating:
         asked = side.measurement(gate)
         items = None if asked is None else predictions_of([asked], self.inputs)
         if items is not None and asked is not None and gate.slice is not None:
-            items = slice_of(items, *gate.slice, asked, self.inputs)
+            if asked.data in self.inputs.plan.corpora:
+                of = corpora.members(self.inputs.folder.path / str(asked.items))[gate.slice[0]]
+                items = kept(items, rows(of, gate.slice[1]))
+            else:
+                items = slice_of(items, *gate.slice, asked, self.inputs)
         return replace(side, predictions=items)
 
     def _taken(self, side: Side) -> Side:
@@ -96,7 +102,11 @@ class Gating:
             return None
         if not mine.split:
             return f"'{name}' isn't measured on {mine.data} by this step: name it in 'models'"
-        return self.inputs.obstacle(name, mine.data) or f"'{name}' isn't measured on {mine.split}"
+        if mine.data in self.inputs.plan.corpora:
+            found = corpora.obstacle(name, self.inputs)
+        else:
+            found = self.inputs.obstacle(name, mine.data)
+        return found or f"'{name}' isn't measured on {mine.split}"
 
     def changes(self, spec: StepSpec, earlier: Sequence[str]) -> list[dict[str, Any]]:
         """The step's main metrics against those of its parent, or of the step before it.

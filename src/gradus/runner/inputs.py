@@ -102,10 +102,15 @@ class Inputs:
                 CorpusConfig.model_validate(self.plan.corpora[name]),
                 folder=Path(self.plan.folder),
                 seed=self.plan.seed,
-                place=self.folder.path / "corpora" / name,
-                progress=lambda done, total: self.reporter.progress(done, total, name),
+                place=self.folder.path / "corpora",
+                progress=self.reporter.progress,
             )
         return self.corpora[name]
+
+    def split_digest(self, name: str, split: str) -> str:
+        """The digest of a split of the data set or the corpus of that name."""
+        of = self.corpus(name) if name in self.plan.corpora else self.dataset(name)
+        return of.split_digests[split]
 
     def checkpoint(self, name: str) -> CheckpointRef:
         """The weights behind a model's name, a step's id, or ``id.extra``.
@@ -229,5 +234,9 @@ def refuse_changed_data(earlier: RunRecord | None, facts: Mapping[str, Any]) -> 
 
 
 def _size(facts: Mapping[str, Any]) -> str:
-    unit = "rows" if "rows" in facts else "documents"
-    return f"{facts.get(unit)} {unit}, digest {facts['digest'][:12]}"
+    if "rows" in facts:
+        size = f"{facts['rows']} rows"
+    else:
+        counts = [split.get("documents", 0) for split in facts.get("splits", {}).values()]
+        size = f"{sum(counts):,} documents"
+    return f"{size}, digest {facts['digest'][:12]}"

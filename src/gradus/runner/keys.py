@@ -78,6 +78,12 @@ def settings(inputs: Inputs) -> dict[str, Any]:
     return found
 
 
+def corpus_settings(inputs: Inputs) -> dict[str, Any]:
+    """The same on corpora, which are always broken down by what their documents say."""
+    least = inputs.plan.measure["slice_least"]
+    return {**settings(inputs), "slice_least": least, "asked": asked_of_slices(inputs)}
+
+
 def asked_of_slices(inputs: Inputs) -> list[str]:
     """The metrics that a gate of the plan asks of a slice, each once."""
     texts = [text for spec in inputs.plan.steps for text in spec.gates]

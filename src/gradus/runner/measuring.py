@@ -10,12 +10,13 @@ from typing import Any
 from gradus.measure import cost
 from gradus.metrics.base import Observed
 from gradus.records import Measurement, StepSpec
+from gradus.runner import corpora
 from gradus.runner.benchmarking import Asked, all_benchmarks
 from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
-from gradus.runner.keys import cost_key, items_key, referenced, settings
+from gradus.runner.keys import corpus_settings, cost_key, items_key, referenced, settings
 from gradus.runner.monitor import Reporter
-from gradus.runner.observing import all_quality
+from gradus.runner.observing import all_quality, count_reading
 from gradus.runner.taken import Taken, once
 from gradus.runner.timing import companions_of, time_in_turns
 from gradus.steps.base import Target
@@ -61,11 +62,15 @@ def measure(
         return Measured(main=spec.id, measurements=())
     main = targets[0] if targets[0].checkpoint == spec.id else targets[-1]
     targets = [*targets, *_references(spec, targets, inputs)]
-    on_data = [target for target in targets if target.benchmark is None]
+    on_splits = [target for target in targets if target.benchmark is None]
+    on_data = [target for target in on_splits if target.data not in inputs.plan.corpora]
     kept = Taken(())
     timings: Mapping[str, Observed] = {}
     if on_data:
         kept, timings = _on_data(spec, on_data, produces, folder, inputs, reporter)
+    on_corpora = [target for target in on_splits if target.data in inputs.plan.corpora]
+    if on_corpora:
+        kept = kept.joined(_on_corpora(on_corpora, folder, inputs, reporter))
     on_files = [target for target in targets if target.benchmark is not None]
     if on_files:
         kept = kept.joined(_on_files(on_files, folder, inputs, reporter))
@@ -104,6 +109,23 @@ def _on_data(
     return kept.joined(cost_kept), cost.load_timings(place / "timings.json")
 
 
+def _on_corpora(
+    targets: Sequence[Target], folder: Path, inputs: Inputs, reporter: Reporter
+) -> Taken:
+    """What language models say of corpora; a reading of test is counted."""
+    asked = [corpora.Asked.of(target, inputs) for target in targets]
+    mark = [
+        [one.target.checkpoint, one.target.data, one.target.split, one.place.name] for one in asked
+    ]
+    place = folder / "measure" / digest(mark)[:12]
+
+    def take() -> Taken:
+        count_reading(targets, place, inputs)
+        return corpora.all_corpora(asked, inputs, reporter)
+
+    return once(place / f"corpora-{digest(corpus_settings(inputs))[:12]}.json", take)
+
+
 def _on_files(targets: Sequence[Target], folder: Path, inputs: Inputs, reporter: Reporter) -> Taken:
     """What language models say of published files; kept by what it rests on, see there."""
     asked = [Asked.of(target, inputs) for target in targets]
@@ -126,6 +148,8 @@ def _references(spec: StepSpec, targets: Sequence[Target], inputs: Inputs) -> li
         for target in like:
             if target.benchmark is not None:
                 there = name in inputs.plan.models or name in inputs.checkpoints
+            elif target.data in inputs.plan.corpora:
+                there = corpora.obstacle(name, inputs) is None
             else:
                 there = name in inputs.plan.models and inputs.obstacle(name, target.data) is None
             found += [replace(target, checkpoint=name)] if there else []

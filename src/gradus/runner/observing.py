@@ -42,14 +42,14 @@ def all_quality(
     reporter: Reporter,
 ) -> Taken:
     """The quality of every target, each on its own items; a reading of test is counted."""
-    _count_reading(targets, place, inputs)
+    count_reading(targets, place, inputs)
     found = Taken(())
     for target in targets:
         found = found.joined(_quality(spec, target, produces, place, inputs, reporter))
     return found
 
 
-def _count_reading(targets: Sequence[Target], place: Path, inputs: Inputs) -> None:
+def count_reading(targets: Sequence[Target], place: Path, inputs: Inputs) -> None:
     """Count one reading of each test split, for however many models.
 
     Its mark lies beside the items: a resumed pass finds it and counts once, a fresh one doesn't.
@@ -60,7 +60,7 @@ def _count_reading(targets: Sequence[Target], place: Path, inputs: Inputs) -> No
         write_json(mark, {"reading": uuid.uuid4().hex})
     for data in dict.fromkeys(t.data for t in on_test):
         ledger.read(
-            inputs.dataset(data).split_digests["test"],
+            inputs.split_digest(data, "test"),
             data=data,
             run=str(inputs.folder.path),
             reading=str(read_json(mark)["reading"]),

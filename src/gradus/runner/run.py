@@ -128,11 +128,10 @@ class _Execution:
     def _readings(self) -> dict[str, int]:
         from gradus import ledger
 
-        return {
-            name: ledger.count(data.split_digests["test"])
-            for name, data in {**self.inputs.datasets, **self.inputs.corpora}.items()
-            if "test" in data.split_digests
-        }
+        inputs = self.inputs
+        digests = {name: data.split_digests for name, data in inputs.datasets.items()}
+        digests |= {name: corpus.split_digests for name, corpus in inputs.corpora.items()}
+        return {name: ledger.count(of["test"]) for name, of in digests.items() if "test" in of}
 
     def _finish(self, state: State) -> RunRecord:
         self.record = replace(self.record, finished=now())

@@ -48,7 +48,8 @@ def open(
     from gradus.scoring import load
     from gradus.scoring.engine import BATCH_TOKENS, Scorer
     from gradus.scoring.masked import MaskedScorer
-    from gradus.scoring.text import Source, TextScorer
+    from gradus.scoring.records import Source
+    from gradus.scoring.text import TextScorer
     from gradus.training.models import load_tokenizer
 
     torch.set_num_threads(threads or hardware.threads())

@@ -53,14 +53,13 @@ class MaskedScorer:
         self.limit, self.tokens_seen = max_positions(model), 0
         self.model = model.eval().to(getattr(torch, dtype))
         self._tokenizer, self._batch_tokens = tokenizer, batch_tokens
-        self._at: torch.Tensor | None = None
+        self._at: tuple[torch.Tensor, torch.Tensor] | None = None
         self.model.base_model.register_forward_hook(self._pick)
 
     def _pick(self, module: Any, given: Any, output: Any) -> Any:
-        """Leave the hidden state of the masked token alone, [n, 1, d], for the head."""
+        """Leave the hidden states of the masked tokens alone, [masks, 1, d], for the head."""
         if self._at is not None:
-            hidden = output.last_hidden_state
-            output.last_hidden_state = hidden[torch.arange(len(hidden)), self._at][:, None]
+            output.last_hidden_state = output.last_hidden_state[self._at][:, None]
         return output
 
     def pseudo(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
@@ -114,13 +113,50 @@ class MaskedScorer:
     def _read(self, batch: list[tuple[int, int, list[int], int]]) -> np.ndarray:
         """float64 [n], the log-likelihood of each masked token."""
         ids = torch.tensor([row for _, _, row, _ in batch])
-        self._at = torch.tensor([at for *_, at in batch])
-        rows = torch.arange(len(batch))
-        hidden = ids[rows, self._at].numpy()
-        ids[rows, self._at] = self._tokenizer.mask_token_id
+        return self._hide(ids, torch.arange(len(batch)), torch.tensor([at for *_, at in batch]))[0]
+
+    def fill(
+        self, windows: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Number of a window, and of the tokens in its gaps log-likelihood and whether likeliest.
+
+        Each window has ids int64 [T] and places of its gaps int64 [G], all behind masks at once;
+        the answers are float64 [G] in nats and bool [G], as they are done.
+        """
+        order = sorted(range(len(windows)), key=lambda number: len(windows[number][0]))
+        batch: list[int] = []
+        for number in order:
+            size = len(windows[number][0])
+            other = batch and len(windows[batch[0]][0]) != size
+            if batch and (other or (len(batch) + 1) * size > self._batch_tokens):
+                yield from self._fill(batch, windows)
+                batch = []
+            batch.append(number)
+        if batch:
+            yield from self._fill(batch, windows)
+
+    @torch.inference_mode()
+    def _fill(
+        self, batch: Sequence[int], windows: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        ids = torch.from_numpy(np.stack([windows[number][0] for number in batch]))
+        counts = [len(windows[number][1]) for number in batch]
+        rows = torch.from_numpy(np.repeat(np.arange(len(batch)), counts))
+        at = torch.from_numpy(np.concatenate([windows[number][1] for number in batch]))
+        nats, best = self._hide(ids, rows, at)
+        cuts = np.cumsum(counts)[:-1]
+        yield from zip(batch, np.split(nats, cuts), np.split(best, cuts), strict=True)
+
+    def _hide(
+        self, ids: torch.Tensor, rows: torch.Tensor, at: torch.Tensor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens `at` places of `rows` behind masks: float64 nats, and whether likeliest."""
+        hidden = ids[rows, at].numpy()
+        ids[rows, at] = self._tokenizer.mask_token_id
         self.tokens_seen += ids.numel()
+        self._at = (rows, at)
         try:
             logits = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, 0]
         finally:
             self._at = None
-        return read_logits(logits.float(), hidden)[0]
+        return read_logits(logits.float(), hidden)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from gradus.records import CheckpointRef
 
 Progress = Callable[[int], None]
 
@@ -28,6 +31,15 @@ class Rolled(NamedTuple):
 
     nats: float
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose answers they are: the weights and how they are computed with."""
+
+    ref: CheckpointRef
+    dtype: str
+    threads: int | None = None
 
 
 class Engine(Protocol):

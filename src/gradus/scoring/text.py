@@ -13,7 +13,6 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,11 @@ import numpy as np
 import torch
 
 from gradus.errors import UsageError
-from gradus.records import CheckpointRef
 from gradus.scoring.continuations import ContinuationTree
 from gradus.scoring.engine import Scorer
 from gradus.scoring.journal import Journal, answered, key_of
 from gradus.scoring.masked import MaskedScorer
-from gradus.scoring.records import Progress, Rolled, Scored
+from gradus.scoring.records import Progress, Rolled, Scored, Source
 from gradus.scoring.rolling import Piece, Stretches, pieces, stretches
 from gradus.scoring.seam import Pair, encode_pairs, fit, tokenizer_digest
 from gradus.scoring.vocabulary import accepted
@@ -37,15 +35,6 @@ STRETCH = 2048
 STRETCH_TOKENS = 1 << 18
 # Where neither a window is given nor the model has a limit; lm-evaluation-harness takes the same.
 DEFAULT_WINDOW = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Whose answers they are: the weights and how they are computed with."""
-
-    ref: CheckpointRef
-    dtype: str
-    threads: int | None = None
 
 
 class TextScorer:
@@ -59,15 +48,6 @@ class TextScorer:
         tokenizer: theirs.
         contract: dtype, back end and tokenizer (digest).
     """
-    @property
-    def scorer(self) -> Scorer:
-        """What takes token ids.
-
-        Raises:
-            UsageError: a masked language model, which has no continuations.
-        """
-        return self._causal
-
 
     def __init__(self, scorer: Scorer | MaskedScorer, tokenizer: Any, source: Source) -> None:
         self._scorer, self.tokenizer, self._source = scorer, tokenizer, source
@@ -78,6 +58,15 @@ class TextScorer:
             "tokenizer": tokenizer_digest(tokenizer)[:16],
         }
         self._writer: Any = None
+
+    @property
+    def scorer(self) -> Scorer:
+        """What takes token ids.
+
+        Raises:
+            UsageError: a masked language model, which has no continuations.
+        """
+        return self._causal
 
     @property
     def limit(self) -> int | None:
@@ -153,7 +142,7 @@ class TextScorer:
                     yield part[number], scored
 
         items = [[*pair, *about] for pair in pairs]
-        found = answered("score", self._identity, items, ask, journal=journal, progress=progress)
+        found = answered("score", self.identity, items, ask, journal=journal, progress=progress)
         return [Scored(*answer) for answer in found]
 
     def score_tokens(
@@ -176,7 +165,7 @@ class TextScorer:
                     yield part[number], scored
 
         items = [[list(context), list(continuation)] for context, continuation in pairs]
-        found = answered("tokens", self._identity, items, ask, journal=journal, progress=progress)
+        found = answered("tokens", self.identity, items, ask, journal=journal, progress=progress)
         return [Scored(*answer) for answer in found]
 
     def choose_all(
@@ -211,7 +200,7 @@ class TextScorer:
                         yield place, [done[k] for k in range(len(done))]
 
         items = [[c, list(o)] for c, o in zip(contexts, options, strict=True)]
-        found = answered("choose", self._identity, items, ask, journal=journal, progress=progress)
+        found = answered("choose", self.identity, items, ask, journal=journal, progress=progress)
         return [[Scored(*one) for one in answer] for answer in found]
 
     def rolling_all(
@@ -284,7 +273,7 @@ class TextScorer:
         with known as book:
             held, tokens = list[Piece](), 0
             for piece in totals.announced(cut):
-                key = "" if book is None else key_of("rolling", self._identity, piece.digest)
+                key = "" if book is None else key_of("rolling", self.identity, piece.digest)
                 if book is not None and key in book.known:
                     totals.add(piece, np.array(book.known[key]))
                     continue
@@ -321,11 +310,7 @@ class TextScorer:
         Raises:
             UsageError: a causal model, or a text that is too long for the model.
         """
-        masked = self._scorer
-        if not isinstance(masked, MaskedScorer):
-            raise UsageError(
-                "a causal language model has no pseudo-log-likelihood: ask it with rolling"
-            )
+        masked = self.masked
 
         def ask(places: Sequence[int]) -> Iterator[tuple[int, Rolled]]:
             for start in range(0, len(places), STRETCH):
@@ -334,7 +319,7 @@ class TextScorer:
                     yield part[number], Rolled(math.fsum(nats), len(nats))
 
         found = answered(
-            "pseudo", self._identity, list(texts), ask, journal=journal, progress=progress
+            "pseudo", self.identity, list(texts), ask, journal=journal, progress=progress
         )
         return [Rolled(*answer) for answer in found]
 
@@ -359,6 +344,15 @@ class TextScorer:
         return written
 
     @property
+    def masked(self) -> MaskedScorer:
+        """The masked language model; UsageError for a causal one."""
+        if not isinstance(self._scorer, MaskedScorer):
+            raise UsageError(
+                "a causal language model has no pseudo-log-likelihood: ask it with rolling"
+            )
+        return self._scorer
+
+    @property
     def _causal(self) -> Scorer:
         if isinstance(self._scorer, MaskedScorer):
             raise UsageError(
@@ -368,7 +362,7 @@ class TextScorer:
         return self._scorer
 
     @property
-    def _identity(self) -> dict[str, str]:
+    def identity(self) -> dict[str, str]:
         """What an answer in a journal depends on beside the item."""
         return {**self.contract, "weights": self.ref.digest}
 

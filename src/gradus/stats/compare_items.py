@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from gradus.metrics.base import Items, Predictions
+from gradus.metrics.gaps import Gaps
 from gradus.metrics.labelsets import LabelSets
 from gradus.metrics.numbers import Numbers
 from gradus.metrics.options import Options
@@ -33,6 +34,7 @@ UNITS: Final = {
     "option": "probability of the right option",
     "reply": "F1 of the words",
     "outcome": "the first mean",
+    "masked": "mean probability of a hidden token",
 }
 """What a merit is measured in, by the items' target."""
 
@@ -97,6 +99,11 @@ def _of_outcome(items: Items) -> np.ndarray:
     return np.asarray(-column if items.lower[means[0]] else column)
 
 
+def _of_masked(items: Items) -> np.ndarray:
+    assert isinstance(items, Gaps)
+    return np.asarray(np.exp(items.nats / np.maximum(items.tokens, 1)))
+
+
 _MERITS: Final[dict[str, Callable[[Items], np.ndarray]]] = {
     "label": _of_label,
     "labels": _of_labels,
@@ -106,6 +113,7 @@ _MERITS: Final[dict[str, Callable[[Items], np.ndarray]]] = {
     "option": _of_option,
     "reply": _of_reply,
     "outcome": _of_outcome,
+    "masked": _of_masked,
 }
 
 

@@ -8,7 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from gradus import benchmarks
 from gradus.benchmarks import named
+from gradus.benchmarks.corpus import CorpusBenchmark
 from gradus.benchmarks.cost import CostBenchmark
+from gradus.benchmarks.masked import MaskedBenchmark
 from gradus.errors import GradusError
 from gradus.records import Labelled
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome, Target
@@ -123,6 +125,7 @@ on: news.test
         found: set[str] = set()
         if config.on is not None:
             found.update(*(benchmarks.of(target).metrics for target in get_args(Labelled)))
+            found.update(CorpusBenchmark.metrics, MaskedBenchmark.metrics)
             found.update(CostBenchmark.metrics if config.cost else ())
         for entry in config.benchmarks:
             try:

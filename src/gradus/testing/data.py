@@ -33,6 +33,7 @@ _TARGETS: Final[Mapping[str, Target]] = {
 _ANSWERS: Final[Mapping[str, Target]] = {
     "texts": "text",
     "greedy": "text",
+    "gaps": "masked",
     "options": "option",
     "replies": "reply",
     "outcomes": "outcome",

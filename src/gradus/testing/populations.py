@@ -17,6 +17,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from gradus.metrics.base import Metric, Observed, Predictions
+    from gradus.metrics.gaps import Gaps
     from gradus.metrics.labelsets import LabelSets
     from gradus.metrics.numbers import Numbers
     from gradus.metrics.options import Options
@@ -197,6 +198,17 @@ def texts(world: World, rng: np.random.Generator) -> Texts:
     return Texts(nats, tokens, words, characters, characters + rng.poisson(0.02, size), greedy)
 
 
+def gaps(world: World, rng: np.random.Generator) -> Gaps:
+    """Texts [S] with gaps, `accuracy` of which are filled rightly; texts differ in difficulty."""
+    from gradus.metrics.gaps import Gaps
+
+    tokens = 1 + rng.poisson(rng.lognormal(3.0, 0.8, world.size))
+    share = rng.beta(12 * world.accuracy, 12 * (1 - world.accuracy), world.size)
+    rate = 0.5 + 4.0 * (1 - share)
+    nats = -rng.gamma(tokens.astype(np.float64), rate)
+    return Gaps(nats, tokens, rng.binomial(tokens, share))
+
+
 def options(world: World, rng: np.random.Generator) -> Options:
     """Items [S] with as many options as `labels`, the right one chosen with `accuracy`."""
     from gradus.metrics.options import Options
@@ -251,6 +263,7 @@ BUILDERS: dict[str, Callable[[World, np.random.Generator], Any]] = {
     "spans": span_sets,
     "texts": texts,
     "greedy": texts,
+    "gaps": gaps,
     "options": options,
     "replies": replies,
     "outcomes": outcomes,

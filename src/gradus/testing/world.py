@@ -151,7 +151,7 @@ class World:
         from gradus.data.corpora import CorpusConfig, load_corpus
 
         config = CorpusConfig.model_validate(self.corpus_config)
-        place = self.folder / "corpora" / name
+        place = self.folder / "corpora"
         return load_corpus(name, config, folder=self.folder, seed=1, place=place)
 
     def model(self, name: str) -> CheckpointRef:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gradus.training.schedules import factor, slanted_triangular, warmup_updates
 
-SCHEDULES = ("constant", "linear", "cosine", "slanted-triangular")
+SCHEDULES = ("constant", "linear", "cosine", "slanted-triangular", "wsd")
 
 
 def test_linear_falls_evenly_from_one() -> None:
@@ -55,3 +55,25 @@ def test_every_factor_lies_in_zero_to_one_and_no_update_is_lost(
 ) -> None:
     t = data.draw(st.integers(0, total - 1))
     assert 0.0 < factor(schedule, t, total, warmup) <= 1.0
+
+
+def test_wsd_warms_up_stays_and_falls_over_the_last_part() -> None:
+    got = [factor("wsd", t, 10, 2, decay=4) for t in range(10)]
+    assert got == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+    assert got == [factor("wsd", t, 10, 2, decay=0.4) for t in range(10)]
+
+
+def test_wsd_with_more_warm_up_and_fall_than_updates_still_comes_down() -> None:
+    got = [factor("wsd", t, 6, 4, decay=5) for t in range(6)]
+    assert got == pytest.approx([0.25, 0.5, 0.75, 1, 1, 0.5])
+
+
+@given(st.sampled_from(("linear", "cosine", "wsd")), st.integers(1, 300), st.floats(0, 0.99))
+def test_a_floor_is_kept_and_changes_nothing_but_the_fall(
+    schedule: str, total: int, floor: float
+) -> None:
+    for t in range(total):
+        plain = factor(schedule, t, total, 0)
+        assert factor(schedule, t, total, 0, floor=floor) == pytest.approx(
+            floor + (1 - floor) * plain
+        )

@@ -133,6 +133,7 @@ class StepContext:
         monitor: see `Monitor`.
         dtype: ``bfloat16`` where the processor is fast at it, else ``float32``; for training.
         threads: number of threads that torch and others may use.
+        folder: what relative paths of the plan are relative to.
     """
 
     id: str
@@ -145,6 +146,7 @@ class StepContext:
     dtype: str
     threads: int
     corpora: Mapping[str, Corpus] = field(default_factory=dict)
+    folder: Path = Path()
 
 
 class Step(ABC):
@@ -155,12 +157,15 @@ class Step(ABC):
         summary: one line for `gradus ls`.
         example: a YAML step as it stands in a plan, checked by the contract tests.
         seeded: whether its result depends on the seed, so that repeating it says something.
+        together: whether the processes that torchrun starts do it together; otherwise the first
+            one does it, and the others wait.
     """
 
     Config: ClassVar[type[StepConfig]]
     summary: ClassVar[str]
     example: ClassVar[str]
     seeded: ClassVar[bool] = True
+    together: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -70,6 +70,8 @@ class ValidateConfig(Part):
         documents: so many documents of each corpus, a random sample; all if left out.
         samples: prompts that the model goes on with at each validation.
         sample_tokens: how far.
+        benchmarks: on files, asked of the model at each validation: ``{lambada: {path: PATH, limit:
+            50}}``, as in step `evaluate`. What is measured afterwards, a step `evaluate` says.
         patience: stop after so many validations without a lower loss, and keep the best.
         gap_blocks: blocks of train that the gap between train and dev.select is followed on; 0
             for none.
@@ -79,8 +81,27 @@ class ValidateConfig(Part):
     documents: Whole | None = None
     samples: tuple[str, ...] = ()
     sample_tokens: Whole = 64
+    benchmarks: tuple[str | dict[str, Any], ...] = ()
     patience: Whole | None = None
     gap_blocks: Annotated[int, Field(ge=0)] = 64
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _known_benchmarks(
+        cls, entries: tuple[str | dict[str, Any], ...]
+    ) -> tuple[str | dict[str, Any], ...]:
+        from gradus.benchmarks import named
+
+        try:
+            found = [named.read(entry) for entry in entries]
+            for one in found:
+                one.load().Config.model_validate(dict(one.options))
+        except GradusError as error:
+            raise ValueError(str(error)) from error
+        again = named.twice(found)
+        if again is not None:
+            raise ValueError(f"'{again}' stands there twice: give one another name")
+        return entries
 
 
 class KeepConfig(Part):
@@ -182,6 +203,9 @@ class PretrainConfig(StepConfig):
         if len(given) > 1:
             raise ValueError(f"give one of {', '.join(BUDGETS)}, not {' and '.join(given)}")
         objective, _ = self.settled()
+        asked = [name for name in ("samples", "benchmarks") if getattr(self.validation, name)]
+        if asked and not objective.causal:
+            raise ValueError(f"validate: {asked[0]} need a causal model, which goes on with texts")
         if not isinstance(self.model, str):
             made_for = self.model.objective
             if objective.causal != (made_for == "causal-lm"):
@@ -265,6 +289,7 @@ class Pretrain(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = PretrainConfig
+    together: ClassVar[bool] = True
     summary: ClassVar[str] = "train a language model on corpora, from scratch or continued"
     example: ClassVar[str] = """\
 id: base
@@ -299,6 +324,7 @@ validate: {every: 10}
         """Train, or go on with training, and save the checkpoint."""
         import torch
 
+        from gradus import hardware
         from gradus.checkpoints import save_checkpoint
         from gradus.training.language_setup import prepare
         from gradus.training.loop import train
@@ -314,6 +340,8 @@ validate: {every: 10}
             monitor=context.monitor,
             dtype=dtype,
             identity=prepared.identity,
+            probes=prepared.probes,
+            ceiling=hardware.ceilings()["matmul_gflops"][dtype] * 1e9,
         )
         facts = {**prepared.facts, "dtype": dtype, "stages": [dict(s) for s in trained.stages]}
         saved = save_checkpoint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,14 @@ from gradus.records import CheckpointRef
 from gradus.steps.base import StepContext
 from gradus.training.architectures import ArchitectureConfig, build
 from gradus.training.blocks import Cutting, Mixture
+from gradus.training.exchange import current
 from gradus.training.language import LanguageTask
 from gradus.training.models import load_tokenizer, max_positions, save_model
 from gradus.training.pretraining import PretrainStage
+from gradus.training.samples import Samples
+from gradus.training.stage import Probe
 from gradus.training.tally import Held
+from gradus.training.zero_shot import ZeroShot, read_benchmarks
 
 if TYPE_CHECKING:
     from gradus.steps.pretrain import PretrainConfig
@@ -41,6 +46,7 @@ class Ready:
         parents: checkpoints that it comes from.
         facts: JSON for the report.
         notes: sentences for the report.
+        probes: what is looked at beside dev.select at each validation.
     """
 
     task: LanguageTask
@@ -51,6 +57,7 @@ class Ready:
     parents: tuple[CheckpointRef, ...]
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()
 
 
 def prepare(config: PretrainConfig, context: StepContext, dtype: str) -> Ready:
@@ -110,7 +117,22 @@ def prepare(config: PretrainConfig, context: StepContext, dtype: str) -> Ready:
         preprocessing={"target": make.target, "max_tokens": config.block},
         parents=tuple(context.models.values()),
         facts=_facts(config, task, stage, shards, shares),
+        probes=_probes(config, full, tokenizer, context),
     )
+
+
+def _probes(
+    config: PretrainConfig, full: Any, tokenizer: Any, context: StepContext
+) -> tuple[Probe, ...]:
+    asked, found = config.validation, list[Probe]()
+    if asked.samples:
+        found.append(
+            Samples(full, tokenizer, asked.samples, tokens=asked.sample_tokens, seed=context.seed)
+        )
+    if asked.benchmarks:
+        read = read_benchmarks(asked.benchmarks, context.folder)
+        found.append(ZeroShot(full, tokenizer, read))
+    return tuple(found)
 
 
 def _folder(ref: CheckpointRef, tokenizer: Any, work: Path) -> Path:
@@ -123,21 +145,29 @@ def _folder(ref: CheckpointRef, tokenizer: Any, work: Path) -> Path:
 
 
 def _tokenised(context: StepContext, tokenizer: Path) -> dict[str, dict[str, Shards]]:
-    """Shards by corpus and split, kept beside the corpus for whoever tokenises it alike."""
+    """Shards by corpus and split, kept beside the corpus for whoever tokenises it alike.
+
+    Of several processes the first one writes them, and the others open what it wrote.
+    """
+    exchange = current()
     found: dict[str, dict[str, Shards]] = {}
     for name, corpus in context.corpora.items():
-        found[name] = {
-            split: tokenise(
-                corpus.splits[split],
-                tokenizer,
-                place=corpus.place / "tokens",
-                workers=context.threads,
-                progress=_telling(context, name, split),
-            )
-            for split in (TRAIN, SELECT)
-            if split in corpus.splits
-        }
+        found[name] = {}
+        for split in (TRAIN, SELECT):
+            if split not in corpus.splits:
+                continue
+            place = corpus.place / "tokens"
+            told = _telling(context, name, split)
+            make = partial(tokenise, corpus.splits[split], tokenizer, place=place, progress=told)
+            if exchange.world > 1:
+                exchange.share(partial(_written, make, context.threads))
+            found[name][split] = make(workers=context.threads)
     return found
+
+
+def _written(make: Callable[..., Shards], workers: int) -> str:
+    """Where the shards are; shards themselves aren't handed from process to process."""
+    return str(make(workers=workers).path)
 
 
 def _telling(context: StepContext, name: str, split: str) -> Callable[[float, float, str], None]:

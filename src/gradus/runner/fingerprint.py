@@ -29,16 +29,21 @@ def of_step(
     data: Dataset | None,
     dtype: str,
     corpora: Mapping[str, Corpus] | None = None,
+    others: Mapping[str, Dataset] | None = None,
 ) -> str:
     """The fingerprint of a step.
 
     It covers the resolved config, the seed, the digests of the checkpoints and of the splits that
     a step may see (train and dev.select: a new test row retrains nothing), the versions of Gradus,
-    torch and transformers, dtype and threads.
+    torch and transformers, dtype and threads. `others` are the data sets beyond the first.
     """
     read = {
         name: {s: corpus.split_digests[s] for s in ("train", "dev.select")}
         for name, corpus in (corpora or {}).items()
+    }
+    beside = {
+        name: [{s: one.split_digests[s] for s in ("train", "dev.select")}, list(one.labels)]
+        for name, one in (others or {}).items()
     }
     return digest(
         {
@@ -51,6 +56,7 @@ def of_step(
             else {s: data.split_digests[s] for s in ("train", "dev.select")},
             "labels": None if data is None else list(data.labels),
             **({"corpora": read} if read else {}),
+            **({"others": beside} if beside else {}),
             "versions": {
                 name: hardware.version(name) for name in ("gradus-lm", "torch", "transformers")
             },

@@ -149,8 +149,17 @@ def _references(spec: StepSpec, targets: Sequence[Target], inputs: Inputs) -> li
             if target.benchmark is not None:
                 there = name in inputs.plan.models or name in inputs.checkpoints
             elif target.data in inputs.plan.corpora:
-                there = corpora.obstacle(name, inputs) is None
+                there = not _measured_itself(name, target, inputs)
+                there = there and corpora.obstacle(name, inputs) is None
             else:
                 there = name in inputs.plan.models and inputs.obstacle(name, target.data) is None
             found += [replace(target, checkpoint=name)] if there else []
     return found
+
+
+def _measured_itself(name: str, target: Target, inputs: Inputs) -> bool:
+    """Whether the step that made a checkpoint was measured on the same documents."""
+    steps = {spec.id: spec for spec in inputs.plan.steps}
+    maker = steps.get(name.partition(".")[0])
+    usual = (target.split, target.sample) == ("dev.gate", inputs.plan.measure.get("dev_sample"))
+    return maker is not None and usual and target.data in maker.corpora

@@ -13,14 +13,15 @@ from typing import Any
 
 from gradus import hardware, registry
 from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict
-from gradus.runner import fingerprint
+from gradus.runner import corpora, fingerprint, ranks
+from gradus.runner.context import step_context
 from gradus.runner.gating import Gating, stops
 from gradus.runner.inputs import Inputs, Seeds
 from gradus.runner.measuring import Measured, measure
 from gradus.runner.monitor import Reporter, RunMonitor
 from gradus.runner.seeds import Made, median, merged, select_value
 from gradus.runner.store import read_json, write_json
-from gradus.steps.base import Step, StepContext, StepOutcome, Target
+from gradus.steps.base import Step, StepOutcome, Target
 
 
 def now() -> str:
@@ -70,10 +71,16 @@ class StepRun:
         """The step done with one seed, now or by an earlier run."""
         spec, inputs = self.spec, self.inputs
         data = inputs.dataset(spec.data[0]) if spec.data else None
-        corpora = {name: inputs.corpus(name) for name in spec.corpora}
+        read = {name: inputs.corpus(name) for name in spec.corpora}
         seed = fingerprint.step_seed(inputs.plan.seed, spec.id, repeat)
         mark = fingerprint.of_step(
-            spec, seed=seed, models=models, data=data, dtype=self.dtype, corpora=corpora
+            spec,
+            seed=seed,
+            models=models,
+            data=data,
+            dtype=self.dtype,
+            corpora=read,
+            others={name: inputs.dataset(name) for name in spec.data[1:]},
         )
         place = inputs.folder.step(spec.id, mark)
         outcome_file = place / "outcome.json"
@@ -124,46 +131,40 @@ class StepRun:
     def _run(
         self, place: Path, seed: int, models: Mapping[str, CheckpointRef], outcome_file: Path
     ) -> None:
-        work, curves = place / "work", place / "curves.jsonl"
-        work.mkdir(parents=True, exist_ok=True)
         self.inputs.release()
-        data = self.inputs.dataset(self.spec.data[0]).for_training() if self.spec.data else None
-        monitor = RunMonitor(curves, data, self.reporter)
-        resumed = any(work.iterdir())
+        context, monitor = step_context(
+            self.spec,
+            self.inputs,
+            place=place,
+            seed=seed,
+            models=models,
+            dtype=self.dtype,
+            reporter=self.reporter,
+        )
+        resumed = any(context.work.iterdir())
         if resumed:
             self.reporter.note(f"{self.spec.id}: going on where it was interrupted")
-        elif curves.exists():
+        elif monitor.curves.exists():
             monitor.rewind(0)
         _set_threads()
         hardware.reset_peak_memory()
         start = time.perf_counter()
-        outcome = self.step.run(
-            self.config,
-            StepContext(
-                id=self.spec.id,
-                seed=seed,
-                out=place,
-                work=work,
-                models=models,
-                data=data,
-                monitor=monitor,
-                dtype=self.dtype,
-                threads=hardware.threads(),
-                corpora={n: self.inputs.corpus(n).for_training() for n in self.spec.corpora},
-            ),
-        )
+        outcome = ranks.run(self.step, self.config, context, self.spec, self.inputs)
         seconds = time.perf_counter() - start
         write_json(outcome_file, _outcome_json(outcome, place, monitor, seconds, resumed))
-        shutil.rmtree(work)
+        shutil.rmtree(context.work)
 
     def _targets(self, outcome: Mapping[str, Any]) -> list[Target]:
         if outcome["measure"] is not None:
             return [Target(**raw) for raw in outcome["measure"]]
-        if not self.spec.data or outcome["checkpoint"] is None:
+        if outcome["checkpoint"] is None:
             return []
         sample = self.inputs.plan.measure.get("dev_sample")
         names = [self.spec.id, *(f"{self.spec.id}.{extra}" for extra in outcome["extras"])]
-        return [Target(checkpoint=n, data=self.spec.data[0], sample=sample) for n in names]
+        pairs = [(n, data) for n in names for data in dict.fromkeys(self.spec.data)]
+        for corpus in dict.fromkeys(self.spec.corpora):
+            pairs += [(n, corpus) for n in names if corpora.obstacle(n, self.inputs) is None]
+        return [Target(checkpoint=n, data=data, sample=sample) for n, data in pairs]
 
     def _record(
         self,

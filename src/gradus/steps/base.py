@@ -128,8 +128,10 @@ class StepContext:
         out: where checkpoints go (``out / "checkpoint"``); exists and is empty at first.
         work: for resumable state; survives a kill and is removed when the step is done.
         models: what the config's model names stand for.
-        data: train and dev.select of the step's data set; None when the step names none.
+        data: train and dev.select of the step's data set, the first where it names several; None
+            when the step names none.
         corpora: train and dev.select of the step's corpora, by name.
+        datasets: the same of all its data sets.
         monitor: see `Monitor`.
         dtype: ``bfloat16`` where the processor is fast at it, else ``float32``; for training.
         threads: number of threads that torch and others may use.
@@ -146,6 +148,7 @@ class StepContext:
     dtype: str
     threads: int
     corpora: Mapping[str, Corpus] = field(default_factory=dict)
+    datasets: Mapping[str, TrainingData] = field(default_factory=dict)
     folder: Path = Path()
 
 

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ls": ("gradus.cli.ls", "List steps, metrics, sources, the gate grammar, runs ..."),
     "audit": ("gradus.cli.audit", "Find leaks, conflicting labels and drift in data."),
     "compare": ("gradus.cli.compare", "Compare models on the same items; test every difference."),
+    "scaling": ("gradus.cli.scaling", "Fit loss against compute over a sweep of depths."),
     "overlap": ("gradus.cli.overlap", "Find what a training corpus holds of benchmarks."),
     "show": ("gradus.cli.show", "Show what a run measured and what its gates said."),
     "report": ("gradus.cli.report", "Write a run's report again."),
@@ -150,8 +151,13 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     # Libraries draw bars of their own in the middle of ours; one progress display is enough.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    from gradus.runner import ranks
+
     try:
-        command().main(args=None if args is None else list(args), prog_name="gradus")
+        with ranks.joined() as leads:
+            if not leads:
+                return ranks.follow()
+            command().main(args=None if args is None else list(args), prog_name="gradus")
     except SystemExit as stop:
         return _finish(stop.code)
     except GradusError as error:

@@ -18,7 +18,7 @@ import pickle
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -184,8 +184,8 @@ def run(
 
 def digests(context: StepContext) -> dict[str, str]:
     """The digest of everything that the step trains on."""
-    found = {name: corpus.digest for name, corpus in context.corpora.items()}
-    return found | ({} if context.data is None else {context.data.name: context.data.digest})
+    given = {**context.datasets, **context.corpora}
+    return {name: one.digest for name, one in given.items()}
 
 
 def follow() -> int:
@@ -221,6 +221,7 @@ def _join(call: Call, inputs: Inputs) -> None:
     """Run the leader's step in a folder of this process's own."""
     from gradus import registry
     from gradus.runner.context import step_context
+    from gradus.training.exchange import PartDone
 
     step: Step = registry.load("steps", call.spec.kind)()
     with tempfile.TemporaryDirectory(prefix="gradus-rank-") as folder:
@@ -239,4 +240,6 @@ def _join(call: Call, inputs: Inputs) -> None:
                 f"{differ}: this process reads other data than the first one: let every node see "
                 "the same files at the same places"
             )
-        step.run(step.Config.model_validate(dict(call.spec.config)), context)
+        config = step.Config.model_validate(dict(call.spec.config))
+        with suppress(PartDone):
+            step.run(config, context)

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class PartDone(Exception):
+    """A follower's part of a step ends with the training: saving what came of it is the leader's,
+    which alone holds the whole weights then."""
+
+
 class Exchange:
     """One process.
 
@@ -58,10 +63,19 @@ class Exchange:
         """The leader's weights everywhere, also where a stage before solved its head."""
 
     def finish(self, task: Task) -> None:
-        """After training: the whole weights in the task again."""
+        """After training: the whole weights in the task again, on the leader.
+
+        Raises:
+            PartDone: on every other rank.
+        """
 
     def share(self, make: Callable[[], T]) -> T:
         """What `make` returns on the leader, where alone it is called."""
+        return make()
+
+    def first(self, make: Callable[[], T]) -> T:
+        """What `make` returns, called on the leader before the others, which find what it left on
+        the disk."""
         return make()
 
     def deal(self, rows: np.ndarray) -> tuple[np.ndarray, float]:
@@ -90,9 +104,7 @@ class Exchange:
     def clip(self, parameters: Iterable[nn.Parameter], most: float | None) -> torch.Tensor:
         """The norm of all gradients together, which are then scaled so that it is at most `most`
         (no bound when None)."""
-        return nn.utils.clip_grad_norm_(
-            list(parameters), math.inf if most is None else most, foreach=True
-        )
+        return nn.utils.clip_grad_norm_(list(parameters), most or math.inf, foreach=True)
 
     @contextmanager
     def examining(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ Legend: T tokens of a batch, n of them with a target, d hidden size, V vocabular
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -136,6 +136,11 @@ class LanguageTask(Task):
     def feature_lengths(self, tokens: Texts) -> np.ndarray:
         """A hidden state a token."""
         return tokens.lengths
+
+    def holders(self) -> Sequence[nn.Module]:
+        """The head, and the model's own modules that it reads, which tied embeddings lie in too."""
+        base = self.full.base_model
+        return (self.head, *(child for child in self.full.children() if child is not base))
 
     def features(self, hidden: torch.Tensor, layout: Layout) -> torch.Tensor:
         """The hidden states themselves, in the dtype that they come in."""

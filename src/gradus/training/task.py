@@ -181,6 +181,11 @@ class Task(ABC):
 
         raise TrainingError(f"objective {self.name} can't solve its head: leave solver out")
 
+    def holders(self) -> Sequence[nn.Module]:
+        """The modules beside the backbone's model that hold parameters of the task or of the model:
+        who puts other tensors in the parameters' place must do so in all of them."""
+        return (self.head,)
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """Every parameter by name; the head's begin with ``head.``."""
         named = dict(self.backbone.model.named_parameters())

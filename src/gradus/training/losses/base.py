@@ -40,10 +40,12 @@ class LossConfig(ChoiceConfig):
     Class attributes:
         solvable: whether `gradus.training.solver` minimises it.
         needs_layers: whether it does nothing of its own where the head alone trains.
+        couples: whether a row's loss depends on the other rows of its batch.
     """
 
     solvable: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
+    couples: ClassVar[bool] = False
 
     class_weights: Literal["balanced"] | Mapping[str, Weight] | None = None
 

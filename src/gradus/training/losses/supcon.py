@@ -26,6 +26,7 @@ class SupConConfig(CrossEntropyConfig):
 
     solvable: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = True
+    couples: ClassVar[bool] = True
 
     name: Literal["supcon", "supcon.v1"] = "supcon"  # type: ignore[assignment]  # another name
     weight: Annotated[float, Field(gt=0)] = 0.5

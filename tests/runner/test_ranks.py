@@ -1,0 +1,109 @@
+"""Plans run by two processes: what one measures, signals, and messages."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gradus.testing.killing import essence, greatest_difference
+from gradus.testing.launching import environment, finished, torchrun
+
+from .tiny_run import plan, world_in
+
+pytestmark = pytest.mark.slow
+
+
+def run_of(folder: Path) -> Path:
+    """A plan of a floor and a tuned encoder, both measured on test."""
+    world = world_in(folder)
+    stages = [
+        {"train": "head"},
+        {"train": "all", "epochs": 8, "lr": 1e-3, "dropout": 0.0, "batch_size": 8},
+    ]
+    tuned = {"id": "tuned", "step": "finetune", "model": "encoder", "data": "news"}
+    steps: list[dict[str, Any]] = [
+        {"id": "floor", "step": "baseline", "data": "news"},
+        {**tuned, "stages": stages, "gates": ["accuracy > 0.0"]},
+        {"id": "final", "step": "evaluate", "models": ["floor", "tuned"], "on": "news.test"},
+    ]
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(plan(world, *steps)), encoding="utf-8")
+    return path
+
+
+def command(folder: Path, runs: str, *more: str) -> list[str]:
+    """The arguments that run the folder's plan."""
+    return ["-m", "gradus", "run", str(folder / "plan.yaml"), "--runs-dir", runs, *more]
+
+
+def curves(runs: Path) -> list[dict[str, Any]]:
+    (path,) = runs.glob("mini/steps/tuned/*/curves.jsonl")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_plan_run_by_two_processes_measures_what_one_measures(tmp_path: Path) -> None:
+    run_of(tmp_path)
+    one, two = tmp_path / "one", tmp_path / "two"
+    variables = environment(tmp_path / "state")
+    finished([sys.executable, *command(tmp_path, str(one))], variables)
+    said = finished(torchrun(*command(tmp_path, str(two), "--json")), variables)
+    # Only the leader speaks: one JSON object, whole.
+    assert json.loads(said)["state"] == "done"
+    first, second = essence(one / "mini"), essence(two / "mini")
+    assert first.values
+    assert greatest_difference(first, second) <= 1e-5
+    assert first.digests["floor"] == second.digests["floor"]
+    rows = list(zip(curves(one), curves(two), strict=True))
+    assert len(rows) > 20
+    for left, right in rows:
+        assert left.keys() == right.keys()
+        for name in ("train_loss", "select_loss"):
+            assert right.get(name, 0.0) == pytest.approx(left.get(name, 0.0), rel=1e-5)
+    assert not list(two.glob("mini/steps/tuned/*/work"))
+
+
+def test_a_run_stopped_by_a_signal_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    run_of(tmp_path)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    variables = environment(tmp_path / "state")
+    finished(torchrun(*command(tmp_path, str(whole), "--quiet")), variables)
+    process = subprocess.Popen(
+        torchrun(*command(tmp_path, str(stopped), "--quiet")),
+        env=variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not any(stopped.glob("mini/steps/tuned/*/curves.jsonl")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    record = json.loads((stopped / "mini" / "run.json").read_text(encoding="utf-8"))
+    assert record["state"] == "interrupted"
+    finished(torchrun(*command(tmp_path, str(stopped), "--quiet")), variables)
+    assert essence(stopped / "mini").digests == essence(whole / "mini").digests
+    assert greatest_difference(essence(whole / "mini"), essence(stopped / "mini")) == 0.0
+
+
+def test_an_error_in_a_step_that_trains_together_is_said_once(tmp_path: Path) -> None:
+    run_of(tmp_path)
+    coupled = "steps.tuned.stages=[{train: all, epochs: 1, loss: {name: supcon}}]"
+    done = subprocess.run(
+        torchrun(*command(tmp_path, str(tmp_path / "runs"), "--quiet", "--set", coupled)),
+        env=environment(tmp_path / "state"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("supcon compares the rows of a batch") == 1
+    record = json.loads((tmp_path / "runs" / "mini" / "run.json").read_text(encoding="utf-8"))
+    assert record["state"] == "failed"

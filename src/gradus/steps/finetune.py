@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from gradus import registry
 from gradus.data.prepare import Preparations, Prepare
@@ -17,6 +18,10 @@ from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
 from gradus.training.adapters.base import Adapter, Wanted, parse
 from gradus.training.config import ADAPTER, StageConfig, default_stages
 
+if TYPE_CHECKING:
+    from gradus.data.dataset import TrainingData
+
+Weight = Annotated[float, Field(gt=0)]
 SHARED_OPTIONS = ("pooling", "normalise")
 
 
@@ -25,7 +30,11 @@ class FinetuneConfig(StepConfig):
 
     Attributes:
         model: name of a model of the plan, or id of an earlier step.
-        data: name of a data set of the plan.
+        data: name of a data set of the plan; several names for all of them in one training, or a
+            mapping of names to weights. Each is measured on its own.
+        temperature: with several data sets, shares go by the sizes to the power of 1 / T: 1 mixes
+            by size, a high one evenly.
+        sample: a share of train's texts, or a number of them, by content hash; all when left out.
         objective: name of an objective, or a mapping with its ``name`` and options.
         adapter: name of an adapter, or a mapping with its ``name`` and options: the model's own
             weights stay frozen, and the adapter's few train in their place.
@@ -44,7 +53,9 @@ class FinetuneConfig(StepConfig):
     """
 
     model: str
-    data: str
+    data: str | Annotated[tuple[str, ...], Field(min_length=1)] | Mapping[str, Weight]
+    temperature: Weight | None = None
+    sample: Annotated[float, Field(gt=0, lt=1)] | PositiveInt | None = None
     objective: str | Mapping[str, Any] = "classify"
     adapter: str | Mapping[str, Any] | None = None
     stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = default_stages()
@@ -120,6 +131,21 @@ class FinetuneConfig(StepConfig):
         objective.Config.model_validate(options)
         return value
 
+    @model_validator(mode="after")
+    def _mixed(self) -> FinetuneConfig:
+        names = self.names()
+        if len(set(names)) < len(names):
+            raise ValueError("data: names a data set twice: give it a weight instead")
+        if isinstance(self.data, Mapping) and not names:
+            raise ValueError("data: names no data set")
+        if self.temperature is not None and (isinstance(self.data, Mapping) or len(names) < 2):
+            raise ValueError("temperature: weighs several data sets that have no weights")
+        return self
+
+    def names(self) -> tuple[str, ...]:
+        """The data sets."""
+        return (self.data,) if isinstance(self.data, str) else tuple(self.data)
+
     def staged(self) -> tuple[StageConfig, ...]:
         """The stages with the step's batch size filled in."""
         shared = {"batch_size": self.batch_size, "batch_tokens": self.batch_tokens}
@@ -192,8 +218,13 @@ gates: ["accuracy >= 0.95"]
 
     @classmethod
     def needs(cls, config: FinetuneConfig) -> Needs:
-        """One model and one data set."""
-        return Needs(models={"model": config.model}, data={"data": config.data})
+        """One model and its data sets."""
+        names = config.names()
+        if isinstance(config.data, str):
+            return Needs(models={"model": config.model}, data={"data": config.data})
+        mapped = isinstance(config.data, Mapping)
+        keys = (f"data.{n}" if mapped else f"data[{i}]" for i, n in enumerate(names))
+        return Needs(models={"model": config.model}, data=dict(zip(keys, names, strict=True)))
 
     @classmethod
     def produces(cls, config: FinetuneConfig) -> frozenset[str]:
@@ -211,8 +242,7 @@ gates: ["accuracy >= 0.95"]
         from gradus.training.adapters.adapt import adapt, merge_with_parity
         from gradus.training.loop import train
 
-        if context.data is None:
-            raise GradusError(f"step {context.id}: finetune needs data")
+        data = _training_data(config, context)
         torch.set_num_threads(context.threads)
         dtype = context.dtype if config.dtype == "auto" else config.dtype
         objective, options = config.objective_config()
@@ -222,7 +252,7 @@ gates: ["accuracy >= 0.95"]
         prepared = objective().prepare(
             options,
             ref=ref,
-            data=prepare.data(context.data),
+            data=prepare.data(data),
             monitor=context.monitor,
             max_tokens=config.max_tokens,
             seed=context.seed,
@@ -242,7 +272,7 @@ gates: ["accuracy >= 0.95"]
             monitor=context.monitor,
             dtype=dtype,
             identity={
-                "data": context.data.digest,
+                "data": data.digest,
                 "model": ref.digest,
                 "objective": hash_json(options.model_dump(mode="json")),
                 "preprocessing": hash_json({**prepared.preprocessing, **prepare.preprocessing()}),
@@ -269,6 +299,27 @@ gates: ["accuracy >= 0.95"]
             facts={**facts, "digest": saved.digest},
             cost=trained.cost,
         )
+
+
+def _training_data(config: FinetuneConfig, context: StepContext) -> TrainingData:
+    """What is trained on: one data set or several mixed, all of train or a sample."""
+    from gradus.data.mixing import mixed
+
+    if context.data is None:
+        raise GradusError(f"step {context.id}: finetune needs data")
+    found = context.data
+    if not isinstance(config.data, str):
+        found = mixed(
+            {name: context.datasets[name] for name in config.names()},
+            weights=config.data if isinstance(config.data, Mapping) else None,
+            temperature=config.temperature,
+            seed=context.seed,
+        )
+    if config.sample is None:
+        return found
+    size = len(found.train)
+    count = config.sample if isinstance(config.sample, int) else round(config.sample * size)
+    return replace(found, train=found.train.sample(min(size, max(1, count))))
 
 
 def preparations(wanted: Preparations | None, ref: CheckpointRef) -> Prepare:

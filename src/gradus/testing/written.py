@@ -72,7 +72,7 @@ def write_html(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
 def write_chat(folder: Path, rows: Rows) -> tuple[Path, Mapping[str, str]]:
     """`rows` as conversations in all three shapes, the label as the reply."""
     folder.mkdir()
-    records: list[dict[str, object]] = []
+    records: list[Mapping[str, object]] = []
     for number, (text, label) in enumerate(rows):
         said = (("user", text), ("assistant", label))
         named = (("human", text), ("gpt", label))

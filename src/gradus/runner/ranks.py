@@ -184,8 +184,8 @@ def run(
 
 def digests(context: StepContext) -> dict[str, str]:
     """The digest of everything that the step trains on."""
-    given = {**context.datasets, **context.corpora}
-    return {name: one.digest for name, one in given.items()}
+    corpora = {name: corpus.digest for name, corpus in context.corpora.items()}
+    return corpora | {name: data.digest for name, data in context.datasets.items()}
 
 
 def follow() -> int:

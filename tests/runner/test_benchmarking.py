@@ -19,6 +19,7 @@ from gradus.report.gather import facts
 from gradus.report.html import html
 from gradus.report.markdown import markdown
 from gradus.runner.monitor import Quiet
+from gradus.report.gather import facts
 from gradus.scoring.load import load_causal_lm
 from gradus.scoring.seam import encode_pair
 from gradus.sources import locate_weights
@@ -85,6 +86,10 @@ def test_numbers_are_those_of_a_plain_forward_pass(world: Path, tmp_path: Path) 
         assert found.contract["dtype"] == "float32"
         assert {"backend", "tokenizer", "file", "format", "case"} <= found.contract.keys()
         assert "limit" not in found.contract
+    said = facts(Path(record.run))["headline"]["brought"]
+    assert len(said) == 1
+    assert said[0].startswith("toy, accuracy: base 0.")
+    assert "], other 0." in said[0]
 
 
 def test_the_contract_says_limit_options_and_dtype(world: Path, tmp_path: Path) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from gradus.report.format import count, duration, interval, number, p_value, quantity, signed
-from gradus.report.reading import Fact, all_gates, by_step, directions, find, significance, units
+from gradus.report.reading import (
+    Fact,
+    all_gates,
+    by_step,
+    directions,
+    find,
+    on_file,
+    significance,
+    units,
+)
 
 LONGEST = 160  # characters
 _DONE = ("done", "reused")
@@ -114,15 +123,30 @@ def _best_sentence(known: Fact) -> str | None:
 
 
 def _brought(step: Fact, known: Fact) -> list[str]:
-    """What the step changed in the main metric."""
-    main = known["main"]
-    if main is None:
-        return []
-    said = []
-    for change in step["changes"]:
+    """What the step changed in the main metric, and what benchmarks on files said after it."""
+    main, said = known["main"], []
+    for change in step["changes"] if main is not None else ():
         if change.get("metric") != main["metric"] or change.get("difference") is None:
             continue
         said.append(_change_sentence(step, change, known))
+    return said + _asked(step)
+
+
+def _asked(step: Fact) -> list[str]:
+    """A sentence a benchmark on a file: the metric that it compares, of every checkpoint."""
+    said = []
+    for about in {row["name"]: row for row in step.get("benchmarks") or ()}.values():
+        metric = next(iter(about["compared"]), None)
+        values = [
+            f"{m['checkpoint']} {quantity(m['value'], m['unit'])} "
+            f"{interval(m['ci_low'], m['ci_high'], m['unit'])}".rstrip()
+            for m in step["measurements"]
+            if on_file(m)
+            and (m["data"], m["metric"]) == (about["name"], metric)
+            and m["value"] is not None
+        ]
+        if values:
+            said.append(f"{about['name']}, {metric}: {', '.join(values)}.")
     return said
 
 

@@ -55,6 +55,16 @@ def test_a_gap_that_widens_is_called_overfitting_from_where_it_did(section: Pret
     assert signs.index("▼") == 14  # the fifteenth validation
 
 
+def test_a_wider_gap_under_a_falling_loss_is_no_overfitting(tmp_path: Path) -> None:
+    curves = [
+        {**row, "select_loss": 5 - row["step"] / 1000} if "select_loss" in row else row
+        for row in rows()
+    ]
+    found = made_of(tmp_path, curves)
+    assert "the validation loss itself still fell" in sentences(found)
+    assert "overfitting" not in sentences(found)
+
+
 def test_a_gap_that_stays_is_not(tmp_path: Path) -> None:
     found = made_of(tmp_path, [{**row, "gap_warned": 0} for row in rows()])
     assert "never widened significantly" in sentences(found)

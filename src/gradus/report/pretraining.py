@@ -169,7 +169,10 @@ def _gap(step: Fact, measured: Sequence[Row]) -> list[Said]:
         return [("≈", "muted", f"{text}; it never widened significantly{how}.")]
     p = p_value(warned.get("gap_p"))
     since = f"{_after(warned)}{', ' + p if p else ''}"
-    return [("▼", "bad", f"{text}. It widened significantly after {since}{how}: overfitting.")]
+    falls = last["select_loss"] <= min(row["select_loss"] for row in measured)
+    meaning = "the validation loss itself still fell" if falls else "overfitting"
+    tone: Tone = "warn" if falls else "bad"
+    return [("▼", tone, f"{text}. It widened significantly after {since}{how}: {meaning}.")]
 
 
 def _charts(rows: Sequence[Row], size: float) -> list[Chart]:

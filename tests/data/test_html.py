@@ -23,7 +23,7 @@ FIRST = (
 SECOND = "Work begins in spring, said the mayor; it will take two years and cost nine million."
 THIRD = (
     "The old bridge was closed two winters ago, when ice had loosened three of its piers. Since "
-    "then a ferry has taken people across, though never more than twenty at a time, and none at night."
+    "then a ferry has taken people across, never more than twenty at a time, and none at night."
 )
 PAGE = f"""<!doctype html><html><head><meta charset="CHARSET"><title> The
 bridge</title><script>var x = "no text";</script></head><body>

@@ -3,7 +3,7 @@
 Documents are read once, cleaned, and appended to buckets by the first bits of their content hash.
 Each bucket is then sorted on its own and written out, so that the whole stands in the order of
 the hashes; equal documents share a bucket, where all but one are dropped. What is held in memory
-is one document, or one bucket of some 16 MB. Near-duplicates take 256 bytes a document more.
+is one document, or one bucket of some 8 MB. Near-duplicates take 256 bytes a document more.
 
 Legend: N documents.
 """
@@ -27,7 +27,7 @@ from gradus.data.dataset import SPLITS
 from gradus.data.formats.base import Tally
 from gradus.data.splits import splits_by_hash
 
-BUCKET_BYTES: Final = 1 << 24
+BUCKET_BYTES: Final = 1 << 23
 MOST_BUCKETS: Final = 512
 _HEADER: Final = struct.Struct("<32s32sBiiQ")
 _GIVEN: Final = ("", "train", "dev", "test")

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from gradus.errors import DataError, StorageError
 MANIFEST: Final = "corpus.json"
 _VERSION: Final = 1
 _STRAYS: Final = 10  # files named in the facts
+_NAMED: Final = 100  # domains, or languages, listed in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def load_corpus(
     """Build a corpus, or open it where it has been built from the same files in the same way.
 
     It stands in ``place/NAME/KEY``, the key being a hash of config, seed and files. Memory is
-    constant: the largest document, or some 16 MB; finding near-duplicates takes 256 bytes a
+    constant: the largest document, or some 8 MB; finding near-duplicates takes 256 bytes a
     document more. The same content gives the same splits, whatever its order.
 
     Args:
@@ -251,7 +251,8 @@ def _digest(splits: Mapping[str, Documents], digests: Mapping[str, str]) -> str:
             rank = np.full(len(names) + 1, -1, "<i4")
             rank[order] = np.arange(len(names))
             ranks = rank[documents.codes[:, column]]
-            used = sorted({names[code] for code in set(documents.codes[:, column].tolist()) - {-1}})
+            codes = np.unique(documents.codes[:, column]).tolist()
+            used = sorted(names[code] for code in codes if code >= 0)
             state.update(json.dumps(used).encode() + np.ascontiguousarray(ranks).tobytes())
         parts.append(state.hexdigest())
     return digest_split(list(splits), parts)
@@ -294,11 +295,16 @@ def _split_facts(documents: Documents) -> dict[str, Any]:
         (("domains", documents.domains), ("languages", documents.languages))
     ):
         codes = documents.codes[:, column]
-        counts = Counter(codes.tolist())
-        counts.pop(-1, None)
-        if counts:
+        has = codes >= 0
+        counts = np.bincount(codes[has], minlength=len(names)).tolist()
+        sizes = np.bincount(codes[has], lengths[has], minlength=len(names)).astype(int).tolist()
+        order = sorted(range(len(names)), key=lambda code: (-counts[code], names[code]))
+        there = [code for code in order if counts[code]]
+        if there:
             facts[key] = {
-                names[code]: {"documents": count, "bytes": int(lengths[codes == code].sum())}
-                for code, count in sorted(counts.items(), key=lambda c: (-c[1], names[c[0]]))
+                names[code]: {"documents": counts[code], "bytes": sizes[code]}
+                for code in there[:_NAMED]
             }
+        if len(there) > _NAMED:
+            facts[f"{key}_left_off"] = len(there) - _NAMED
     return facts

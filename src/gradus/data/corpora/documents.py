@@ -1,4 +1,4 @@
-"""The documents of one split, memory-mapped.
+"""The documents of one split, read from disk when asked for.
 
 A split is a folder of raw little-endian files, written once, front to back:
 
@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import struct
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, overload
@@ -25,6 +28,8 @@ from gradus.errors import DataError
 
 INDEX: Final = "index.json"
 _CHUNK: Final = 1 << 20
+_LARGEST_READ: Final = 1 << 30
+_CODES: Final = struct.Struct("<ii")
 
 
 class Document(NamedTuple):
@@ -76,7 +81,13 @@ class Documents(Sequence[Document]):
         self.ends = ends[first:last]
         self.ids = map_array(self.path / "ids.bin", "u1").reshape(-1, 32)[first:last]
         self.codes = map_array(self.path / "codes.bin", "<i4").reshape(-1, 2)[first:last]
-        self._text = map_array(self.path / "text.bin", "u1")
+        try:
+            self._text = os.open(self.path / "text.bin", os.O_RDONLY)
+        except OSError as error:
+            raise DataError(
+                f"can't be read ({error.strerror})", file=self.path / "text.bin"
+            ) from error
+        weakref.finalize(self, os.close, self._text)
 
     @property
     def bytes(self) -> int:
@@ -121,7 +132,18 @@ class Documents(Sequence[Document]):
     def text(self, row: int) -> str:
         """The text of document `row`, counted from 0."""
         start = int(self.ends[row - 1]) if row else self._start
-        return self._text[start : int(self.ends[row])].tobytes().decode()
+        return self._read(start, int(self.ends[row]) - start).decode()
+
+    def _read(self, start: int, size: int) -> bytearray:
+        # Not mapped: pages of a mapping that is read through would count as this process's memory.
+        found = bytearray()
+        while len(found) < size:
+            left = min(size - len(found), _LARGEST_READ)
+            part = os.pread(self._text, left, start + len(found))
+            if not part:
+                raise DataError("is shorter than it was", file=self.path / "text.bin")
+            found += part
+        return found
 
     def texts(self) -> Iterator[str]:
         """Every text in order, one in memory at a time."""
@@ -152,7 +174,7 @@ class Writer:
         self._files["text"].write(content)
         self._files["ends"].write(self.bytes.to_bytes(8, "little"))
         self._files["ids"].write(digest)
-        self._files["codes"].write(np.array([domain, language], "<i4").tobytes())
+        self._files["codes"].write(_CODES.pack(domain, language))
 
     def close(self, domains: Sequence[str], languages: Sequence[str]) -> dict[str, str]:
         """Finish; SHA-256 of each file by name."""

@@ -24,10 +24,9 @@ _PARAGRAPHS: Final = 0.30
 _CHARACTERS: Final = 0.20
 _TOP: Final = {2: 0.20, 3: 0.18, 4: 0.16}
 _REPEATED: Final = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
-_WORD: Final = re.compile(
-    r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
-    r"|[^\s\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
-)
+_WIDE: Final = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_ANY_WIDE: Final = re.compile(f"[{_WIDE}]")
+_WORD: Final = re.compile(rf"[{_WIDE}]|[^\s{_WIDE}]+")
 _PARAGRAPH: Final = re.compile(r"\n{2,}")
 
 
@@ -75,7 +74,7 @@ def too_repetitive(text: str, limits: Limits) -> str | None:
             return f"repeated {name}"
         if characters > limits.characters:
             return f"characters in repeated {name}"
-    words = _WORD.findall(text)
+    words = _WORD.findall(text) if _ANY_WIDE.search(text) else text.split()
     codes: dict[str, int] = {}
     numbers = np.array([codes.setdefault(word, len(codes)) for word in words], np.int64)
     sizes = np.array([len(word) for word in words], np.int64)
@@ -104,7 +103,7 @@ def _first_ngram(numbers: np.ndarray, sizes: np.ndarray, limits: Limits) -> str 
             return None
         # An n-gram is the (n-1)-gram before it and one word more: one number for each kind.
         pairs = grams[:-1] * (int(numbers.max()) + 1) + numbers[n - 1 :]
-        grams, counts = np.unique(pairs, return_inverse=True, return_counts=True)[1:]
+        grams, counts = _numbered(pairs)
         if n in limits.top and top_share(grams, counts, sizes, n, total) > limits.top[n]:
             return f"most frequent {n}-gram"
         if n in limits.repeated:
@@ -116,6 +115,17 @@ def _first_ngram(numbers: np.ndarray, sizes: np.ndarray, limits: Limits) -> str 
             if covered > limits.repeated[n] * total:
                 return f"repeated {n}-grams"
     return None
+
+
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each value as a number from 0, and how often each number occurs."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    ranks = np.zeros(len(values), np.int64)
+    np.cumsum(ordered[1:] != ordered[:-1], out=ranks[1:])
+    numbers = np.empty_like(ranks)
+    numbers[order] = ranks
+    return numbers, np.bincount(ranks)
 
 
 def top_share(

@@ -186,15 +186,14 @@ def cut(text: str, most: int = PIECE_CHARACTERS) -> Iterator[str]:
 
 def _ranges(documents: Documents) -> list[tuple[int, int]]:
     """Runs of documents with 4 MB of text each, more where there would be over a thousand."""
-    found, start, size = [], 0, 0
+    found: list[tuple[int, int]] = []
+    start, done = 0, 0
     most = max(SHARD_BYTES, documents.bytes // MOST_SHARDS)
-    for row, length in enumerate(documents.lengths().tolist()):
-        size += length
-        if size >= most:
-            found.append((start, row + 1))
-            start, size = row + 1, 0
-    if start < len(documents):
-        found.append((start, len(documents)))
+    ends = np.cumsum(documents.lengths())
+    while start < len(documents):
+        stop = min(int(np.searchsorted(ends, done + most)) + 1, len(documents))
+        found.append((start, stop))
+        start, done = stop, int(ends[stop - 1])
     return found
 
 

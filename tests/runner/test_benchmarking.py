@@ -19,7 +19,6 @@ from gradus.report.gather import facts
 from gradus.report.html import html
 from gradus.report.markdown import markdown
 from gradus.runner.monitor import Quiet
-from gradus.report.gather import facts
 from gradus.scoring.load import load_causal_lm
 from gradus.scoring.seam import encode_pair
 from gradus.sources import locate_weights

@@ -54,6 +54,8 @@ TOYS = {
     "shrink.v1": "gradus_toy_steps:Shrink",
     "floor.v1": "gradus_toy_steps:Floor",
     "judge.v1": "gradus_toy_steps:Judge",
+    "read.v1": "gradus_toy_steps:Read",
+    "judge-either.v1": "gradus_toy_steps:JudgeEither",
 }
 
 

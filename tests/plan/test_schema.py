@@ -20,6 +20,8 @@ def test_every_step_kind_has_its_keys() -> None:
         "shrink.v1",
         "floor.v1",
         "judge.v1",
+        "read.v1",
+        "judge-either.v1",
     ]
     # A name without a version is the newest, so only that one may be left bare.
     assert _step(kinds, "fit.v1")["properties"]["step"] == {"enum": ["fit.v1"]}

@@ -109,3 +109,30 @@ class Judge(_Toy):
     @classmethod
     def produces(cls, config: JudgeConfig) -> frozenset[str]:
         return QUALITY
+
+
+class ReadConfig(StepConfig):
+    corpora: tuple[str, ...]
+
+
+class Read(_Toy):
+    """Trains on corpora."""
+
+    Config = ReadConfig
+
+    @classmethod
+    def needs(cls, config: ReadConfig) -> Needs:
+        return Needs(corpora={f"corpora[{i}]": name for i, name in enumerate(config.corpora)})
+
+    @classmethod
+    def produces(cls, config: ReadConfig) -> frozenset[str]:
+        return frozenset({"bits_per_byte", "token_perplexity"})
+
+
+class JudgeEither(Judge):
+    """Measures on a data set or on a corpus."""
+
+    @classmethod
+    def needs(cls, config: JudgeConfig) -> Needs:
+        found = super().needs(config)
+        return Needs(models=found.models, either=found.data)

@@ -23,7 +23,7 @@ def facts(run_folder: Path) -> dict[str, Any]:
     """Everything a report says about a run, as plain JSON (no NaN, no infinity).
 
     Keys: ``format``, ``run``, ``headline``, ``main``, ``best``, ``lineage``, ``steps``, ``final``,
-    ``predictions``, ``data``, ``readings``, ``models``, ``notes``, ``published``,
+    ``predictions``, ``data``, ``corpora``, ``readings``, ``models``, ``notes``, ``published``,
     ``environment``, ``plan``. Values keep the units of the records they come from.
 
     Raises:
@@ -49,6 +49,7 @@ def facts(run_folder: Path) -> dict[str, Any]:
         },
         "steps": steps,
         "data": {name: _data(known) for name, known in record.data.items()},
+        "corpora": {name: _data(facts) for name, facts in record.corpora.items()},
         "readings": dict(record.readings),
         "models": _models(record),
         "notes": _notes(record),
@@ -156,7 +157,7 @@ def _data(known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _notes(record: RunRecord) -> list[dict[str, Any]]:
     notes: list[dict[str, Any]] = [{"about": None, "text": text} for text in record.notes]
-    for name, known in record.data.items():
+    for name, known in {**record.data, **record.corpora}.items():
         notes += [{"about": name, "text": text} for text in known.get("notes", ())]
         if known.get("optimistic") and not known.get("notes"):
             notes.append(
@@ -211,10 +212,9 @@ def _lineage(known: dict[str, Any], plan_steps: dict[str, Any]) -> dict[str, Any
     edges: list[list[str]] = []
     for step in known["steps"]:
         parents = [p if p in nodes or p in ids else p.partition(".")[0] for p in step["parents"]]
-        data = plan_steps.get(step["id"], {}).get("data")
-        if not parents and isinstance(data, str):
+        for data in () if parents else _fed_by(plan_steps.get(step["id"], {}), known["corpora"]):
             nodes.setdefault(f"data:{data}", {"id": f"data:{data}", "node": "data", "kind": data})
-            parents = [f"data:{data}"]
+            parents.append(f"data:{data}")
         for parent in dict.fromkeys(parents):
             if parent not in ids:
                 nodes.setdefault(parent, {"id": parent, "node": "model", "kind": "", "origin": {}})
@@ -229,6 +229,20 @@ def _lineage(known: dict[str, Any], plan_steps: dict[str, Any]) -> dict[str, Any
             "measurement": _own(step, known["main"]),
         }
     return {"nodes": list(nodes.values()), "edges": edges}
+
+
+def _fed_by(step: dict[str, Any], corpora: Mapping[str, Any]) -> list[str]:
+    """The data set or the corpora that a step of the resolved plan names."""
+    given = [step.get("data"), step.get("corpus"), *_mixed(step.get("corpora"))]
+    named = [name for name in given if isinstance(name, str)]
+    return list(dict.fromkeys(n for n in named if n in corpora or n == step.get("data")))
+
+
+def _mixed(corpora: Any) -> list[Any]:
+    """Names of corpora in a list, with shares, or inside a ``mix``."""
+    if isinstance(corpora, Mapping):
+        return _mixed(corpora["mix"]) if "mix" in corpora else list(corpora)
+    return list(corpora or ())
 
 
 def _own(step: dict[str, Any], main: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from gradus.report import format as write
 from gradus.report.audits import audits
 from gradus.report.charts import forest, lines
 from gradus.report.charts.lineage import lineage_svg
+from gradus.report.corpora import corpora
 from gradus.report.pretraining import Pretrained, is_pretraining, pretraining
 from gradus.report.reading import Fact, all_gates
 from gradus.report.recorded import recorded
@@ -71,6 +72,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "step_costs": costs.of_steps(known),
         "checkpoint_costs": costs.of_checkpoints(known),
         "data": costs.data(known),
+        "corpora": corpora(known),
         "audits": audits(known),
         "slices": breakdown.slices(known),
         "seeds": breakdown.seeds(known),
@@ -111,6 +113,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("errors", "Worst errors", shown["predictions"]),
         ("cost", "Cost", shown["step_costs"]),
         ("data", "Data", shown["data"]),
+        ("corpora", "Corpora", shown["corpora"]),
         ("notes", "Notes", known["notes"]),
         ("published", "Published figures", shown["published"]),
         ("environment", "Environment", True),

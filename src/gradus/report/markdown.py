@@ -7,6 +7,7 @@ import re
 from gradus.report import benchmarks, breakdown, costs, tables
 from gradus.report import format as write
 from gradus.report.audits import AuditShown, audits
+from gradus.report.corpora import corpora
 from gradus.report.pretraining import Pretrained, pretraining
 from gradus.report.reading import Fact
 from gradus.report.recorded import recorded
@@ -47,6 +48,10 @@ def markdown(known: Fact) -> str:
     for name, made, about in costs.data(known):
         found = _audit(audited[name]) if name in audited else []
         parts += _section(f"Data: {name}", table(made), *found, _pairs(about))
+    for corpus in corpora(known):
+        shown = [corpus.splits, corpus.cleaning, *(grid for _, grid in corpus.parts)]
+        tabled = [table(grid) for grid in shown]
+        parts += _section(f"Corpus: {corpus.name}", *tabled, _pairs(corpus.about))
     parts += _section("Models", table(costs.models(known)))
     parts += _section("Notes", _notes(known))
     parts += _section("Published figures, not measured here", table(costs.published(known)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from gradus.errors import CheckpointError
 from gradus.records import State
-from gradus.report.reading import Fact, by_step, is_cost
+from gradus.report.reading import Fact, by_step, is_cost, on_corpus
 
 WORST = 12
 PAIRS = 15
@@ -37,7 +37,8 @@ def predictions(run_folder: Path, known: Fact) -> list[Fact]:
 
 def _choose(chosen: dict[tuple[str, str], Fact], measurements: list[Fact]) -> None:
     for m in measurements:
-        if m["items"] and not is_cost(m) and not m["benchmark"].startswith("parity"):
+        apart = m["benchmark"].startswith("parity") or on_corpus(m)
+        if m["items"] and not is_cost(m) and not apart:
             chosen.setdefault((m["checkpoint"], m["data"]), m)
 
 

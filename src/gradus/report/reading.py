@@ -28,6 +28,11 @@ def on_file(m: Fact) -> bool:
     return not m["split"] and bool(m["benchmark"])
 
 
+def on_corpus(m: Fact) -> bool:
+    """Whether a measurement is of a language model on the documents of a corpus."""
+    return m["benchmark"].partition(".")[0] in ("corpus", "masked")
+
+
 def is_part(m: Fact) -> bool:
     """Whether a measurement is of one label or one slice of the items."""
     return "[" in m["metric"] or "{" in m["metric"]

@@ -264,7 +264,7 @@ def changes(known: Fact) -> Table:
             rows.append(
                 (
                     Cell(c.get("checkpoint", step["id"])),
-                    Cell(metric),
+                    Cell(f"{c['data']}.{metric}" if c.get("data") else metric),
                     Cell(c.get("against", "")),
                     Cell(
                         signed(c.get("difference"), unit),

@@ -132,6 +132,10 @@ class Gating:
             for m in self.measured[name].of(self.measured[name].main)
             if m.items is not None and (m.data, m.split) in places
         ]
+        shared = dict.fromkeys((m.data, m.split) for m in theirs)
+        corpora_of = [place for place in shared if place[0] in self.inputs.plan.corpora]
+        if corpora_of:
+            return self._compare_on_corpora(own, name, corpora_of)
         left, right = predictions_of(mine, self.inputs), predictions_of(theirs, self.inputs)
         if left is None or right is None:
             return []
@@ -147,6 +151,21 @@ class Gating:
             seed=self.inputs.plan.seed,
             scores=self.inputs.scores,
         )
+
+    def _compare_on_corpora(
+        self, own: Measured, name: str, places: Sequence[tuple[str, str]]
+    ) -> list[dict[str, Any]]:
+        """The step's checkpoint against that of another on corpora; several are told by name."""
+        theirs = self.measured[name]
+        found = []
+        for data, split in places:
+            mine, other = (
+                {m.metric: m for m in of.of(of.main) if (m.data, m.split) == (data, split)}
+                for of in (own, theirs)
+            )
+            rows = self._differences(mine, other, name)
+            found += rows if len(places) == 1 else [{"data": data, **row} for row in rows]
+        return found
 
     def benchmark_changes(self, spec: StepSpec) -> list[dict[str, Any]]:
         """On each benchmark the checkpoints against the one that they were made from.
@@ -185,6 +204,13 @@ class Gating:
             {m.metric: m for m in own.of(one) if not m.split and m.data == data}
             for one in (name, against)
         )
+        rows = self._differences(mine, theirs, against)
+        return [{"checkpoint": name, "data": data, **row} for row in rows]
+
+    def _differences(
+        self, mine: Mapping[str, Measurement], theirs: Mapping[str, Measurement], against: str
+    ) -> list[dict[str, Any]]:
+        """Of measurements by metric, what the benchmark compares and the contracts allow."""
         comparable = []
         for metric in mine:
             try:
@@ -198,7 +224,7 @@ class Gating:
             return []
         settings = self.inputs.plan.measure
         wanted = benchmarks.compared(mine[comparable[0]].benchmark)
-        rows = changes(
+        return changes(
             left,
             right,
             against=against,
@@ -207,7 +233,6 @@ class Gating:
             seed=self.inputs.plan.seed,
             metrics=[metric for metric in wanted if metric in comparable],
         )
-        return [{"checkpoint": name, "data": data, **row} for row in rows]
 
 
 def stops(spec: StepSpec, verdicts: Sequence[Verdict]) -> bool:

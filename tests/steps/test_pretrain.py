@@ -368,3 +368,10 @@ def test_faults_are_told_when_the_plan_is_read(
     spoil(said)
     with pytest.raises(ValidationError, match=message):
         PretrainConfig.model_validate(said)
+
+
+def test_finetune_refuses_what_learns_from_corpora() -> None:
+    from gradus.steps.finetune import FinetuneConfig
+
+    with pytest.raises(ValidationError, match="take step pretrain"):
+        FinetuneConfig.model_validate({"model": "m", "data": "d", "objective": "causal-lm"})

@@ -59,12 +59,14 @@ class Objective(ABC):
         summary: one line for `gradus ls`.
         example: ``objective:`` as it stands in a plan, in YAML.
         headed: whether it puts a head on the model that can be trained by itself.
+        corpora: whether it learns from corpora, by step `pretrain`, and not from labelled data.
     """
 
     Config: ClassVar[type[ObjectiveConfig]]
     summary: ClassVar[str]
     example: ClassVar[str]
     headed: ClassVar[bool] = True
+    corpora: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -23,6 +23,7 @@ class LanguageObjective(Objective):
         target: what the manifest calls what such a checkpoint predicts.
     """
 
+    corpora: ClassVar[bool] = True
     causal: ClassVar[bool]
     target: ClassVar[str]
 

@@ -128,6 +128,8 @@ class FinetuneConfig(StepConfig):
             objective, options = _objective(value)
         except GradusError as error:
             raise ValueError(str(error)) from error
+        if objective.corpora:
+            raise ValueError(f"{options['name']} learns from corpora: take step pretrain")
         objective.Config.model_validate(options)
         return value
 

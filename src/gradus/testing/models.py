@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -133,6 +134,9 @@ class ObjectiveContract(Contract):
 
     def test_it_trains_and_is_saved(self, tmp_path: Path) -> None:
         """Loss is finite and falls on what is trained; the files are those of a checkpoint."""
+        if self.made.corpora:
+            self._pretrains(tmp_path)
+            return
         import torch
 
         from gradus.training.config import StageConfig
@@ -156,6 +160,32 @@ class ObjectiveContract(Contract):
         files.mkdir()
         prepared.save(files)
         assert any(path.suffix == ".safetensors" for path in files.iterdir())
+
+    def _pretrains(self, folder: Path) -> None:
+        """Labelled data are refused; on a corpus it learns more than that all tokens are alike."""
+        from gradus.checkpoints import verify
+        from gradus.errors import TrainingError
+
+        assert "corpora" in str(refused(TrainingError, lambda: self.prepare(folder)))
+        config = {
+            "corpus": "plays",
+            "tokenizer": "encoder",
+            "model": {
+                "architecture": "gpt2" if self.made.causal else "bert",
+                "layers": 1,
+                "width": 32,
+                "heads": 2,
+            },
+            "objective": self.options().model_dump(),
+            "block": 32,
+            "steps": 40,
+            "lr": 1e-2,
+        }
+        outcome = self.world(folder).run("pretrain", config, folder / "pretrained")
+        (stage,) = outcome.facts["stages"]
+        assert stage["select_loss"] < math.log(outcome.facts["vocabulary"])
+        assert outcome.checkpoint is not None
+        assert verify(outcome.checkpoint).preprocessing["target"] == self.made.target
 
 
 class SchemeContract(Contract):

@@ -100,11 +100,20 @@ class StepContract(Contract):
 
 
 def _opens(checkpoint: Path, world: World) -> None:
-    """A tokenizer tokenises; what else a step makes predicts."""
+    """A tokenizer tokenises, a language model tells how probable texts are; what else a step makes
+    predicts."""
     from gradus.checkpoints import verify
     from gradus.predict import load
 
-    if verify(checkpoint).kind == "tokenizer":
+    manifest = verify(checkpoint)
+    if manifest.preprocessing.get("target") in ("text", "masked"):
+        from gradus import scoring
+
+        engine = scoring.open(checkpoint, threads=2)
+        ask = engine.rolling if manifest.preprocessing["target"] == "text" else engine.pseudo
+        assert ask(world.dataset.splits["test"].texts[0]).nats < 0
+        return
+    if manifest.kind == "tokenizer":
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)

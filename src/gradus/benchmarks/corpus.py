@@ -87,7 +87,7 @@ class CorpusBenchmark(CorpusTask):
 
 def _windows(engine: TextScorer, window: int | None, stride: int | None) -> tuple[int, int]:
     """Window and stride in tokens: at most the model's limit, and the window."""
-    from gradus.scoring.text import DEFAULT_WINDOW
+    from gradus.scoring.records import DEFAULT_WINDOW
 
     sizes = [size for size in (window, engine.limit) if size is not None]
     width = min(sizes, default=DEFAULT_WINDOW)

@@ -11,6 +11,10 @@ from gradus.records import CheckpointRef
 
 Progress = Callable[[int], None]
 
+DEFAULT_WINDOW = 2048
+"""Tokens of a window where neither is one given nor has the model a limit; lm-evaluation-harness
+takes the same."""
+
 
 class Scored(NamedTuple):
     """How probable a continuation is.

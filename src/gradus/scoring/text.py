@@ -24,7 +24,7 @@ from gradus.scoring.continuations import ContinuationTree
 from gradus.scoring.engine import Scorer
 from gradus.scoring.journal import Journal, answered, key_of
 from gradus.scoring.masked import MaskedScorer
-from gradus.scoring.records import Progress, Rolled, Scored, Source
+from gradus.scoring.records import DEFAULT_WINDOW, Progress, Rolled, Scored, Source
 from gradus.scoring.rolling import Piece, Stretches, pieces, stretches
 from gradus.scoring.seam import Pair, encode_pairs, fit, tokenizer_digest
 from gradus.scoring.vocabulary import accepted
@@ -33,8 +33,6 @@ from gradus.scoring.vocabulary import accepted
 STRETCH = 2048
 # Tokens of a stretch of rolling windows.
 STRETCH_TOKENS = 1 << 18
-# Where neither a window is given nor the model has a limit; lm-evaluation-harness takes the same.
-DEFAULT_WINDOW = 2048
 
 
 class TextScorer:

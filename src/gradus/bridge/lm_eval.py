@@ -162,8 +162,8 @@ class GradusLM(LM):  # type: ignore[misc]  # the harness has no types
 
     def _rolled(self, texts: Sequence[str], told: Callable[[int], None] | None) -> Iterator[Rolled]:
         """Text by text, the tokenizer's own first token among what is scored."""
-        from gradus.scoring.seam import encode
         from gradus.scoring.records import DEFAULT_WINDOW
+        from gradus.scoring.seam import encode
         from gradus.scoring.text import STRETCH_TOKENS
 
         held: list[list[Any]] = []

@@ -19,6 +19,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from gradus.training.storage import stretches
+from gradus.training.triangle import LONGEST, causal_attention
 
 ATTENTION = "gradus_packed"
 POOL = 4
@@ -145,6 +146,8 @@ def packed_attention(
         if length <= SHORT:
             seen = _window(length, int(sliding_window or reach), causal, before)
             y = _short(q, k, v, seen if causal or windowed else None, scaling, dropout)
+        elif causal and _learns(q, reach, dropout) and not windowed and not before:
+            y = _triangle(q, k, v, scaling)
         else:
             masked = windowed or (causal and before > 0)
             window = int(sliding_window or reach)
@@ -171,6 +174,23 @@ def _prefixed(layout: Layout, row: torch.Tensor, before: int) -> Iterator[torch.
     prefix = row[:, None, :before]
     for run in layout.split(row[:, before:], 1):
         yield torch.cat([prefix.expand(-1, run.shape[1], -1, -1), run], dim=2)
+
+
+def _learns(query: torch.Tensor, reach: int, dropout: float) -> bool:
+    """Whether a backward pass follows that the fused kernel is slow at."""
+    return torch.is_grad_enabled() and query.requires_grad and reach <= LONGEST and not dropout
+
+
+def _triangle(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """Causal attention [h, n, L, k] that keeps its probabilities for the backward pass."""
+    repeat = query.shape[0] // key.shape[0]
+    if repeat > 1:
+        key, value = key.repeat_interleave(repeat, 0), value.repeat_interleave(repeat, 0)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    q, k, v = (each.flatten(0, 1) for each in (query, key, value))
+    return causal_attention(q, k, v, scale).view(query.shape)
 
 
 def _short(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import random
 import tempfile
+import time
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +227,41 @@ def test_a_corpus_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert build(tmp_path, seed=14).place != first.place
     write(tmp_path, padded([{"text": "one more"}]))
     assert build(tmp_path).place != first.place
-    assert sorted(p.name for p in (tmp_path / "corpora/web").iterdir() if p.name[0] == ".") == []
+    assert not list((tmp_path / "corpora/web").glob(".*.partial"))
+
+
+def test_of_several_builders_one_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, padded([]))
+    reading = building.Builder.read
+    begun: list[int] = []
+
+    def slowly(self: building.Builder, origins: Any) -> Any:
+        begun.append(1)
+        time.sleep(0.2)
+        return reading(self, origins)
+
+    monkeypatch.setattr(building.Builder, "read", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: build(tmp_path), range(4)))
+    assert len(begun) == 1
+    assert len({corpus.digest for corpus in found}) == 1
+
+
+def test_what_a_killed_process_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, padded([]))
+    whole = build(tmp_path)
+    left = whole.place.with_name(f".{whole.place.name}.partial")
+    whole.place.rename(left)
+    (left / "corpus.json").unlink()
+    (left / "bucket-000").write_bytes(b"half a record")
+    again = build(tmp_path)
+    assert again.digest == whole.digest
+    assert not left.exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(building.Builder, "write", lambda *_: os.write(-1, b""))
+        with pytest.raises(StorageError, match="can't be written"):
+            build(tmp_path, seed=99)
+    assert not list(whole.place.parent.glob(".*.partial"))
 
 
 @pytest.mark.parametrize("file", ["text.bin", "ends.bin", "ids.bin", "codes.bin", "index.json"])
@@ -247,13 +284,13 @@ def test_an_empty_split_says_what_to_do(tmp_path: Path) -> None:
     write(tmp_path, [{"text": "one"}, {"text": "one"}])
     with pytest.raises(DataError, match=r"no document falls into \S+; 1 of 2 are left"):
         build(tmp_path)
-    assert not list((tmp_path / "corpora/web").iterdir())
+    assert all(path.suffix == ".lock" for path in (tmp_path / "corpora/web").iterdir())
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     write(tmp_path, padded([]))
     (tmp_path / "corpora").write_text("a file")
-    with pytest.raises(StorageError, match="can't write the corpus"):
+    with pytest.raises(StorageError, match="can't be written"):
         build(tmp_path)
 
 

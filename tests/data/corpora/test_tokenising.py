@@ -196,7 +196,7 @@ def test_a_place_that_cannot_be_written(
     documents: Documents, byte_bpe: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "full").write_text("a file")
-    with pytest.raises(StorageError, match="can't write the tokens"):
+    with pytest.raises(StorageError, match="can't be written"):
         tokenise(documents, byte_bpe, place=tmp_path / "full")
 
 

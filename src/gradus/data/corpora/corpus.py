@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +19,11 @@ from gradus.data.corpora.building import Builder
 from gradus.data.corpora.config import CorpusConfig
 from gradus.data.corpora.documents import Documents
 from gradus.data.corpora.near import near_kept
+from gradus.data.corpora.once import make_once
 from gradus.data.corpora.reading import Origin, Progress, locate
 from gradus.data.dataset import SPLITS
 from gradus.data.splits import digest_split
-from gradus.errors import DataError, StorageError
+from gradus.errors import DataError
 
 MANIFEST: Final = "corpus.json"
 _VERSION: Final = 1
@@ -97,14 +96,11 @@ def load_corpus(
     files = [[origin.given, *entry] for origin in origins for entry in origin.hashes()]
     key = hash_json([_VERSION, config.model_dump(mode="json"), seed, files])[:16]
     target = place / name / key
-    if not (target / MANIFEST).is_file():
-        try:
-            _build(name, config, origins, seed, target, progress)
-        except OSError as error:
-            raise StorageError(
-                f"{target}: can't write the corpus ({error.strerror}): make room or choose "
-                "another folder"
-            ) from error
+
+    def write(partial: Path) -> None:
+        _build(name, config, origins, seed, partial, progress)
+
+    make_once(target, MANIFEST, write)
     return open_corpus(target)
 
 
@@ -147,69 +143,44 @@ def _build(
     config: CorpusConfig,
     origins: Sequence[Origin],
     seed: int,
-    target: Path,
+    folder: Path,
     progress: Progress | None,
 ) -> None:
-    """Build beside the target and rename, so that a corpus is whole or doesn't exist."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{target.name}-{uuid.uuid4().hex[:12]}"
-    partial.mkdir()
-    try:
-        builder = Builder(config, seed, partial, progress)
-        hashes = builder.write(builder.read(origins))
-        near = None
-        if config.clean.near_duplicates is not None:
-            splits = {split: Documents(partial / split) for split in SPLITS}
-            kept, near = near_kept(splits, config.clean.near_duplicates)
-            del splits
-            if near.dropped:
-                hashes = builder.rewrite(kept)
-        splits = {s: Documents(partial / s) for s in SPLITS}
-        _check_sizes(name, config, splits, builder)
-        for split in [split for split in SPLITS if not len(splits[split])]:
-            del splits[split], hashes[split]
-            shutil.rmtree(partial / split)
-        digests = {split: documents.digest for split, documents in splits.items()}
-        counts = {key: count.facts() for key, count in builder.cleaner.counts.items()}
-        if config.clean.exact_duplicates == "drop":
-            counts["exact_duplicates"] = builder.exact.facts()
-        if near is not None:
-            counts["near_duplicates"] = near.facts()
-        digest = _digest(splits, digests)
-        manifest = {
-            "version": _VERSION,
-            "name": name,
+    """Write a corpus into an empty folder."""
+    builder = Builder(config, seed, folder, progress)
+    hashes = builder.write(builder.read(origins))
+    splits = {split: Documents(folder / split) for split in SPLITS}
+    counts = {key: count.facts() for key, count in builder.cleaner.counts.items()}
+    if config.clean.exact_duplicates == "drop":
+        counts["exact_duplicates"] = builder.exact.facts()
+    if config.clean.near_duplicates is not None:
+        kept, near = near_kept(splits, config.clean.near_duplicates)
+        counts["near_duplicates"] = near.facts()
+        if near.dropped:
+            hashes = builder.rewrite(kept)
+            splits = {split: Documents(folder / split) for split in SPLITS}
+    _check_sizes(name, config, splits, builder)
+    for split in [split for split in SPLITS if not len(splits[split])]:
+        del splits[split], hashes[split]
+        shutil.rmtree(folder / split)
+    digests = {split: documents.digest for split, documents in splits.items()}
+    digest = _digest(splits, digests)
+    manifest = {
+        "version": _VERSION,
+        "name": name,
+        "digest": digest,
+        "split_digests": digests,
+        "files": hashes,
+        "facts": {
+            **_describe(config, origins, builder, seed),
+            "cleaning": counts,
+            "splits": {split: _split_facts(docs) for split, docs in splits.items()},
             "digest": digest,
             "split_digests": digests,
-            "files": hashes,
-            "facts": {
-                **_describe(config, origins, builder, seed),
-                "cleaning": counts,
-                "splits": {split: _split_facts(docs) for split, docs in splits.items()},
-                "digest": digest,
-                "split_digests": digests,
-            },
-        }
-        text = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False)
-        (partial / MANIFEST).write_text(text, encoding="utf-8")
-        _put_in_place(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _put_in_place(partial: Path, target: Path) -> None:
-    for path in [*partial.rglob("*"), partial]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    try:
-        partial.rename(target)
-    except OSError:
-        # Another process built the same meanwhile; anything else is an error of the disk.
-        if not (target / MANIFEST).is_file():
-            raise
+        },
+    }
+    text = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def _validate(name: str, raw: Mapping[str, Any]) -> CorpusConfig:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,9 +15,10 @@ import numpy as np
 
 from gradus.checkpoints.hashing import hash_file, hash_json
 from gradus.data.corpora.documents import Documents, HashedFile
+from gradus.data.corpora.once import make_once
 from gradus.data.corpora.reading import Progress
 from gradus.data.corpora.shards import INDEX, LENGTHS, VERSION, Shards
-from gradus.errors import CheckpointError, StorageError
+from gradus.errors import CheckpointError
 
 SHARD_BYTES: Final = 1 << 22  # of text
 MOST_SHARDS: Final = 1 << 10
@@ -66,26 +65,11 @@ def tokenise(
     last = end_of_text(tokenizer, tokenizer_folder) if end == "auto" else end
     key = hash_json([VERSION, SHARD_BYTES, documents.digest, digest, last])[:16]
     target = place / key
-    if (target / INDEX).is_file():
-        return Shards(target)
-    partial = place / f".{key}-{uuid.uuid4().hex[:12]}"
-    try:
-        partial.mkdir(parents=True)
-        job = _Job(documents, tokenizer, last, partial)
-        _write(job, digest, workers, progress)
-        try:
-            partial.rename(target)
-        except OSError:
-            # Another process made the same meanwhile; anything else is an error of the disk.
-            if not (target / INDEX).is_file():
-                raise
-    except OSError as error:
-        raise StorageError(
-            f"{target}: can't write the tokens ({error.strerror}): make room or choose another "
-            "folder"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+
+    def write(partial: Path) -> None:
+        _write(_Job(documents, tokenizer, last, partial), digest, workers, progress)
+
+    make_once(target, INDEX, write)
     return Shards(target)
 
 

@@ -165,7 +165,7 @@ def _wordpiece(texts: Texts, recipe: Recipe) -> Any:
     trainer = trainers.WordPieceTrainer(
         vocab_size=recipe.vocabulary,
         min_frequency=recipe.min_count,
-        special_tokens=[*recipe.special, *_placed(letters, words, recipe)],
+        special_tokens=[*recipe.special, *_placed(letters, learner, recipe)],
         limit_alphabet=0,  # no letters but these
         continuing_subword_prefix=INSIDE,
         show_progress=False,
@@ -180,7 +180,7 @@ def _wordpiece(texts: Texts, recipe: Recipe) -> Any:
     return made
 
 
-def _placed(letters: Sequence[str], words: Any, recipe: Recipe) -> list[str]:
+def _placed(letters: Sequence[str], learner: Any, recipe: Recipe) -> list[str]:
     """The letters, and those that can stand within a word with the prefix, as many as there is
     room for; the commonest first."""
     found: list[str] = []
@@ -188,7 +188,8 @@ def _placed(letters: Sequence[str], words: Any, recipe: Recipe) -> list[str]:
     for letter in letters:
         if letter.isspace():
             continue
-        joins = len(words.pre_tokenize_str(f"a{letter}")) == 1
+        normal = learner.normalizer.normalize_str(f"a{letter}")
+        joins = len(learner.pre_tokenizer.pre_tokenize_str(normal)) == 1
         forms = [letter, INSIDE + letter] if joins else [letter]
         if len(found) + len(forms) > room:
             break

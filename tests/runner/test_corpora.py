@@ -248,3 +248,45 @@ def test_changed_documents_are_refused_while_a_run_is_unfinished(tmp_path: Path)
     with pytest.raises(DataChanged, match=r"corpus 'tales' has changed.*then 7 documents"):
         refuse_changed_data(earlier, {"tales": {**facts, "digest": "b" * 64}})
     refuse_changed_data(earlier, {"tales": facts})
+
+
+def pretrained(world: Path, place: Path) -> RunRecord:
+    small = {"architecture": "gpt2", "layers": 1, "width": 16, "heads": 1}
+    train: dict[str, Any] = {"step": "pretrain", "steps": 3, "batch_size": 4}
+    plan = plan_from_dict(
+        {
+            "name": "taught",
+            "corpora": {"tales": tales(), "more": tales(columns={}, limit=150)},
+            "steps": [
+                {"id": "tok", "step": "tokenizer", "corpus": "tales", "vocabulary": 300},
+                {**train, "id": "base", "corpus": "tales", "tokenizer": "tok", "model": small,
+                 "block": 32, "seeds": 2, "gates": ["tales.bits_per_byte <= 20"]},
+                {**train, "id": "both", "corpora": {"tales": 0.5, "more": 0.5}, "model": "base",
+                 "block": 32, "gates": ["tales.bits_per_byte <= base + 5",
+                                        "more.bits_per_byte <= base + 5"]},
+            ],
+            "measure": {"bootstrap": 200, "slice_least": 5},
+        },
+        folder=world,
+    )  # fmt: skip
+    return gradus.run(plan, runs_dir=place)
+
+
+def test_a_pretrained_model_is_measured_on_its_corpora(world: Path, tmp_path: Path) -> None:
+    record = pretrained(world, tmp_path)
+    assert record.state is State.DONE
+    assert record.step("tok").measurements == ()
+    base, both = record.step("base"), record.step("both")
+    (row,) = (r for r in base.facts["seeds"]["measured"] if r["metric"] == "bits_per_byte")
+    assert len(row["values"]) == 2
+    value = next(m.value for m in base.measurements if m.metric == "bits_per_byte")
+    assert value == pytest.approx(np.mean(row["values"]))
+    # `base` is measured on `more` beside `both`, since it wasn't by its own step.
+    assert {(m.checkpoint, m.data) for m in both.measurements} == {
+        ("both", "tales"), ("both", "more"), ("base", "more"),
+    }  # fmt: skip
+    assert [v.verdict for v in both.gates] == [Answer.OPEN, Answer.OPEN]
+    changes = [(c["metric"], c["against"]) for c in both.facts["changes"]]
+    assert ("bits_per_byte", "base") in changes
+    assert ("token_perplexity", "base") in changes
+    assert {row["by"] for row in base.facts["slices"]} == {"domain", "language"}

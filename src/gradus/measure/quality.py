@@ -99,15 +99,19 @@ def _asked(kind: type[Metric], name: str, labels: Sequence[str]) -> list[tuple[M
     return found
 
 
-def of_seeds(observed: Repeated, scores: Scores = NONE) -> list[dict[str, Any]]:
+def of_seeds(
+    observed: Repeated, scores: Scores = NONE, benchmark: type[Benchmark] | None = None
+) -> list[dict[str, Any]]:
     """What each seed gave, for what the benchmark compares and the plan's own scores.
+
+    With `benchmark` its metrics are taken, else those of the target's.
 
     Rows have ``metric``, ``unit``, ``values`` (one a seed, None where undefined), ``mean`` and
     ``sd``, the standard deviation with one less than the number of seeds below.
     """
     found = []
     for name in (
-        *benchmarks.of(observed.target).compared,
+        *(benchmark or benchmarks.of(observed.target)).compared,
         *scores.on(observed.target, observed.labels),
     ):
         metric = scores.kind(name)()

@@ -7,10 +7,9 @@ are asked about, dtype, threads and versions.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,20 @@ from gradus.checkpoints import is_checkpoint, read_manifest
 from gradus.errors import CheckpointError
 from gradus.measure import quality, slices
 from gradus.metrics import lookup
-from gradus.metrics.base import Items
-from gradus.metrics.items import read_items, write_items
+from gradus.metrics.items import read_items, read_seen, write_items
+from gradus.metrics.repeated import Repeated, Seen
 from gradus.predict.outputs import target_of
 from gradus.records import CheckpointRef
 from gradus.runner.benchmarking import Session
 from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
-from gradus.runner.keys import asked_of_slices, environment
+from gradus.runner.keys import asked_of_slices, digests, environment
 from gradus.runner.monitor import Reporter, counter
 from gradus.runner.store import read_json, write_json
 from gradus.runner.taken import Taken
 from gradus.steps.base import Target
 
+ITEMS, MEMBERS, TAKEN = "items.parquet", "members.json", "taken.json"
 TASKS: tuple[type[CorpusTask], ...] = (CorpusBenchmark, MaskedBenchmark)
 _KIND = "a language model that goes on with texts (causal) or fills their gaps (masked)"
 
@@ -108,7 +108,7 @@ class Asked:
             "windows": [settings.get("window"), settings.get("stride")],
             "split": inputs.corpus(target.data).split_digests[target.split],
             "sample": target.sample,
-            "checkpoint": [ref.kind, ref.digest],
+            "checkpoint": [ref.kind, digests(target.checkpoint, inputs)],
             "dtype": dtype,
             **environment(),
         }
@@ -118,7 +118,14 @@ class Asked:
     @property
     def done(self) -> bool:
         """Whether the model has been asked everything."""
-        return (self.place / "taken.json").exists()
+        return (self.place / TAKEN).exists()
+
+    def singles(self, inputs: Inputs) -> list[Asked]:
+        """Each seed's checkpoint for itself where a step was repeated; else this one alone."""
+        seeds = inputs.seeds.get(self.target.checkpoint)
+        if seeds is None:
+            return [self]
+        return [Asked.of(replace(self.target, checkpoint=name), inputs) for name in seeds.names]
 
     def items(self, inputs: Inputs) -> CorpusItems:
         """The items that are asked about."""
@@ -129,12 +136,15 @@ class Asked:
 def all_corpora(asked: Sequence[Asked], inputs: Inputs, reporter: Reporter) -> Taken:
     """The measurements of every checkpoint on every corpus, in their order."""
     session = Session(inputs, reporter)
-    order = list(dict.fromkeys(one.target.checkpoint for one in asked))
-    for one in sorted(asked, key=lambda one: order.index(one.target.checkpoint)):
+    singles = [single for one in asked for single in one.singles(inputs)]
+    order = list(dict.fromkeys(one.target.checkpoint for one in singles))
+    for one in sorted(singles, key=lambda one: order.index(one.target.checkpoint)):
         if not one.done:
             _ask(one, session)
     found = Taken(())
     for one in asked:
+        if not one.done:
+            _put_together(one, inputs)
         found = found.joined(_measured(one, inputs))
     return found
 
@@ -160,9 +170,8 @@ def _ask(asked: Asked, session: Session) -> None:
         progress=counter(session.reporter, len(items.documents), text),
     )
     seconds = time.perf_counter() - start
-    write_items(asked.place / "items.parquet", said, items.shown())
-    members = json.dumps(items.members(), ensure_ascii=False)
-    (asked.place / "members.json").write_text(members, encoding="utf-8")
+    write_items(asked.place / ITEMS, said, items.shown())
+    write_json(asked.place / MEMBERS, items.members())
     kept = {
         "contract": asked.task.contract(items, engine, **windows),
         "documents": len(items.documents),
@@ -170,19 +179,31 @@ def _ask(asked: Asked, session: Session) -> None:
         "seconds": seconds,
         "tokens": engine.tokens_seen - before,
     }
-    write_json(asked.place / "taken.json", kept)
+    write_json(asked.place / TAKEN, kept)
     journal.unlink(missing_ok=True)
+
+
+def _put_together(asked: Asked, inputs: Inputs) -> None:
+    """What every seed of a repeated step said, in one item file."""
+    places = [single.place for single in asked.singles(inputs)]
+    said, texts = read_items(places[0] / ITEMS)
+    rest = [read_items(place / ITEMS)[0] for place in places[1:]]
+    chosen = inputs.seeds[asked.target.checkpoint].chosen
+    asked.place.mkdir(parents=True, exist_ok=True)
+    write_items(asked.place / ITEMS, Repeated((said, *rest), chosen), texts)
+    for name in (MEMBERS, TAKEN):  # what says that it is done comes last
+        write_json(asked.place / name, read_json(places[0] / name))
 
 
 def members(items: Path) -> dict[str, list[str | None]]:
     """For each slicing the slice of each item of an item file of a corpus."""
-    found: dict[str, list[str | None]] = read_json(items.with_name("members.json"))
+    found: dict[str, list[str | None]] = read_json(items.with_name(MEMBERS))
     return found
 
 
 def _measured(asked: Asked, inputs: Inputs) -> Taken:
-    kept = read_json(asked.place / "taken.json")
-    items, target = asked.place / "items.parquet", asked.target
+    kept = read_json(asked.place / TAKEN)
+    items, target = asked.place / ITEMS, asked.target
     contract = dict(kept["contract"])
     whole = len(inputs.corpus(target.data).splits[target.split])
     if kept["documents"] < whole:
@@ -201,14 +222,18 @@ def _measured(asked: Asked, inputs: Inputs) -> Taken:
         "seed": inputs.plan.seed,
         "scores": inputs.scores,
     }
-    said = read_items(items)[0]
+    said = read_seen(items)[0]
     found = quality.measurements(said, common=common, benchmark=asked.task, **settings)
     by_slice, told = _by_slice(said, members(items), asked.task, common, settings, inputs)
-    return Taken((*found, *by_slice), tuple(told))
+    about = {name: common[name] for name in ("checkpoint", "data", "split")}
+    seeds: list[dict[str, Any]] = []
+    if isinstance(said, Repeated):
+        seeds = quality.of_seeds(said, inputs.scores, asked.task)
+    return Taken((*found, *by_slice), tuple(told), tuple({**about, **row} for row in seeds))
 
 
 def _by_slice(
-    said: Items,
+    said: Seen,
     by: Mapping[str, Sequence[str | None]],
     task: type[CorpusTask],
     common: Mapping[str, Any],

@@ -88,13 +88,15 @@ class Gating:
 
     def _theirs(self, name: str, mine: Measurement | None, own: Measured) -> list[Measurement]:
         """The reference's measurements on the same split: from this step, else from its own."""
-        found = own.of(name)
+
+        def of(measured: Measured) -> list[Measurement]:
+            found = measured.of(name)
+            if mine is None:
+                return found
+            return [m for m in found if (m.data, m.split) == (mine.data, mine.split)]
+
         step = name.partition(".")[0]
-        if not found and step in self.measured:
-            found = self.measured[step].of(name)
-        if mine is None:
-            return found
-        return [m for m in found if (m.data, m.split) == (mine.data, mine.split)]
+        return of(own) or (of(self.measured[step]) if step in self.measured else [])
 
     def _obstacle(self, name: str, mine: Measurement | None) -> str | None:
         """Why a reference has no measurement beside `mine`."""
@@ -135,7 +137,7 @@ class Gating:
         shared = dict.fromkeys((m.data, m.split) for m in theirs)
         corpora_of = [place for place in shared if place[0] in self.inputs.plan.corpora]
         if corpora_of:
-            return self._compare_on_corpora(own, name, corpora_of)
+            return self._compare_on_corpora(own, name, corpora_of, taken=taken)
         left, right = predictions_of(mine, self.inputs), predictions_of(theirs, self.inputs)
         if left is None or right is None:
             return []
@@ -153,7 +155,7 @@ class Gating:
         )
 
     def _compare_on_corpora(
-        self, own: Measured, name: str, places: Sequence[tuple[str, str]]
+        self, own: Measured, name: str, places: Sequence[tuple[str, str]], *, taken: bool
     ) -> list[dict[str, Any]]:
         """The step's checkpoint against that of another on corpora; several are told by name."""
         theirs = self.measured[name]
@@ -163,7 +165,7 @@ class Gating:
                 {m.metric: m for m in of.of(of.main) if (m.data, m.split) == (data, split)}
                 for of in (own, theirs)
             )
-            rows = self._differences(mine, other, name)
+            rows = self._differences(mine, other, name, taken=taken)
             found += rows if len(places) == 1 else [{"data": data, **row} for row in rows]
         return found
 
@@ -208,7 +210,12 @@ class Gating:
         return [{"checkpoint": name, "data": data, **row} for row in rows]
 
     def _differences(
-        self, mine: Mapping[str, Measurement], theirs: Mapping[str, Measurement], against: str
+        self,
+        mine: Mapping[str, Measurement],
+        theirs: Mapping[str, Measurement],
+        against: str,
+        *,
+        taken: bool = False,
     ) -> list[dict[str, Any]]:
         """Of measurements by metric, what the benchmark compares and the contracts allow."""
         comparable = []
@@ -222,6 +229,8 @@ class Gating:
         right = predictions_of(list(theirs.values()), self.inputs)
         if left is None or right is None or not comparable:
             return []
+        if taken:
+            right = one_of(right)
         settings = self.inputs.plan.measure
         wanted = benchmarks.compared(mine[comparable[0]].benchmark)
         return changes(

@@ -282,7 +282,8 @@ def test_a_flipped_bit_is_refused_by_name(tmp_path: Path, file: str) -> None:
 
 def test_an_empty_split_says_what_to_do(tmp_path: Path) -> None:
     write(tmp_path, [{"text": "one"}, {"text": "one"}])
-    with pytest.raises(DataError, match=r"no document falls into \S+; 1 of 2 are left"):
+    wanted = r"into train, there are 1 of 2 left \(dropped: exact_duplicates 1\): give more"
+    with pytest.raises(DataError, match=wanted):
         build(tmp_path)
     assert all(path.suffix == ".lock" for path in (tmp_path / "corpora/web").iterdir())
 

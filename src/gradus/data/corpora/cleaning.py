@@ -19,14 +19,14 @@ class Count:
     Attributes:
         seen: documents that came to it.
         dropped: those that it left out.
-        changed: those whose text it changed.
+        changed: those whose text it changed; None of a filter that changes none.
         dropped_characters: characters of the documents that it left out.
         reasons: documents dropped by reason, where the filter has several.
     """
 
     seen: int = 0
     dropped: int = 0
-    changed: int = 0
+    changed: int | None = None
     dropped_characters: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
@@ -41,7 +41,7 @@ class Count:
         """The counts as JSON, reasons in order of their number."""
         reasons = dict(sorted(self.reasons.items(), key=lambda item: (-item[1], item[0])))
         found: dict[str, Any] = {"seen": self.seen, "dropped": self.dropped}
-        if self.changed:
+        if self.changed is not None:
             found["changed"] = self.changed
         found["dropped_characters"] = self.dropped_characters
         return {**found, "reasons": reasons} if reasons else found
@@ -102,5 +102,5 @@ class Cleaner:
         count.seen += 1
         if unicodedata.is_normalized(form, text):
             return text
-        count.changed += 1
+        count.changed = (count.changed or 0) + 1
         return unicodedata.normalize(form, text)

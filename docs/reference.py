@@ -60,6 +60,7 @@ def main() -> None:
 def plan_page() -> str:
     """Top-level keys, data, measuring, and what every step has."""
     from gradus.data.config import ColumnsConfig, DataConfig, SplitConfig
+    from gradus.data.corpora.config import CleanConfig, CorpusColumns, CorpusConfig, CorpusSplit
     from gradus.plan.measure import MeasureConfig
     from gradus.plan.schema import schema
     from gradus.plan.scores import ScoreConfig
@@ -71,6 +72,7 @@ def plan_page() -> str:
         "seed": "every draw of the plan is derived from it and from what draws",
         "vars": "plan variables: `${NAME}` in any text, `${env:NAME}` for the environment",
         "data": "data sets by name; see below",
+        "corpora": "corpora by name, to pretrain on; see below",
         "models": "[sources](sources.md) of weights by name",
         "steps": "a list of [steps](steps.md), done in order",
         "measure": "settings of measuring; see below",
@@ -100,6 +102,18 @@ def plan_page() -> str:
         "### `split`",
         prose(SplitConfig),
         config_table(SplitConfig),
+        "## `corpora`",
+        prose(CorpusConfig),
+        config_table(CorpusConfig),
+        "### `columns` of a corpus",
+        prose(CorpusColumns),
+        config_table(CorpusColumns),
+        "### `clean`",
+        prose(CleanConfig),
+        config_table(CleanConfig),
+        "### `split` of a corpus",
+        prose(CorpusSplit),
+        config_table(CorpusSplit),
         "## `measure`",
         config_table(MeasureConfig),
         "## `scores`",

@@ -85,6 +85,15 @@ def test_steps_without_a_plan(world: World, tmp_path: Path) -> None:
     assert len(deeper.predict(["x", "y"])) == 2
 
 
+def test_a_step_on_a_corpus_without_a_plan(world: World, tmp_path: Path) -> None:
+    corpus = world.corpus("news")
+    outcome = gradus.step(
+        "tokenizer", out=tmp_path / "tok", corpora=[corpus], kind="bytes", special=["<|endoftext|>"]
+    )
+    assert outcome.checkpoint == tmp_path / "tok" / "checkpoint"
+    assert (outcome.checkpoint / "tokenizer.json").exists()
+
+
 def test_metrics_without_a_plan() -> None:
     gold, predicted = list("aabbbc"), list("abbbbc")
     found = gradus.metric("f1_macro", gold, predicted)

@@ -14,6 +14,7 @@ from gradus.errors import GradusError, RunBusy, UsageError
 from gradus.records import Fault, Measurement, Plan, RunRecord, Verdict
 
 if TYPE_CHECKING:
+    from gradus.data.corpora import Corpus
     from gradus.data.dataset import Dataset
     from gradus.metrics.base import Metric, Predictions
     from gradus.predict import Model
@@ -133,9 +134,11 @@ def load_data(
 
 def step(
     kind: str,
+    /,
     *,
     out: str | Path,
     data: Dataset | None = None,
+    corpora: Sequence[Corpus] = (),
     models: Mapping[str, str | Path | Mapping[str, Any]] | None = None,
     seed: int = 0,
     reporter: Reporter | None = None,
@@ -147,6 +150,7 @@ def step(
         kind: a step of the catalog, e.g. ``"finetune"``.
         out: an empty or new folder for what it makes.
         data: from `load_data`; the step sees train and dev.select of it.
+        corpora: from `gradus.data.corpora.load_corpus`; the same of each.
         models: what the names in the config stand for: a source or a checkpoint folder. A step
             with one ``model`` may name it there directly.
         seed: for every draw the step makes.
@@ -165,6 +169,8 @@ def step(
     made = registry.load("steps", kind)()
     if data is not None:
         config.setdefault("data", data.name)
+    if len(corpora) == 1 and "corpora" not in config:
+        config.setdefault("corpus", corpora[0].name)
     named = dict(models or {})
     if "model" in config and str(config["model"]) not in named:
         named["model"], config["model"] = config["model"], "model"
@@ -188,6 +194,8 @@ def step(
                 monitor=RunMonitor(place / "curves.jsonl", training, reporter or Quiet()),
                 dtype=hardware.training_dtype(),
                 threads=hardware.threads(),
+                datasets={} if training is None else {training.name: training},
+                corpora={corpus.name: corpus.for_training() for corpus in corpora},
             ),
         )
 

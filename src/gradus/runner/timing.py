@@ -8,7 +8,9 @@ from typing import Any
 
 from gradus import hardware
 from gradus.benchmarks.cost import CostBenchmark
+from gradus.checkpoints import is_checkpoint, read_manifest
 from gradus.measure import cost
+from gradus.predict.outputs import target_of
 from gradus.records import Measurement, StepSpec
 from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
@@ -34,12 +36,24 @@ def companions_of(
     if spec.id in names:
         names = [spec.id]
         names += [m for m in spec.models if m in inputs.checkpoints]
+    data = targets[0].data
     names += [
         name
         for name in referenced(spec, inputs, CostBenchmark.metrics)
-        if name in inputs.checkpoints or inputs.obstacle(name, targets[0].data) is None
+        if name in inputs.checkpoints or inputs.obstacle(name, data) is None
     ]
-    return list(dict.fromkeys(names))
+    return [name for name in dict.fromkeys(names) if _predicts(name, data, inputs)]
+
+
+def _predicts(name: str, data: str, inputs: Inputs) -> bool:
+    """Whether a checkpoint says what the data are labelled with, whatever its labels are called.
+
+    A pretrained one doesn't, though a step began with it.
+    """
+    place = Path(inputs.checkpoint(name).path)
+    if not is_checkpoint(place):
+        return False
+    return target_of(read_manifest(place).preprocessing) == inputs.dataset(data).target
 
 
 def time_in_turns(

@@ -107,6 +107,26 @@ def test_no_group_and_no_text_lies_in_two_splits(records: list[dict[str, Any]]) 
                 assert not groups[one] & groups[two]
 
 
+def test_progress_goes_on_within_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradus.data.overlap.corpus._SECONDS", 0.0)
+    write(tmp_path, padded([{"text": f"{n} " + "word " * 400} for n in range(200)]))
+    told: list[tuple[float, float, str]] = []
+    load_corpus(
+        "web",
+        {"source": {"file": "web.jsonl"}},
+        folder=tmp_path,
+        seed=1,
+        place=tmp_path / "corpora",
+        progress=lambda *now: told.append(now),
+    )
+    size = (tmp_path / "web.jsonl").stat().st_size
+    read = [done for done, total, what in told if what == "web.jsonl" and total == size]
+    assert len(set(read)) > 5
+    assert read == sorted(read)
+    assert read[-1] <= size
+    assert told[-1][2] == "sorting"
+
+
 def test_buckets_leave_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = padded([{"text": f"t{n % 50}", "site": "b"} for n in range(300)])
     write(tmp_path, records)

@@ -22,9 +22,10 @@ import numpy as np
 from gradus.data.corpora.cleaning import Cleaner, Count
 from gradus.data.corpora.config import CorpusConfig
 from gradus.data.corpora.documents import Documents, Writer
-from gradus.data.corpora.reading import Origin, Progress, read
+from gradus.data.corpora.reading import Origin, Progress, Raw, read
 from gradus.data.dataset import SPLITS
 from gradus.data.formats.base import Tally
+from gradus.data.overlap.corpus import Meter
 from gradus.data.splits import splits_by_hash
 
 BUCKET_BYTES: Final = 1 << 23
@@ -82,40 +83,33 @@ class Builder:
 
     def read(self, origins: Sequence[Origin]) -> list[Path]:
         """Read and clean all documents into buckets; their files, in the order of the hashes."""
-        sizes = [origin.bytes() for origin in origins]
-        count = min(MOST_BUCKETS, max(1, sum(sizes) // BUCKET_BYTES))
+        size = sum(origin.bytes() for origin in origins)
+        count = min(MOST_BUCKETS, max(1, size // BUCKET_BYTES))
         paths = [self.folder / f"bucket-{number:03}" for number in range(count)]
-        before = 0
+        meter, last = Meter(size, self._progress), None
         with ExitStack() as stack:
             buckets: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in paths]
-            for origin, size in zip(origins, sizes, strict=True):
-                done, last = 0, None
+            for origin in origins:
+                given = _GIVEN.index(origin.given)
                 for file, raw in read(origin, self.config, self.tally):
-                    if file != last:
-                        done += last.stat().st_size if last is not None else 0
-                        last = file
-                        if self._progress is not None:
-                            self._progress(before + done, sum(sizes), file.name)
+                    if last is not None and file != last:
+                        meter.finished(last)
+                    last = file
+                    meter.tell(file)
                     kept = self.cleaner.clean(raw)
-                    if kept is None:
-                        continue
-                    content = kept.text.encode()
-                    digest = hashlib.sha256(content).digest()
-                    key = digest
-                    if kept.group is not None:
-                        key = hashlib.sha256(kept.group.encode()).digest()
-                    place = int.from_bytes(digest[:4], "big") * count >> 32
-                    header = _HEADER.pack(
-                        digest,
-                        key,
-                        _GIVEN.index(origin.given),
-                        self.domains.code(kept.domain),
-                        self.languages.code(kept.language),
-                        len(content),
-                    )
-                    buckets[place].write(header + content)
-                before += size
+                    if kept is not None:
+                        place, packed = self._pack(kept, given, count)
+                        buckets[place].write(packed)
         return paths
+
+    def _pack(self, raw: Raw, given: int, count: int) -> tuple[int, bytes]:
+        """Which of `count` buckets a document belongs to, and its bytes there."""
+        content = raw.text.encode()
+        digest = hashlib.sha256(content).digest()
+        key = digest if raw.group is None else hashlib.sha256(raw.group.encode()).digest()
+        domain, language = self.domains.code(raw.domain), self.languages.code(raw.language)
+        header = _HEADER.pack(digest, key, given, domain, language, len(content))
+        return int.from_bytes(digest[:4], "big") * count >> 32, header + content
 
     def write(self, buckets: Sequence[Path]) -> dict[str, dict[str, str]]:
         """Write the splits out of the buckets, which are removed; SHA-256 of each split's files."""

@@ -86,7 +86,7 @@ class Corpus:
         Raises:
             DataError: the first thing that is broken, with file, line and field.
         """
-        document, meter = 0, _Meter(self.bytes, progress)
+        document, meter = 0, Meter(self.bytes, progress)
         for file, kind in self.files:
             if issubclass(kind, Text):
                 lines = _lines(file)
@@ -159,7 +159,7 @@ def _lines(file: Path) -> Iterator[tuple[str, bool, bool]]:
         raise DataError("the file is empty", file=file)
 
 
-class _Meter:
+class Meter:
     """Tells how many bytes have been read, a few times a second."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
@@ -168,12 +168,14 @@ class _Meter:
         self._last = time.monotonic()
 
     def tell(self, file: Path) -> None:
+        """Say how far this file has been read, unless that was said just now."""
         if self._progress is None or time.monotonic() - self._last < _SECONDS:
             return
         self._progress(self._before + _position(file), self._total, file.name)
         self._last = time.monotonic()
 
     def finished(self, file: Path) -> None:
+        """Count a file as read to its end."""
         self._before += file.stat().st_size
         if self._progress is not None:
             self._progress(self._before, self._total, file.name)

@@ -198,3 +198,15 @@ def test_it_learns_from_chinese_texts_and_can_be_compressed(tmp_path: Path) -> N
     small = gradus.load(made.checkpoint)
     assert [p.label for p in small.predict(list(test.texts))] == gold
     assert small.predictor.size_bytes < 0.5 * tuned.predictor.size_bytes
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "gpt1", "llama"])
+def test_causal_architectures_come_with_their_head(tmp_path: Path, architecture: str) -> None:
+    from gradus.scoring.load import load_causal_lm
+
+    ref = made(tmp_path, scratch=architecture, layers=2, positions=32)
+    model = load_causal_lm(ref)
+    assert model.config.model_type == {"gpt1": "openai-gpt"}.get(architecture, architecture)
+    assert model.get_output_embeddings().weight.shape == (len(load_tokenizer(ref)), 32)
+    assert model.config.num_hidden_layers == 2
+    assert ref.digest == made(tmp_path, scratch=architecture, layers=2, positions=32).digest

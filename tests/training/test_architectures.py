@@ -63,7 +63,7 @@ def test_gpt2_is_drawn_as_published() -> None:
     torch.manual_seed(0)
     layers = 8
     model = made(3000, architecture="gpt2", layers=layers, width=128, block=512)
-    spread = {name: float(p.std()) for name, p in model.named_parameters() if p.ndim > 1}
+    spread = {name: float(p.detach().std()) for name, p in model.named_parameters() if p.ndim > 1}
     residual = 0.02 / math.sqrt(2 * layers)
     for name, value in spread.items():
         expected = residual if "c_proj" in name else 0.01 if "wpe" in name else 0.02
@@ -159,6 +159,7 @@ def test_deeper_models_take_larger_batches_at_lower_rates(depth: int) -> None:
         ({"architecture": "gpt2", "layers": 2, "kv_heads": 1}, "for every head"),
         ({"architecture": "llama", "layers": 2, "heads": 2, "kv_heads": 3}, "evenly"),
         ({"architecture": "bert", "layers": 2, "tied": False}, "always shares"),
+        ({"architecture": "gpt1", "layers": 2, "inner": 64}, "four times the width"),
         ({"architecture": "bert", "layers": 2, "heigth": 2}, "heigth"),
     ],
 )

@@ -25,10 +25,12 @@ HEAD_WIDTH: Final = 32
 class ScratchConfig(SourceConfig):
     """``{scratch: ARCHITECTURE, layers: 2, width: 128}``.
 
-    `scratch` names the architecture (``bert``), `tokenizer` the tokenizer (``characters``: one
-    token for each character of GB 2312 and ASCII, lower case, made without data). `heads` is
-    ``width / 32`` and `inner`, the width between a layer's two matrices, ``4 * width`` unless
-    said; `positions` is the longest text in tokens; `seed` draws the weights.
+    `scratch` names the architecture (``bert``, without a head; ``gpt2``, ``gpt1`` and ``llama``,
+    with the one that says tokens), `tokenizer` the tokenizer (``characters``: one token for each
+    character of GB 2312 and ASCII, lower case, made without data). `heads` is ``width / 32`` and
+    `inner`, the width between a layer's two matrices, ``4 * width`` unless said (of ``llama``,
+    which has three, 8/3 of the width in whole 64s); `positions` is the longest text in tokens;
+    `seed` draws the weights.
     """
 
     scratch: str
@@ -164,5 +166,27 @@ def _characters(positions: int) -> Any:
     return build_tokenizer(positions)
 
 
-ARCHITECTURES: Final[Mapping[str, Callable[[ScratchConfig, Any], Any]]] = {"bert": _bert}
+def _with_head(config: ScratchConfig, tokenizer: Any) -> Any:
+    """As step `pretrain` makes it, with the head that says tokens (see
+    `gradus.training.architectures`)."""
+    from gradus.training.architectures import ARCHITECTURES as MADE
+    from gradus.training.architectures import ArchitectureConfig, Special
+
+    asked = ArchitectureConfig(
+        architecture=config.scratch,
+        layers=config.layers,
+        width=config.width,
+        heads=config.attention_heads,
+        inner=config.inner,
+        positions=config.positions,
+    )
+    return MADE[config.scratch].make(asked, asked.shape(config.positions), Special.of(tokenizer))
+
+
+ARCHITECTURES: Final[Mapping[str, Callable[[ScratchConfig, Any], Any]]] = {
+    "bert": _bert,
+    "gpt2": _with_head,
+    "gpt1": _with_head,
+    "llama": _with_head,
+}
 TOKENIZERS: Final[Mapping[str, Callable[[int], Any]]] = {"characters": _characters}

@@ -81,6 +81,8 @@ class ArchitectureConfig(BaseModel):
             raise ValueError(f"{self.architecture} has keys and values for every head")
         if self.tied is not None and not known.unties:
             raise ValueError(f"{self.architecture}'s head always shares the embeddings' matrix")
+        if not known.widens and self.inner not in (None, 4 * self.shape(4).width):
+            raise ValueError(f"{self.architecture}'s inner width is four times the width")
         self.shape(4)
         return self
 
@@ -323,6 +325,7 @@ class Architecture:
         sizes: published ones by name.
         inner: the usual inner width of a width.
         unties: whether its head may have a matrix of its own.
+        widens: whether its inner width may be another one.
     """
 
     make: Callable[[ArchitectureConfig, Shape, Special], Any]
@@ -330,6 +333,7 @@ class Architecture:
     sizes: Mapping[str, Size]
     inner: Callable[[int], int] = _four_times
     unties: bool = False
+    widens: bool = True
 
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
@@ -345,7 +349,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         },
         unties=True,
     ),
-    "gpt1": Architecture(_gpt1, "causal-lm", {"base": Size.usual(12, 768, 12, 512)}),
+    "gpt1": Architecture(_gpt1, "causal-lm", {"base": Size.usual(12, 768, 12, 512)}, widens=False),
     "llama": Architecture(
         _llama,
         "causal-lm",

@@ -20,6 +20,8 @@ from gradus.training.packing import Tokens
 from gradus.training.pairs import encode_pairs
 
 DEFAULT_MAX_TOKENS = 256
+# Causal families whose attention doesn't say so.
+UNFLAGGED_CAUSAL = frozenset({"openai-gpt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,8 @@ def pooling_defaults(model: nn.Module, folder: Path) -> Defaults:
 
 def is_causal(model: nn.Module) -> bool:
     """Whether tokens see only what stands before them."""
-    if getattr(model.config, "is_decoder", False):
+    config: Any = model.config
+    if getattr(config, "is_decoder", False) or config.model_type in UNFLAGGED_CAUSAL:
         return True
     flags = [m.is_causal for m in model.modules() if hasattr(m, "is_causal")]
     return bool(flags) and bool(flags[0])

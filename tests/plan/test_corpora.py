@@ -71,6 +71,8 @@ def test_an_override_reaches_a_corpus() -> None:
          "steps.base.gates[0]", "bits_per_bit"),
         ("news.token_perplexity < 1.1 * base", "token_perplexity < 1.1 * base",
          "steps.both.gates[0]", "write which, as in plays.token_perplexity"),
+        ("    columns: {domain: play}\n", "", "steps.base.gates[2]",
+         "the documents of plays have no domain"),
         ("{domain=lear}", "{length=3}", "steps.base.gates[2]", "domain, language"),
     ],
 )  # fmt: skip

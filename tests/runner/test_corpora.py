@@ -18,6 +18,7 @@ from gradus.errors import CheckpointError
 from gradus.metrics.items import read_items
 from gradus.plan import plan_from_dict
 from gradus.records import Answer, Measurement, RunRecord, State
+from gradus.runner.monitor import Quiet
 from gradus.scoring.load import load_causal_lm
 from gradus.scoring.seam import encode_bare
 from gradus.sources import locate_weights
@@ -87,6 +88,7 @@ def judged(
     on: str = "tales",
     corpora: Mapping[str, Any] | None = None,
     measure: Mapping[str, Any] | None = None,
+    reporter: Quiet | None = None,
     **step: Any,
 ) -> RunRecord:
     plan = plan_from_dict(
@@ -103,7 +105,7 @@ def judged(
         },
         folder=world,
     )  # fmt: skip
-    return gradus.run(plan, runs_dir=place)
+    return gradus.run(plan, runs_dir=place, reporter=reporter)
 
 
 def found(record: RunRecord, metric: str, checkpoint: str = "lm") -> Measurement:
@@ -225,6 +227,36 @@ def test_nothing_is_asked_twice(
     second = judged(world, tmp_path, "tales.bits_per_byte <= 0.001", measure={"level": 0.9})
     assert second.state is State.CLOSED
     assert found(second, "bits_per_byte").value == found(first, "bits_per_byte").value
+
+
+class Stopping(Quiet):
+    """Stops the run after so many reports of progress; keeps what it is told."""
+
+    def __init__(self, after: int) -> None:
+        self.left, self.notes = after, list[str]()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def progress(self, done: float, total: float, text: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["lm", "cloze"])
+def test_interrupted_it_goes_on(world: Path, tmp_path: Path, name: str) -> None:
+    whole = judged(world, tmp_path / "whole", models=(name,))
+    with pytest.raises(KeyboardInterrupt):
+        judged(world, tmp_path / "cut", models=(name,), reporter=Stopping(60))
+    (journal,) = (tmp_path / "cut").rglob("journal.jsonl")
+    assert len(journal.read_text().splitlines()) > 10
+    listening = Stopping(-1)
+    record = judged(world, tmp_path / "cut", models=(name,), reporter=listening)
+    assert any("going on where it was interrupted" in note for note in listening.notes)
+    assert not journal.exists()
+    values = [m.value for m in record.step("judged").measurements]
+    assert values == pytest.approx([m.value for m in whole.step("judged").measurements])
 
 
 def test_a_sample_is_said(world: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradus.benchmarks.corpus import CorpusBenchmark
@@ -76,8 +76,26 @@ def check_gate(
             f"{spec.metric} is measured on {' and '.join(own)}: write which, as in "
             f"{own[0]}.{spec.metric}",
         )
-    if spec.slice is not None and spec.slice[0] not in SLICINGS:
-        faults.add(path, unknown("slicing of a corpus", spec.slice[0], SLICINGS))
+    if spec.slice is not None:
+        about = [named] if named in draft.corpora else own
+        _check_slice(draft, spec.slice[0], about, path, faults)
+
+
+def _check_slice(
+    draft: Draft, slicing: str, about: Sequence[str], path: TreePath, faults: Faults
+) -> None:
+    if slicing not in SLICINGS:
+        faults.add(path, unknown("slicing of a corpus", slicing, SLICINGS))
+        return
+    # A name that dangles is told where it stands.
+    for name in (name for name in about if name in draft.corpora):
+        columns = draft.corpora[name].get("columns") or {}
+        if slicing == "domain" and isinstance(columns, Mapping) and not columns.get("domain"):
+            faults.add(
+                path,
+                f"the documents of {name} have no domain: name its field under "
+                "'columns: {domain: ...}'",
+            )
 
 
 def _rests(draft: Draft, spec: GateSpec) -> frozenset[str]:

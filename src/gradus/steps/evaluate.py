@@ -96,6 +96,9 @@ class EvaluateConfig(StepConfig):
 class Evaluate(Step):
     """Measure checkpoints side by side: on the same items of one split, on benchmarks, or on both.
 
+    On a split of a corpus, language models are: causal ones by log-likelihoods (`corpus.v1`), those
+    that fill gaps by fixed gaps (`masked.v1`).
+
     One pass over test, for however many models, is one reading. Benchmarks are asked of causal
     language models; their files are public, so that reading them isn't counted.
     """

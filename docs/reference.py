@@ -302,7 +302,8 @@ def config_table(config: type[BaseModel]) -> str:
     """Key, type, default and meaning of every field, the meaning from the docstring."""
     said = attributes(config)
     rows = []
-    for name, field in config.model_fields.items():
+    for inside, field in config.model_fields.items():
+        name = field.alias or inside
         if field.is_required():
             default = "required"
         else:

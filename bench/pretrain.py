@@ -294,7 +294,8 @@ def _result(name: str, peer: str, mine: float, theirs: float, unit: str, target:
 def _flags(peer: str, compiled: bool) -> str:
     if peer == "nanoGPT":
         return (
-            "model.py in float32, AdamW and cosine of config/train_shakespeare_char.py, dropout 0"
+            "model.py in float32; AdamW and cosine of config/train_shakespeare_char.py, its warmup "
+            "cut to a tenth of a short training; dropout 0"
         )
     return f"bf16, optim=adamw_torch_fused, sdpa attention, torch_compile={compiled}"
 

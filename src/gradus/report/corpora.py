@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gradus.report.costs import flat
 from gradus.report.format import NONE, number, plain
 from gradus.report.reading import Fact
 from gradus.report.tables import Cell, Table, make
@@ -124,7 +125,7 @@ def _reasons(reasons: Mapping[str, int]) -> str:
 def _about(name: str, facts: Fact, known: Fact) -> list[tuple[str, str]]:
     """Named values of a corpus; what stands in the tables or is empty is left out."""
     told = [
-        (key.replace("_", " "), plain(value))
+        (key.replace("_", " "), flat(value))
         for key, value in facts.items()
         if key not in _APART and value not in (None, [], {}, "")
     ]

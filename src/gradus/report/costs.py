@@ -88,7 +88,7 @@ def _about(name: str, facts: Fact, known: Fact) -> list[tuple[str, str]]:
     """Named values of a data set; what stands elsewhere in the report or is empty is left out."""
     audited = {m["metric"] for m in (facts.get("audit") or {}).get("measurements", ())}
     told = [
-        (_ABOUT.get(key, key.replace("_", " ")), _flat(value))
+        (_ABOUT.get(key, key.replace("_", " ")), flat(value))
         for key, value in facts.items()
         if key not in ("splits", "notes", "gates", "measurements", "audit")
         and value not in (None, [], {}, "")
@@ -101,7 +101,7 @@ def _about(name: str, facts: Fact, known: Fact) -> list[tuple[str, str]]:
     return [*told, ("readings of test", plain(known["readings"].get(name, 0)))]
 
 
-def _flat(value: Any) -> str:
+def flat(value: Any) -> str:
     """A value as text; of mappings only what they hold, without a lone ``all``."""
     if isinstance(value, dict):
         kept = {k: v for k, v in value.items() if v not in (None, [], {}, "")}

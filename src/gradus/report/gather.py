@@ -213,7 +213,8 @@ def _lineage(known: dict[str, Any], plan_steps: dict[str, Any]) -> dict[str, Any
     for step in known["steps"]:
         parents = [p if p in nodes or p in ids else p.partition(".")[0] for p in step["parents"]]
         for data in () if parents else _fed_by(plan_steps.get(step["id"], {}), known["corpora"]):
-            nodes.setdefault(f"data:{data}", {"id": f"data:{data}", "node": "data", "kind": data})
+            node = {"id": f"data:{data}", "node": "data", "kind": data}
+            nodes.setdefault(node["id"], {**node, "corpus": data in known["corpora"]})
             parents.append(f"data:{data}")
         for parent in dict.fromkeys(parents):
             if parent not in ids:

@@ -211,7 +211,8 @@ def _source(node: Node, x: float, y: float) -> Markup:
     name = node["kind"] if node["node"] == "data" else node["id"]
     origin = node.get("origin") or {}
     told = next((str(v) for k, v in origin.items() if k != "version"), "")
-    kind = "data set" if node["node"] == "data" else f"model · {node['kind']}".rstrip(" ·")
+    data = "corpus" if node.get("corpus") else "data set"
+    kind = data if node["node"] == "data" else f"model · {node['kind']}".rstrip(" ·")
     return tag(
         "g",
         tag("title", f"{name}: {kind} {told}".strip()),

@@ -46,6 +46,15 @@ class LongStage(GradientStage):
         self.speed = Speed(progress, shared.clock, shared.ceiling)
         self._norm = math.nan
         self._followed = self._gap_rows()
+        self.compiled = self._compiles()
+        if self.compiled:
+            for layer in self.task.backbone.groups.layers:
+                layer.compile()
+
+    def _compiles(self) -> bool:
+        if self.stage.compile != "auto":
+            return self.stage.compile
+        return next(iter(self.trained.values())).device.type == "cuda"
 
     def run(
         self,
@@ -53,14 +62,16 @@ class LongStage(GradientStage):
         save: Callable[[Mapping[str, torch.Tensor]], None],
     ) -> dict[str, Any]:
         """The whole budget; returns facts of the stage."""
+        said = [spikes.told(row) for row in self.watched.spikes]
+        for text in (*said, *filter(None, [self.watched.warned])):
+            # Said before an interruption, by a process that is gone.
+            self.shared.monitor.note(text)
         facts = super().run(after_update, save)
-        for row in self.watched.spikes:
-            # Said again, so that a training that was interrupted has said them all.
-            self.shared.monitor.note(spikes.told(row))
         return {
             **facts,
             "tokens": self.progress.tokens,
             "validations": self.watched.validations,
+            "compiled": self.compiled,
             "spikes": list(self.watched.spikes),
             "kept": self.retention.facts(),
             **({"gap_test": gap.GAP_TEST} if self.watched.narrowest else {}),
@@ -215,9 +226,9 @@ class LongStage(GradientStage):
         now = gap.compare(select, train, watched.narrowest, watched.validations)
         if now is None:
             return {}
-        if now.warns:
-            watched.warned.append(update)
-            self.shared.monitor.note(now.told(update))
+        if now.warns and watched.warned is None:
+            watched.warned = now.told(update)
+            self.shared.monitor.note(watched.warned)
         if now.since is None or now.gap < now.since[1]:
             watched.narrowest = gap.kept(select, train, now, update)
         return now.row()
@@ -233,7 +244,7 @@ class LongStage(GradientStage):
         probes = self.shared.probes
         if probes and self.exchange.shards:
             self.shared.monitor.note(
-                "samples and benchmarks at validation need weights in one piece: --shard off"
+                "samples and benchmarks at validation are left out: the weights are sharded"
             )
             return
         for probe in probes if self.exchange.leads else ():

@@ -34,8 +34,10 @@ class PretrainStage(StageConfig):
         keep_last: whole snapshots kept, each made at a validation.
         keep_best: weights of the best validations kept.
         gap_rows: texts of train that are followed for the train-validation gap; 0 for none.
-        compile: whether the layers are compiled (`torch.compile`); ``auto`` decides by where it
-            pays.
+        compile: whether the layers are compiled (`torch.compile`). ``auto`` does so on a GPU and
+            not on a processor, where it costs more than it gains: GPT-2 of six layers of width
+            384 in bfloat16 gained 3 % of an update's time after 22 s of compiling. A compiled
+            training is resumed to the same bits only by one that is compiled alike.
     """
 
     layer_lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -39,7 +39,7 @@ class Watched:
         snapshots: file, step and tokens of each whole snapshot, oldest first.
         best: file, step, tokens, merit and values of the best validations, best first.
         narrowest: losses by text at the narrowest gap so far.
-        warned: updates whose validation warned of the gap.
+        warned: what the first warning of the gap said.
         validation_seconds: spent on evaluating.
         checkpoint_seconds: spent on saving.
         probe_seconds: spent on samples and benchmarks.
@@ -56,7 +56,7 @@ class Watched:
     snapshots: list[dict[str, Any]] = field(default_factory=list)
     best: list[dict[str, Any]] = field(default_factory=list)
     narrowest: dict[str, Any] | None = None
-    warned: list[int] = field(default_factory=list)
+    warned: str | None = None
     validation_seconds: float = 0.0
     checkpoint_seconds: float = 0.0
     probe_seconds: float = 0.0

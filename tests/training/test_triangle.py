@@ -43,3 +43,18 @@ def test_in_bfloat16_it_errs_about_as_much_as_the_fused_kernel() -> None:
     for true, mine, peer in zip(truth, ours, theirs, strict=True):
         error, usual = ((each - true).square().mean().sqrt() for each in (mine, peer))
         assert error < 2 * usual
+
+
+def test_tensors_of_several_widths_are_taken_as_the_narrowest() -> None:
+    """Under autocast an adapter's product may stay wider than its neighbours."""
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 100, 16, requires_grad=True) for _ in range(3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = causal_attention(query, key, value.bfloat16(), 0.25)
+    found.float().square().sum().backward()
+    wanted = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, is_causal=True, scale=0.25
+    )
+    torch.testing.assert_close(found.float(), wanted, atol=0.05, rtol=0.05)
+    assert query.grad is not None
+    assert torch.isfinite(query.grad).all()

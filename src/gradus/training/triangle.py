@@ -25,8 +25,12 @@ def causal_attention(
 ) -> torch.Tensor:
     """Every token's mean of the values up to its own, [b, L, k], from three tensors of that shape.
 
-    Products are taken in the tensors' dtype, probabilities in float32 or better.
+    Products are taken in the tensors' dtype, probabilities in float32 or better. Under autocast an
+    adapter may leave one of the tensors wider than the others; the narrowest dtype is then taken,
+    as autocast takes it forwards.
     """
+    kind = min((query.dtype, key.dtype, value.dtype), key=lambda dtype: dtype.itemsize)
+    query, key, value = query.to(kind), key.to(kind), value.to(kind)
     found: torch.Tensor = _Causal.apply(query, key, value, scale)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return found
 

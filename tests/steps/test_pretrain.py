@@ -57,14 +57,20 @@ class Plays:
         return load_corpus(name, config, folder=self.folder, seed=1, place=place).for_training()
 
     def run(
-        self, name: str, *, seed: int = 3, dtype: str = "float32", **said: Any
+        self,
+        name: str,
+        *,
+        seed: int = 3,
+        dtype: str = "float32",
+        monitor: ListeningMonitor | None = None,
+        **said: Any,
     ) -> tuple[StepOutcome, ListeningMonitor]:
-        """The step `name`, whose checkpoint later ones may go on from."""
+        """The step `name`, whose checkpoint later ones may go on from; again if it broke off."""
         config = PretrainConfig.model_validate(said)
         needs = Pretrain.needs(config)
         out = self.folder / name
-        (out / "work").mkdir(parents=True)
-        monitor = ListeningMonitor(None)
+        (out / "work").mkdir(parents=True, exist_ok=True)
+        monitor = monitor or ListeningMonitor(None)
         context = StepContext(
             id=name,
             seed=seed,
@@ -190,6 +196,46 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(plays: Plays) 
         for number, seed in enumerate((1, 1, 2))
     ]
     assert digests[0] == digests[1] != digests[2]
+
+
+class Breaking(ListeningMonitor):
+    """A monitor that fails after the sixth update."""
+
+    def point(self, **row: float | int | str) -> None:
+        super().point(**row)
+        if row["step"] == 6:
+            raise OSError("the lights went out")
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "bert"])
+def test_what_broke_off_goes_on_to_the_same_bits(plays: Plays, architecture: str) -> None:
+    said = {
+        "corpora": {"plays": 1, "few": 4},
+        "tokenizer": "wordpiece",
+        "model": {"architecture": architecture, "layers": 1, "width": 64, "dropout": 0.1},
+        "documents": "apart",
+        "block": 32,
+        "batch_size": 96,
+        "steps": 9,
+        "lr": 1e-3,
+        "average": 0.9,
+        "validate": {"every": 3, "documents": 2},
+    }
+    whole, expected = plays.run(f"whole-{architecture}", **said)
+    name = f"broken-{architecture}"
+    broken = Breaking(None)
+    with pytest.raises(OSError, match="lights"):
+        plays.run(name, monitor=broken, **said)
+    assert (plays.folder / name / "work" / "state.safetensors").exists()
+    again = ListeningMonitor(None)
+    again.rows = broken.rows
+    outcome, _ = plays.run(name, monitor=again, **said)
+    assert outcome.facts["digest"] == whole.facts["digest"]
+    losses = [curve(one, "select_loss") for one in (expected, again)]
+    assert len(losses[0]) == 3
+    assert losses[0] == losses[1]
+    # More than an epoch, so that cuts and masks were drawn anew on the way.
+    assert whole.facts["blocks"] < 9 * 96
 
 
 def test_training_goes_on_from_a_checkpoint(plays: Plays) -> None:

@@ -9,11 +9,13 @@ import torch
 
 from gradus import benchmarks, sources
 from gradus.data.conversations import Conversation
+from gradus.errors import UsageError
 from gradus.generation.chat import PLAIN
 from gradus.metrics.items import read_items, write_items
 from gradus.metrics.reply_log_likelihood import ReplyLogLikelihood
 from gradus.predict.model import language_model
 from gradus.predict.replies import MOST_TOKENS, Said, most_tokens
+from gradus.predict.stream import predict_stream
 from gradus.testing.world import World
 
 PROMPTS = ["On Monday the striker", Conversation([("system", "Brief."), ("user", "A car maker")])]
@@ -81,3 +83,11 @@ def test_items_keep_their_likelihoods(tmp_path: Path) -> None:
     assert not ReplyLogLikelihood.asked_of(unasked)
     write_items(tmp_path / "unasked.parquet", unasked, split.texts)
     assert not ReplyLogLikelihood.asked_of(read_items(tmp_path / "unasked.parquet")[0])
+
+
+def test_a_language_model_predicts_replies(lm: Path) -> None:
+    model = language_model(sources.locate_weights("lm", {"folder": str(lm)}, lm))
+    (record,) = predict_stream(model, [PROMPTS[0]])
+    assert record == {"line": 1, "reply": model.predict([PROMPTS[0]])[0].reply}
+    with pytest.raises(UsageError, match="predicts replies"):
+        model.predict([PROMPTS[0]], threshold=0.5)

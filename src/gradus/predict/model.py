@@ -39,6 +39,7 @@ class Prediction:
         labels: with target ``labels``: all that are said, with their probabilities, greatest first.
         value: with target ``number``: the number.
         spans: with target ``spans``: what is labelled, in order of the start.
+        reply: with target ``reply``: what the language model replies.
     """
 
     label: str | None = None
@@ -48,6 +49,7 @@ class Prediction:
     labels: tuple[tuple[str, float], ...] = ()
     value: float | None = None
     spans: tuple[Span, ...] = ()
+    reply: str | None = None
 
 
 class Model:
@@ -72,7 +74,7 @@ class Model:
 
     @property
     def target(self) -> Target:
-        """What it predicts: one label, any number of labels, a number or spans."""
+        """What it predicts: one label, any number of labels, a number, spans or a reply."""
         return self.predictor.target
 
     @property
@@ -107,6 +109,9 @@ class Model:
         if self.target == "spans":
             _check_texts(texts)
             return [Prediction(spans=spans) for spans in self.predictor.spans(texts)]
+        if self.target == "reply":
+            _check_texts(texts)
+            return [Prediction(reply=said.text) for said in self.predictor.replies(texts)]
         probabilities = self.predict_proba(texts)
         if self.target == "labels":
             given = self.predictor.thresholds
@@ -116,10 +121,10 @@ class Model:
 
     def check_threshold(self, threshold: float | None) -> None:
         """Raise UsageError if there is a threshold and nothing that it could be held against."""
-        if threshold is not None and self.target in ("number", "spans"):
+        if threshold is not None and self.target in ("number", "spans", "reply"):
+            said = {"number": "numbers", "reply": "replies"}.get(self.target, self.target)
             raise UsageError(
-                f"a threshold is a probability, and this checkpoint predicts {self.target}"
-                f"{'s' if self.target == 'number' else ''}: leave it out"
+                f"a threshold is a probability, and this checkpoint predicts {said}: leave it out"
             )
 
     def predict_proba(

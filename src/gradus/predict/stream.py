@@ -46,7 +46,8 @@ def predict_stream(
         with ``"abstained"`` when there is a threshold; ``{"line", "id"?, "error"}`` for a record
         that can't be read. In the place of ``label``, ``probability`` and ``top`` stand ``labels``
         (all that are said) and ``top`` for a checkpoint of several labels, ``value`` for one of
-        numbers, ``spans`` (``start``, ``end``, ``label``, ``text``, ``probability``) for spans.
+        numbers, ``spans`` (``start``, ``end``, ``label``, ``text``, ``probability``) for spans,
+        ``reply`` for a language model.
         The text of a pair is a list of both.
 
     Example:
@@ -132,11 +133,16 @@ def _spans(text: str, said: Prediction, thresholded: bool) -> dict[str, Any]:
     }
 
 
+def _reply(text: str, said: Prediction, thresholded: bool) -> dict[str, Any]:
+    return {"reply": said.reply}
+
+
 _SAID: Final[Mapping[Target, Callable[[str, Prediction, bool], dict[str, Any]]]] = {
     "label": _one_label,
     "labels": _labels,
     "number": _number,
     "spans": _spans,
+    "reply": _reply,
 }
 
 

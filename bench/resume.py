@@ -5,6 +5,9 @@ each tenth of the run's length, and every time run again with the same command. 
 identical when every checkpoint has the same digest (the SHA-256 of its files) and every
 measurement, cost aside, is the same number to the last bit.
 
+With --pretraining the plan is plans/pretrain-shakespeare.yaml, for 300 updates of a smaller model:
+its budget of minutes would make every run another one.
+
 With --quick: 4 runs, killed once each, on 1,500 questions, with two short stages below a solved
 head. --runs 20 kills twenty runs once each, which takes hours.
 """
@@ -37,6 +40,18 @@ QUICK = (
     "steps.final.gates=[]",
 )
 
+# By sections of the plan, for `--set`: what makes the pretraining short and counted in updates.
+PRETRAINING = (
+    "steps.base.minutes=null",
+    "steps.base.steps=300",
+    "steps.base.model={architecture: gpt2, layers: 2, width: 64, heads: 2}",
+    "steps.base.block=64",
+    "steps.base.validate={every: 60, documents: 4, samples: ['ROMEO:'], sample_tokens: 8}",
+    "steps.base.gates=[]",
+    "measure.cost=false",
+    "measure.bootstrap=200",
+)
+
 
 def main() -> None:
     from gradus import hardware
@@ -44,25 +59,30 @@ def main() -> None:
 
     made = parser(__doc__)
     made.add_argument("--runs", type=int, default=None, help="how many runs share the moments")
+    made.add_argument("--pretraining", action="store_true", help="pretrain instead of fine-tuning")
     arguments = made.parse_args()
     moments = QUICK_MOMENTS if arguments.quick else MOMENTS
     runs = arguments.runs or (QUICK_MOMENTS if arguments.quick else RUNS)
-    base = [sys.executable, "-m", "gradus.cli.main", "run", str(ROOT / "plans" / "banking77.yaml")]
+    name = "pretrain-shakespeare" if arguments.pretraining else "banking77"
+    base = [sys.executable, "-m", "gradus.cli.main", "run", str(ROOT / "plans" / f"{name}.yaml")]
     # The command works on the plan as it ships; a gate that closes would end a run early.
-    base += ["--set", f"vars.data={shared_data()}"]
-    base += [part for text in (QUICK if arguments.quick else ()) for part in ("--set", text)]
+    settings: tuple[str, ...] = (
+        PRETRAINING if arguments.pretraining else (f"vars.data={shared_data()}",)
+    )
+    settings += QUICK if arguments.quick and not arguments.pretraining else ()
+    base += [part for text in settings for part in ("--set", text)]
     draw = random.Random(SEED)
     identical = killed = 0
     difference = 0.0
-    with tempfile.TemporaryDirectory(prefix="gradus-resume-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="gradus-resume-") as made_for:
+        folder = Path(made_for)
         options = {"cwd": folder, "env": {**os.environ, "XDG_STATE_HOME": str(folder / "state")}}
 
         def command(runs: str) -> list[str]:
             return [*base, "--runs-dir", str(folder / runs), "--quiet"]
 
         seconds = run_to_end(command("whole"), **options)
-        whole = essence(folder / "whole" / "banking77")
+        whole = essence(folder / "whole" / name)
         say(f"never interrupted: {seconds:.1f} s, {len(whole.values)} measurements")
         for run in range(runs):
             times = moments // runs
@@ -76,7 +96,7 @@ def main() -> None:
                 how = f"killed after {stretch:.1f} s" if was_killed else "had ended before"
                 say(f"run {run + 1} of {runs}, moment {moment + 1} of {times}: {how}")
             run_to_end(again, **options)
-            resumed = essence(folder / f"killed-{run}" / "banking77")
+            resumed = essence(folder / f"killed-{run}" / name)
             apart = greatest_difference(whole, resumed)
             same = resumed.digests == whole.digests and apart == 0.0
             identical, difference = identical + same, max(difference, apart)

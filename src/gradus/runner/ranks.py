@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gradus.errors import EXIT_DONE, EXIT_ERROR, GradusError, Interrupted, UsageError
-from gradus.records import CheckpointRef, Plan, StepSpec
-from gradus.steps.base import Step, StepContext, StepOutcome
 
 if TYPE_CHECKING:
+    from gradus.records import CheckpointRef, Plan, StepSpec
     from gradus.runner.inputs import Inputs
+    from gradus.steps.base import Step, StepContext, StepOutcome
 
 PATIENCE: Final = timedelta(days=7)
 # How long an error may come to a follower before it has come to the leader.

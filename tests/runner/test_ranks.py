@@ -22,6 +22,8 @@ from .tiny_run import plan, world_in
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def run_of(folder: Path) -> Path:
     """A plan of a floor and a tuned encoder, both measured on test."""
@@ -164,6 +166,20 @@ def test_a_run_stopped_by_a_signal_goes_on_to_the_same_bits(tmp_path: Path) -> N
     finished(torchrun(*command(tmp_path, str(stopped), "--quiet")), variables)
     assert essence(stopped / "mini").digests == essence(whole / "mini").digests
     assert greatest_difference(essence(whole / "mini"), essence(stopped / "mini")) == 0.0
+
+
+def test_a_process_stopped_alone_does_not_keep_the_leader_waiting(tmp_path: Path) -> None:
+    run_of(tmp_path)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    variables = environment(tmp_path / "state")
+    finished([sys.executable, *command(tmp_path, str(whole), "--quiet")], variables)
+    asked = command(tmp_path, str(stopped), "--quiet")[2:]
+    with pytest.raises(RuntimeError, match="exit code 1"):
+        finished(torchrun("-m", "tests.runner.stopping", *asked), variables, cwd=ROOT)
+    record = json.loads((stopped / "mini" / "run.json").read_text(encoding="utf-8"))
+    assert record["state"] == "interrupted"
+    finished(torchrun(*command(tmp_path, str(stopped), "--quiet")), variables)
+    assert greatest_difference(essence(whole / "mini"), essence(stopped / "mini")) <= 1e-5
 
 
 def test_an_error_in_a_step_that_trains_together_is_said_once(tmp_path: Path) -> None:

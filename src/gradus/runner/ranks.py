@@ -24,7 +24,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gradus.errors import EXIT_DONE, EXIT_ERROR, GradusError, Interrupted, UsageError
+from gradus.errors import (
+    EXIT_DONE,
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    GradusError,
+    Interrupted,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from gradus.records import CheckpointRef, Plan, StepSpec
@@ -196,7 +203,11 @@ def follow() -> int:
         inputs = _inputs(call, inputs)
         try:
             _join(call, inputs)
-        except (GradusError, Interrupted, RuntimeError) as error:
+        except Interrupted:
+            # Not necessarily agreed on: the leader may wait for this process's part, and only
+            # sees that none will come when the connection breaks.
+            return EXIT_INTERRUPTED
+        except (GradusError, RuntimeError) as error:
             # What ends the leader's step as well is the leader's to say; a connection breaks
             # when it leaves.
             if not group.spoken(GRACE):

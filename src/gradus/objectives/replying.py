@@ -213,8 +213,6 @@ def prepared(
     if not len(data.train):
         raise TrainingError(f"{data.name}: train has no conversation to learn from")
     model, tokenizer = load_causal_lm(ref), models.load_tokenizer(ref)
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config  # the weights are plain numbers now
     chat, stops = Chat(tokenizer), ends(model, tokenizer)
     manifest = find_manifest(Path(ref.path))
     before = dict(manifest.preprocessing) if manifest else {}

@@ -102,6 +102,8 @@ def _load(ref: CheckpointRef, auto: Any, what: str) -> tuple[Any, list[str]]:
     import torch
     from transformers.utils import logging
 
+    from gradus.training.models import forget_quantization
+
     if ref.kind not in READABLE:
         raise CheckpointError(
             f"'{ref.name}' is of kind '{ref.kind}', and only a causal language model "
@@ -130,6 +132,7 @@ def _load(ref: CheckpointRef, auto: Any, what: str) -> tuple[Any, list[str]]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+    forget_quantization(model)
     return model, sorted(report["missing_keys"])
 
 

@@ -20,7 +20,7 @@ from gradus.training.architectures import ArchitectureConfig, build
 from gradus.training.blocks import Cutting, Mixture
 from gradus.training.exchange import current
 from gradus.training.language import LanguageTask
-from gradus.training.models import forget_quantization, load_tokenizer, max_positions, save_model
+from gradus.training.models import load_tokenizer, max_positions, save_model
 from gradus.training.pretraining import PretrainStage
 from gradus.training.samples import Samples
 from gradus.training.stage import Probe
@@ -183,7 +183,6 @@ def _model(config: PretrainConfig, objective: Any, context: StepContext, tokeniz
     if isinstance(config.model, ArchitectureConfig):
         return build(config.model, tokenizer, block=config.block, seed=context.seed % 2**63)
     full = objective.load(context.models[config.model])
-    forget_quantization(full)
     limit = max_positions(full.base_model)
     if limit is not None and limit < config.block:
         raise TrainingError(

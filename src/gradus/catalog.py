@@ -185,9 +185,11 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "squad.v1": "gradus.benchmarks.replies.reading:Squad",
         "corpus.v1": "gradus.benchmarks.corpus:CorpusBenchmark",
         "masked.v1": "gradus.benchmarks.masked:MaskedBenchmark",
+        "written.v1": "gradus.benchmarks.written:WrittenBenchmark",
         "cost.v1": "gradus.benchmarks.cost:CostBenchmark",
         "parity.v1": "gradus.benchmarks.parity:ParityBenchmark",
     },
+    "features": {},
     "kinds": {
         "transformer.v1": "gradus.predict.transformer:TransformerPredictor",
         "onnx.v1": "gradus.predict.onnx:OnnxPredictor",

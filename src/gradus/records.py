@@ -40,10 +40,10 @@ Labelled = Literal["label", "labels", "number", "spans", "reply"]
 """What an item of a data set is labelled with: one label, any number of them (multi-label), a
 number, spans of characters that carry a label each, or what a language model shall reply."""
 
-Target = Literal[Labelled, "text", "option", "outcome", "masked"]
+Target = Literal[Labelled, "text", "option", "outcome", "masked", "writing"]
 """What is said of an item: a label as above or, by a language model, how likely a text is, which of
-several options is likeliest, what it writes in reply, what another harness makes of its answers, or
-what stood in a text's gaps."""
+several options is likeliest, what it writes in reply, what another harness makes of its answers, what
+stood in a text's gaps, or what it writes of its own accord."""
 
 
 class Pair(str):

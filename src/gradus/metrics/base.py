@@ -254,6 +254,7 @@ class Metric:
             "options",
             "replies",
             "outcomes",
+            "writings",
             "latency",
             "throughput",
             "memory",

@@ -74,7 +74,7 @@ class Writing(Record):
         """A writing with its ids.
 
         >>> Writing.of(writer="base", prompt="Once", text=" upon a time").prompt_id
-        '7d0af4eb2f51'
+        'e8e384476d33'
         """
         prompt_id = prompt_mark(prompt)
         return cls(

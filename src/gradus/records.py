@@ -42,8 +42,8 @@ number, spans of characters that carry a label each, or what a language model sh
 
 Target = Literal[Labelled, "text", "option", "outcome", "masked", "writing"]
 """What is said of an item: a label as above or, by a language model, how likely a text is, which of
-several options is likeliest, what it writes in reply, what another harness makes of its answers, what
-stood in a text's gaps, or what it writes of its own accord."""
+several options is likeliest, what it writes in reply, what another harness makes of its answers,
+what stood in a text's gaps, or what it writes on from a prompt."""
 
 
 class Pair(str):
@@ -272,6 +272,25 @@ class Fault(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Record):
+    """Whom a step waits for.
+
+    Attributes:
+        why: a sentence: who has to do what, and how much of it is there.
+        have: how many have done it.
+        wanted: how many must.
+        command: what opens the way for them, as it is typed.
+        link: where they then go.
+    """
+
+    why: str
+    have: int
+    wanted: int
+    command: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord(Record):
     """What became of one step. Paths are relative to the run folder."""
 
@@ -293,13 +312,16 @@ class StepRecord(Record):
     error: str | None = None
     started: str | None = None
     finished: str | None = None
+    waiting: Waiting | None = None
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        waiting = raw.get("waiting")
         return cls(
             **{
                 **raw,
                 "state": State(raw["state"]),
+                "waiting": None if waiting is None else Waiting.from_json(waiting),
                 "measurements": tuple(Measurement.from_json(m) for m in raw["measurements"]),
                 "gates": tuple(Verdict.from_json(v) for v in raw["gates"]),
                 "parents": tuple(raw.get("parents", ())),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gradus import benchmarks
 from gradus.cli import output
-from gradus.cli.view import number, table
+from gradus.cli.view import number, table, waiting_lines
 from gradus.records import RunRecord, State, StepRecord, StepSpec
 from gradus.registry import plain
 
@@ -67,8 +67,12 @@ class TerminalReporter:
             self._say(f"      reused: nothing that it depends on has changed ({took:.1f} s)")
         elif record.state is State.FAILED:
             self._say(f"      failed after {took:.1f} s")
+        elif record.state is State.PENDING:
+            self._say("      pending")
         else:
             self._say(f"      {record.state} in {took:.1f} s")
+        if record.waiting is not None:
+            self._say(f"      {record.waiting.why}: {record.waiting.command}")
         for measurement in record.measurements:
             if measurement.metric in benchmarks.compared(measurement.benchmark)[:1]:
                 place = ".".join(part for part in (measurement.data, measurement.split) if part)
@@ -92,4 +96,6 @@ class TerminalReporter:
         """The table on standard output and where the report is."""
         columns, rows = table(record)
         output.print_table(columns, rows)
+        for line in waiting_lines(record):
+            print(line)
         print(f"report: {report}")

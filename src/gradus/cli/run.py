@@ -38,7 +38,8 @@ def run(
     """Run a plan, or go on with a run that was interrupted.
 
     Steps whose fingerprint is unchanged are reused; a changed step runs again with all that
-    depends on it. Ends with exit code 3 when a gate closed.
+    depends on it. Ends with exit code 3 when a gate closed, and with 4 when a step waits for
+    people: it then says where they answer, and the same command goes on when they have.
 
     Examples:
       gradus run plans/news.yaml

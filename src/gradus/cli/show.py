@@ -24,7 +24,7 @@ def show(
       gradus show runs/news --json
     """
     from gradus.cli.output import print_json, print_table
-    from gradus.cli.view import find_run, run_json, table
+    from gradus.cli.view import find_run, run_json, table, waiting_lines
 
     folder, record = find_run(run, runs_dir)
     if as_json:
@@ -38,6 +38,8 @@ def show(
             print(f"{step.id}: {verdict.verdict}: {verdict.gate}: {verdict.why}")
         if step.error:
             print(f"{step.id}: failed: {step.error}")
+    for line in waiting_lines(record):
+        print(line)
     for name, count in record.readings.items():
         times = "once" if count == 1 else f"{count} times"
         print(f"{name}: its test split has been read {times}")

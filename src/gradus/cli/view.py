@@ -53,7 +53,8 @@ def run_json(record: RunRecord, folder: Path) -> dict[str, Any]:
     """The stable form that `gradus run --json` and `gradus show --json` print.
 
     `step` is the kind as plans write it, `kind` the same with its version; `checkpoint` is a
-    folder that `gradus predict` takes; `items` of a measurement is relative to `run`.
+    folder that `gradus predict` takes; `items` of a measurement is relative to `run`; `waiting`
+    says of a step that waits for people whom, what opens the way for them, and where they go.
     """
     return {
         "run": str(folder),
@@ -75,7 +76,21 @@ def _step_json(step: StepRecord, folder: Path) -> dict[str, Any]:
         "measurements": [m.to_json() for m in step.measurements],
         "gates": [v.to_json() for v in step.gates],
         "error": step.error,
+        "waiting": None if step.waiting is None else step.waiting.to_json(),
     }
+
+
+def waiting_lines(record: RunRecord) -> list[str]:
+    """For each step that waits for people: whom, the command and the link; then what to do."""
+    lines = []
+    for step in record.steps:
+        if step.waiting is not None:
+            lines.append(f"{step.id} waits: {step.waiting.why}")
+            lines.append(f"  {step.waiting.command}")
+            lines.append(f"  {step.waiting.link}")
+    if lines:
+        lines.append("run the plan again when they have answered: it goes on from here")
+    return lines
 
 
 def table(record: RunRecord) -> tuple[list[str], list[list[str]]]:

@@ -14,6 +14,7 @@ from gradus.records import Answer, Verdict
 
 POINT = "point value"
 NO_CLAIM = "reported without a claim: an earlier test failed"
+NO_CLAIM_YET = "reported without a claim as long as an earlier test isn't taken"
 
 
 class Sequence:
@@ -24,11 +25,16 @@ class Sequence:
 
     def __init__(self) -> None:
         self.broken_by: str | None = None
+        self.waits_for: str | None = None
 
     @property
     def claims(self) -> bool:
-        """Whether a test taken now may still claim something."""
+        """Whether no test so far stands in the way of what a further one may claim."""
         return self.broken_by is None
+
+    def wait(self, gate: str) -> None:
+        """A test that can't be taken yet: as long as it isn't, later ones claim nothing."""
+        self.waits_for = self.waits_for or gate
 
     def record(self, verdict: Verdict) -> Verdict:
         """The verdict as it may be reported, and the sequence moved on by it."""
@@ -38,11 +44,11 @@ class Sequence:
             return without_claim(verdict)
         if verdict.verdict is not Answer.OPEN:
             self.broken_by = verdict.gate
-        return verdict
+        return verdict if self.waits_for is None else without_claim(verdict, NO_CLAIM_YET)
 
 
-def without_claim(verdict: Verdict) -> Verdict:
+def without_claim(verdict: Verdict, why: str = NO_CLAIM) -> Verdict:
     """The same numbers, claiming nothing."""
     if not verdict.claim or verdict.test == POINT:
         return verdict
-    return dataclasses.replace(verdict, claim=False, why=f"{verdict.why} ({NO_CLAIM})")
+    return dataclasses.replace(verdict, claim=False, why=f"{verdict.why} ({why})")

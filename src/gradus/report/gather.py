@@ -136,9 +136,17 @@ def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
         "notes": list(record.notes),
         "facts": known,
         "error": record.error,
+        "waiting": _waiting(record),
         "started": record.started,
         "finished": record.finished,
     }
+
+
+def _waiting(record: StepRecord) -> dict[str, Any] | None:
+    """Whom a step waits for; the command names a path of the machine that ran it."""
+    if record.waiting is None:
+        return None
+    return {k: v for k, v in record.waiting.to_json().items() if k in ("why", "have", "wanted")}
 
 
 def _models(record: RunRecord) -> list[dict[str, Any]]:

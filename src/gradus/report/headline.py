@@ -95,6 +95,8 @@ def _where(known: Fact) -> list[str]:
         elif closed:
             quoted = ", ".join(f"\u201c{g}\u201d" for g in closed)
             said.append(f"{step['id']} is closed by {quoted}.")
+        elif step.get("waiting"):
+            said.append(f"{step['id']} waits: {step['waiting']['why']}.")
         elif step["state"] in ("waiting", "interrupted", "running"):
             said.append(f"{step['id']} is {step['state']}.")
     skipped = _named(known, "skipped")

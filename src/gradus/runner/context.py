@@ -40,5 +40,6 @@ def step_context(
         datasets={name: inputs.dataset(name).for_training() for name in spec.data},
         corpora={name: inputs.corpus(name).for_training() for name in spec.corpora},
         folder=Path(inputs.plan.folder),
+        run=inputs.folder.path,
     )
     return context, monitor

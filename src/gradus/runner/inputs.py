@@ -28,7 +28,7 @@ from gradus.runner.store import RunFolder
 if TYPE_CHECKING:
     from gradus.data.corpora import Corpus
 
-UNFINISHED = (State.RUNNING, State.INTERRUPTED, State.FAILED)
+UNFINISHED = (State.RUNNING, State.INTERRUPTED, State.FAILED, State.WAITING)
 
 
 @dataclass(frozen=True, slots=True)

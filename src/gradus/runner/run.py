@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,9 +16,13 @@ from gradus.records import Answer, Plan, RunRecord, State, StepRecord, StepSpec
 from gradus.runner.auditing import audited
 from gradus.runner.gating import Gating, judge_data
 from gradus.runner.inputs import Inputs, refuse_changed_data
+from gradus.runner.keys import referenced
 from gradus.runner.monitor import Quiet, Reporter
 from gradus.runner.step import StepRun, now
 from gradus.runner.store import RunFolder, storage
+
+HELD_UP = (State.WAITING, State.PENDING)
+"""Of the steps before the one under way: who waits for people, and who waits for those."""
 
 
 def run(
@@ -39,7 +44,8 @@ def run(
 
     Returns:
         The run's record, also kept in ``run.json``. A closed gate is an outcome, not an error:
-        `state` is then closed.
+        `state` is then closed. So is a step that waits for people: what doesn't depend on it is
+        done, `state` is waiting, and the same call goes on when they have answered.
 
     Raises:
         UsageError: `until` isn't a step of the plan.
@@ -168,18 +174,37 @@ class _Execution:
                 self.records[step_id] = replace(record, state=State.SKIPPED)
 
     def _steps(self) -> State:
+        state = State.DONE
         for index, spec in enumerate(self.plan.steps):
             self.reporter.step(spec, index, len(self.plan.steps))
-            done = self._one(spec)
+            behind = self._behind(spec)
+            done = self._later(spec, behind) if behind else self._one(spec)
             self.records[spec.id] = done
             self._save()
             self.reporter.finished(done)
             if done.state is State.CLOSED:
                 self._skip_rest()
                 return State.CLOSED
+            if done.state in HELD_UP:
+                state = State.WAITING
             if spec.id == self.until and index + 1 < len(self.plan.steps):
-                return State.PENDING
-        return State.DONE
+                return State.PENDING if state is State.DONE else state
+        return state
+
+    def _behind(self, spec: StepSpec) -> list[str]:
+        """The steps before this one that it needs and that aren't done, since somebody waits."""
+        compared = [name for name in referenced(spec, self.inputs) if name not in spec.models]
+        needed = dict.fromkeys(name.partition(".")[0] for name in (*spec.models, *compared))
+        return [name for name in needed if name in self.records and self._held_up(name, spec)]
+
+    def _held_up(self, name: str, spec: StepSpec) -> bool:
+        return name != spec.id and self.records[name].state in HELD_UP
+
+    def _later(self, spec: StepSpec, behind: Sequence[str]) -> StepRecord:
+        """The record of a step that comes when those before it are done."""
+        self.reporter.note(f"comes when {' and '.join(behind)} can go on")
+        self.gating.wait(spec)
+        return replace(self.records[spec.id], parents=spec.models)
 
     def _one(self, spec: StepSpec) -> StepRecord:
         record = replace(self.records[spec.id], state=State.RUNNING, started=now())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gradus import hardware, registry
-from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict
+from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict, Waiting
 from gradus.runner import corpora, fingerprint, ranks
 from gradus.runner.context import step_context
 from gradus.runner.gating import Gating, stops
@@ -21,7 +21,7 @@ from gradus.runner.measuring import Measured, measure
 from gradus.runner.monitor import Reporter, RunMonitor
 from gradus.runner.seeds import Made, median, merged, select_value
 from gradus.runner.store import read_json, write_json
-from gradus.steps.base import Step, StepOutcome, Target
+from gradus.steps.base import Asking, Step, StepOutcome, Target
 
 
 def now() -> str:
@@ -49,10 +49,15 @@ class StepRun:
         self.dtype = hardware.training_dtype()
 
     def go(self) -> StepRecord:
-        """Run the step, or find it done, and return its record."""
+        """Run the step, or find it done, and return its record; it may be one that waits."""
         spec, inputs = self.spec, self.inputs
         models = {name: inputs.checkpoint(name) for name in spec.models}
-        made = [self._made(repeat, models) for repeat in range(spec.seeds)]
+        made = list[Made]()
+        for repeat in range(spec.seeds):
+            one = self._made(repeat, models)
+            if isinstance(one, Waiting):
+                return self._waits(one)
+            made.append(one)
         chosen, selected = self._known(made)
         outcome = merged(made, chosen)
         for name, path in outcome["extras"].items():
@@ -67,8 +72,19 @@ class StepRun:
         )
         return self._record(made, chosen, selected, outcome, measured)
 
-    def _made(self, repeat: int, models: Mapping[str, CheckpointRef]) -> Made:
-        """The step done with one seed, now or by an earlier run."""
+    def _waits(self, waiting: Waiting) -> StepRecord:
+        """The record of a step that waits; tests that come later may not claim past its own."""
+        self.gating.wait(self.spec)
+        return replace(
+            self.record,
+            state=State.WAITING,
+            waiting=waiting,
+            parents=self.spec.models,
+            finished=now(),
+        )
+
+    def _made(self, repeat: int, models: Mapping[str, CheckpointRef]) -> Made | Waiting:
+        """The step done with one seed, now or by an earlier run, or whom it waits for."""
         spec, inputs = self.spec, self.inputs
         data = inputs.dataset(spec.data[0]) if spec.data else None
         read = {name: inputs.corpus(name) for name in spec.corpora}
@@ -81,6 +97,10 @@ class StepRun:
             dtype=self.dtype,
             corpora=read,
             others={name: inputs.dataset(name) for name in spec.data[1:]},
+            answers=self.step.answers(
+                self.config,
+                Asking(id=spec.id, seed=seed, models=models, run=inputs.folder.path),
+            ),
         )
         place = inputs.folder.step(spec.id, mark)
         outcome_file = place / "outcome.json"
@@ -88,7 +108,9 @@ class StepRun:
         if not reused:
             if spec.seeds > 1:
                 self.reporter.note(f"{spec.id}: seed {repeat + 1} of {spec.seeds}")
-            self._run(place, seed, models, outcome_file)
+            waiting = self._run(place, seed, models, outcome_file)
+            if waiting is not None:
+                return waiting
         elif (place / "work").exists():
             shutil.rmtree(place / "work")  # killed between the outcome and the clearing up
         return Made(place, mark, read_json(outcome_file), reused)
@@ -130,7 +152,7 @@ class StepRun:
 
     def _run(
         self, place: Path, seed: int, models: Mapping[str, CheckpointRef], outcome_file: Path
-    ) -> None:
+    ) -> Waiting | None:
         self.inputs.release()
         context, monitor = step_context(
             self.spec,
@@ -151,8 +173,10 @@ class StepRun:
         start = time.perf_counter()
         outcome = ranks.run(self.step, self.config, context, self.spec, self.inputs)
         seconds = time.perf_counter() - start
-        write_json(outcome_file, _outcome_json(outcome, place, monitor, seconds, resumed))
+        if outcome.waiting is None:
+            write_json(outcome_file, _outcome_json(outcome, place, monitor, seconds, resumed))
         shutil.rmtree(context.work)
+        return outcome.waiting
 
     def _targets(self, outcome: Mapping[str, Any]) -> list[Target]:
         if outcome["measure"] is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from gradus.records import CheckpointRef
+from gradus.records import CheckpointRef, Waiting
 
 if TYPE_CHECKING:
     from gradus.data.corpora import Corpus
@@ -80,6 +80,8 @@ class StepOutcome:
         notes: sentences for the report ("3 prompts were too long and lost examples").
         facts: numbers and small tables for the report, JSON only.
         cost: e.g. ``{"train_tokens": 812_344, "train_seconds": 61.2, "flops": 1.1e13}``.
+        waiting: whom the step waits for; what else the outcome holds is then left aside, and the
+            step is asked again when the plan is run again.
     """
 
     checkpoint: Path | None = None
@@ -88,6 +90,7 @@ class StepOutcome:
     notes: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
+    waiting: Waiting | None = None
 
 
 class Monitor(Protocol):
@@ -136,6 +139,7 @@ class StepContext:
         dtype: ``bfloat16`` where the processor is fast at it, else ``float32``; for training.
         threads: number of threads that torch and others may use.
         folder: what relative paths of the plan are relative to.
+        run: the run's folder, for what shall outlive a change of the step: what people answered.
     """
 
     id: str
@@ -150,6 +154,17 @@ class StepContext:
     corpora: Mapping[str, Corpus] = field(default_factory=dict)
     datasets: Mapping[str, TrainingData] = field(default_factory=dict)
     folder: Path = Path()
+    run: Path = Path()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Where a step's answers are found: as in `StepContext`, before the step has a folder."""
+
+    id: str
+    seed: int
+    models: Mapping[str, CheckpointRef]
+    run: Path
 
 
 class Step(ABC):
@@ -179,6 +194,14 @@ class Step(ABC):
     @abstractmethod
     def produces(cls, config: Any) -> frozenset[str]:
         """Plain names of the metrics that can be measured after this step."""
+
+    def answers(self, config: Any, context: Asking) -> str:
+        """A digest of what people have answered, as soon as that is enough; empty before.
+
+        It joins the step's fingerprint: with further answers the step is done again. Called
+        whenever a plan runs, so it must be cheap.
+        """
+        return ""
 
     @abstractmethod
     def run(self, config: Any, context: StepContext) -> StepOutcome:

@@ -130,7 +130,7 @@ def align(own: Seen, other: Seen) -> tuple[Seen, Seen]:
     """
     import numpy as np
 
-    from gradus.metrics.repeated import kept, like, one_of, runs_of
+    from gradus.metrics.repeated import like, of_both, one_of, runs_of
 
     if own.target != other.target:
         raise ContractError(
@@ -143,15 +143,14 @@ def align(own: Seen, other: Seen) -> tuple[Seen, Seen]:
             f"the two checkpoints know different labels ({', '.join(odd[:3])}"
             f"{', ...' if len(odd) > 3 else ''} on one side only): measure both on the same data"
         )
-    where = {item: i for i, item in enumerate(other.ids)}
-    rows = [i for i, item in enumerate(own.ids) if item in where]
-    first = kept(own, np.array(rows, dtype=np.int64))
-    second = kept(other, np.array([where[own.ids[i]] for i in rows], dtype=np.int64))
+    first, second = of_both(own, other)
     if own.labels != other.labels:
         second = like(second, [run.relabelled(own.labels) for run in runs_of(second)])
+    if own.target == "writing":
+        return first, second  # paired by their prompts, of which nothing else is true
     differing = np.flatnonzero(~one_of(first).gold_equals(one_of(second)))
     if len(differing):
-        item = own.ids[rows[int(differing[0])]]
+        item = first.ids[int(differing[0])]
         raise ContractError(
             f"{len(differing)} shared items have different true labels, the first is {item}: "
             "the data changed between the two measurements; measure both again"

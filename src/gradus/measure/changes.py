@@ -10,11 +10,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from gradus import benchmarks
 from gradus.metrics.base import Items, Metric
-from gradus.metrics.repeated import Repeated, Seen, kept, one_of
+from gradus.metrics.repeated import Repeated, Seen, of_both, one_of
 from gradus.metrics.score import NONE, Scores
 from gradus.stats import paired
 from gradus.stats import seeds as two_level
@@ -22,10 +20,7 @@ from gradus.stats import seeds as two_level
 
 def shared(own: Seen, other: Seen) -> tuple[Seen, Seen]:
     """The items that both sides hold, in the order of `own`."""
-    row = {item: i for i, item in enumerate(other.ids)}
-    mine = np.array([i for i, item in enumerate(own.ids) if item in row], dtype=np.int64)
-    theirs = np.array([row[own.ids[i]] for i in mine], dtype=np.int64)
-    return kept(own, mine), kept(other, theirs)
+    return of_both(own, other)
 
 
 def changes(

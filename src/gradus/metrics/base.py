@@ -58,6 +58,13 @@ class Items(ABC):
     def gold_equals(self, other: Self) -> np.ndarray:
         """bool [N], whether what is true of an item is the same on both sides."""
 
+    def groups(self) -> np.ndarray | None:
+        """int64 [N], which items a bootstrap draws together, from 0; None: each by itself.
+
+        Only of items with ids; resamples have been drawn.
+        """
+        return None
+
     @abstractmethod
     def to_columns(self) -> dict[str, list[Any]]:
         """Columns of N JSON-like values each, for an item file."""

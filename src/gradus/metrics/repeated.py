@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradus.metrics.base import Items, Metric
+from gradus.metrics.writings import Writings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +78,31 @@ def kept(seen: Seen, rows: np.ndarray) -> Seen:
     # Every class of items is a dataclass with the field `ids`.
     runs = [dataclasses.replace(run.take(rows), ids=ids) for run in runs_of(seen)]  # type: ignore[type-var]  # as said above
     return like(seen, runs)
+
+
+def of_both(own: Seen, other: Seen) -> tuple[Seen, Seen]:
+    """The items that both sides hold, in the order of `own`.
+
+    Items are paired by id. Texts to a prompt are paired by the prompt: one side may have more of
+    them than the other.
+    """
+    import numpy as np
+
+    mine, theirs = _units(own), _units(other)
+    shared = [unit for unit in mine if unit in theirs]
+    return (
+        kept(own, np.array([row for unit in shared for row in mine[unit]], dtype=np.int64)),
+        kept(other, np.array([row for unit in shared for row in theirs[unit]], dtype=np.int64)),
+    )
+
+
+def _units(seen: Seen) -> dict[str, list[int]]:
+    """Rows by what pairs them with those of another side."""
+    found: dict[str, list[int]] = {}
+    items = one_of(seen)
+    for row, mark in enumerate(items.prompt_ids() if isinstance(items, Writings) else items.ids):
+        found.setdefault(mark, []).append(row)
+    return found
 
 
 def value(metric: Metric, seen: Seen) -> float:

@@ -53,7 +53,7 @@ class Writings(Items):
         return tuple(item.rpartition("/")[0] for item in self.ids)
 
     def groups(self) -> np.ndarray | None:
-        """int64 [N], the number of each item's prompt, from 0 in the order of their first items.
+        """See `Items.groups`: the prompts, in the order of their first items.
 
         None where every item has a prompt of its own.
         """

@@ -6,6 +6,7 @@ Legend: N items, D draws.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,45 @@ def resamples(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """How often each of n items is drawn, with replacement: float64 [D, N]."""
     flat = rng.integers(0, n, size=(draws, n)) + n * np.arange(draws)[:, None]
     return np.bincount(flat.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What a bootstrap draws: the items, or groups of them that stay together.
+
+    Attributes:
+        count: U, the number of units.
+        sides: for each side that is drawn alike, int64 [N], the unit of each of its items; None
+            where every item is a unit.
+    """
+
+    count: int
+    sides: tuple[np.ndarray | None, ...]
+
+    @classmethod
+    def of(cls, *sides: Items) -> Units:
+        """The units of one set of items, or of several on the same units in the same order."""
+        groups = tuple(side.groups() for side in sides)
+        counts = [
+            len(side) if group is None else int(group.max(initial=-1)) + 1
+            for side, group in zip(sides, groups, strict=True)
+        ]
+        assert len(set(counts)) == 1, "sides are aligned before they are drawn"
+        return cls(counts[0], groups)
+
+    def resamples(self, draws: int, rng: np.random.Generator) -> np.ndarray:
+        """How often each unit is drawn, with replacement: float64 [D, U]."""
+        return resamples(self.count, draws, rng)
+
+    def weights(self, drawn: np.ndarray, side: int = 0) -> np.ndarray:
+        """The weights of a side's items under weights of the units: [D, U] to [D, N]."""
+        group = self.sides[side]
+        return drawn if group is None else drawn[:, group]
+
+    def totals(self, values: np.ndarray, side: int = 0) -> np.ndarray:
+        """Sums of a side's values over each unit: [N] to [U]."""
+        group = self.sides[side]
+        return values if group is None else np.bincount(group, values, minlength=self.count)
 
 
 def percentiles(values: np.ndarray, level: float) -> tuple[float, float]:

@@ -25,6 +25,7 @@ table; tests/stats a smaller form):
   `gradus.stats.ratios`.
 - RMSE, R2, Pearson's correlation: studentised too, on a scale without ends, see
   `gradus.stats.stretched`.
+- items that belong together (texts to one prompt) are drawn together, see `Items.groups`.
 - the rest: BCa (Efron 1987) over resampled items, drawn out as Student's t is (Hesterberg 2015).
 
 Where nearly all of a mean stems from items too rare to be seen, an interval can be safe or short,
@@ -50,7 +51,7 @@ from gradus.metrics.means import MeanMetric
 from gradus.metrics.ratios import RatioMetric
 from gradus.stats import proportions
 from gradus.stats.averages import average_interval, over_labels
-from gradus.stats.draws import CHUNK
+from gradus.stats.draws import CHUNK, Units
 from gradus.stats.draws import chunks as chunks
 from gradus.stats.draws import draw_values as draw_values
 from gradus.stats.draws import percentiles as percentiles
@@ -270,10 +271,13 @@ def _bca(
     draws: int,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    n = len(predictions)
-    values = np.concatenate(
-        [draw_values(metric, predictions, resamples(n, s, rng)) for s in chunks(draws, n)]
-    )
+    units = Units.of(predictions)
+    n, width = units.count, len(predictions)
+
+    def drawn(weights: np.ndarray) -> np.ndarray:
+        return draw_values(metric, predictions, units.weights(weights))
+
+    values = np.concatenate([drawn(units.resamples(s, rng)) for s in chunks(draws, width)])
     values = values[np.isfinite(values)]
     if n < 2 or not len(values):
         return -math.inf, math.inf
@@ -282,8 +286,8 @@ def _bca(
         return percentiles(values, level)
     left_out = np.concatenate(
         [
-            draw_values(metric, predictions, 1.0 - np.eye(n)[rows])
-            for rows in np.array_split(np.arange(n), max(1, n * n // CHUNK))
+            drawn(1.0 - np.eye(n)[rows])
+            for rows in np.array_split(np.arange(n), max(1, n * width // CHUNK))
         ]
     )
     gaps = left_out.mean() - left_out

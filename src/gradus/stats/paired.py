@@ -19,12 +19,12 @@ from scipy import optimize, stats
 from gradus.metrics.base import Items, Metric, Predictions
 from gradus.metrics.counts import CountMetric, Counts
 from gradus.metrics.means import MeanMetric
+from gradus.stats.draws import Units
 from gradus.stats.intervals import (
     chunks,
     draw_values,
     one_sided,
     percentiles,
-    resamples,
     studentised,
 )
 from gradus.stats.proportions import exact
@@ -104,6 +104,9 @@ def bootstrap(
 ) -> Comparison:
     """value(first) - factor value(second), both on the same resampled rows, N aligned items.
 
+    Items that belong together (`Items.groups`) are drawn and swapped together; the sides may then
+    have different numbers of items in a group.
+
     By the metric's nature as in `gradus.stats.intervals`: studentised for means, Bayesian with one
     discordant item either way for functions of the counts, percentile for the rest. On few items a
     bootstrap of differences claims too much (log-loss on 100 items: 10 % instead of 5), so each
@@ -112,7 +115,8 @@ def bootstrap(
     and needs `factor` 1. A single item bounds nothing. Draws in which the metric is undefined are
     left out.
     """
-    rng, n, two_sided = np.random.default_rng(seed), len(first), one_sided(level)
+    rng, two_sided, units = np.random.default_rng(seed), one_sided(level), Units.of(first, second)
+    n = units.count
     value = metric(first) - factor * metric(second)
     if n < 2 or not math.isfinite(value):
         return Comparison(value, -math.inf, math.inf, "paired bootstrap")
@@ -125,7 +129,7 @@ def bootstrap(
             low = high = value
         return Comparison(value, low, high, "paired studentised bootstrap")
     parts = []
-    for size in chunks(draws, n):
+    for size in chunks(draws, max(len(first), len(second))):
         if (
             isinstance(metric, CountMetric)
             and isinstance(first, Predictions)
@@ -134,9 +138,10 @@ def bootstrap(
             one, two = posterior_counts((first, second), size, rng)
             parts.append(metric.of_counts(one) - factor * metric.of_counts(two))
             continue
-        weights = resamples(n, size, rng)
+        drawn = units.resamples(size, rng)
+        one_of, two_of = units.weights(drawn, 0), units.weights(drawn, 1)
         parts.append(
-            draw_values(metric, first, weights) - factor * draw_values(metric, second, weights)
+            draw_values(metric, first, one_of) - factor * draw_values(metric, second, two_of)
         )
     low, high = percentiles(np.concatenate(parts), two_sided)
     if factor == 1.0:
@@ -190,13 +195,14 @@ def _swapped(
     The paired permutation test: were the two checkpoints exchangeable, the difference seen would
     be one draw of these. Ends are taken outwards by a rounding error, so that a tie is no claim.
     """
-    n = len(first)
+    units = Units.of(first, second)
     both = first.joined(second)
     parts = []
-    for size in chunks(draws, 2 * n):
-        swap = rng.integers(0, 2, (size, n)).astype(np.float64)
-        one = draw_values(metric, both, np.hstack([1 - swap, swap]))
-        parts.append(one - draw_values(metric, both, np.hstack([swap, 1 - swap])))
+    for size in chunks(draws, len(both)):
+        swap = rng.integers(0, 2, (size, units.count)).astype(np.float64)
+        mine, theirs = units.weights(swap, 0), units.weights(swap, 1)
+        one = draw_values(metric, both, np.hstack([1 - mine, theirs]))
+        parts.append(one - draw_values(metric, both, np.hstack([mine, 1 - theirs])))
     values = np.concatenate(parts)
     values = values[~np.isnan(values)]
     if not len(values):

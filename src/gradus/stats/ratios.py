@@ -7,6 +7,8 @@ cautious of it and of Student's t with the jackknife's standard error (Tukey 195
 differences of means. Both are taken of the ratio itself, a rate in nats, and carried over to the
 perplexity or the bits that rise with it.
 
+Where items belong together (texts to one prompt), it is their sums that are drawn.
+
 Legend: N items, D draws.
 """
 
@@ -19,7 +21,7 @@ from scipy import stats
 
 from gradus.metrics.base import Items
 from gradus.metrics.ratios import RatioMetric
-from gradus.stats.draws import chunks, percentiles, resamples
+from gradus.stats.draws import Units, chunks, percentiles, resamples
 
 
 def ratio_interval(
@@ -30,7 +32,8 @@ def ratio_interval(
     Fewer than two items that count bound nothing (-inf, inf); where all have the same ratio both
     ends are the value. Resamples without spread are left out.
     """
-    above, below = metric.parts(items)
+    units = Units.of(items)
+    above, below = (units.totals(part) for part in metric.parts(items))
     whole, n = float(below.sum()), len(below)
     ratio = float(above.sum() / whole)
     rest = whole - below

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gradus import registry
 from gradus.errors import GradusError
+from gradus.records import CheckpointRef
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
 from gradus.training.architectures import ArchitectureConfig
 from gradus.training.choice import Choice
@@ -38,6 +40,7 @@ PASSED = (
     "average",
     "on_spike",
     "compile",
+    "milestones",
 )
 
 
@@ -151,6 +154,8 @@ class PretrainConfig(StepConfig):
         keep: see `KeepConfig`.
         compile: whether layers are compiled; ``auto`` where it pays.
         dtype: ``auto`` takes bfloat16 where the processor is fast at it; weights stay float32.
+        milestones: numbers of updates after which the weights become checkpoints of their own:
+            ``base.at-100`` is what ``base`` was after 100 updates of the same training.
     """
 
     # `validate` would hide a method of pydantic's, so the field has another name inside.
@@ -186,6 +191,14 @@ class PretrainConfig(StepConfig):
     keep: KeepConfig = Field(default_factory=KeepConfig)
     compile: Literal["auto"] | bool = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    milestones: tuple[Whole, ...] = ()
+
+    @field_validator("milestones")
+    @classmethod
+    def _ascending(cls, milestones: tuple[int, ...]) -> tuple[int, ...]:
+        if list(milestones) != sorted(set(milestones)):
+            raise ValueError("milestones are numbers of updates, each greater than the one before")
+        return milestones
 
     @field_validator("corpora", mode="before")
     @classmethod
@@ -205,6 +218,11 @@ class PretrainConfig(StepConfig):
         given = [name for name in BUDGETS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"give one of {', '.join(BUDGETS)}, not {' and '.join(given)}")
+        if self.steps is not None and self.milestones and self.milestones[-1] >= self.steps:
+            raise ValueError(
+                f"milestone {self.milestones[-1]} isn't before the end, which is after "
+                f"{self.steps} updates: the checkpoint itself is what stands there"
+            )
         objective, _ = self.settled()
         asked = [name for name in ("samples", "benchmarks") if getattr(self.validation, name)]
         if asked and not objective.causal:
@@ -329,6 +347,7 @@ validate: {every: 10}
 
         from gradus import hardware
         from gradus.checkpoints import save_checkpoint
+        from gradus.training import milestones
         from gradus.training.language_setup import prepare
         from gradus.training.loop import train
 
@@ -347,18 +366,29 @@ validate: {every: 10}
             ceiling=hardware.ceilings()["matmul_gflops"][dtype] * 1e9,
         )
         facts = {**prepared.facts, "dtype": dtype, "stages": [dict(s) for s in trained.stages]}
-        saved = save_checkpoint(
-            context.out / "checkpoint",
-            kind="transformer",
-            labels=(),
-            preprocessing=prepared.preprocessing,
-            parents=prepared.parents,
-            facts=facts,
-            write=prepared.save,
+
+        def saved_as(name: str, facts: Mapping[str, Any]) -> CheckpointRef:
+            return save_checkpoint(
+                context.out / name,
+                kind="transformer",
+                labels=(),
+                preprocessing=prepared.preprocessing,
+                parents=prepared.parents,
+                facts=facts,
+                write=prepared.save,
+            )
+
+        saved = saved_as("checkpoint", facts)
+        extras, unreached = milestones.save(
+            prepared.task,
+            config.milestones,
+            context.work,
+            lambda name, at: Path(saved_as(name, {**prepared.facts, "dtype": dtype, **at}).path),
         )
         return StepOutcome(
             checkpoint=context.out / "checkpoint",
-            notes=prepared.notes,
+            extras=extras,
+            notes=(*prepared.notes, *unreached),
             facts={**facts, "digest": saved.digest},
             cost=trained.cost,
         )

@@ -16,7 +16,7 @@ import torch
 from gradus.training import budget, gap, spikes
 from gradus.training.gradient import GradientStage
 from gradus.training.pretraining import PretrainStage
-from gradus.training.retention import Retention, Stopwatch
+from gradus.training.retention import Retention, Stopwatch, milestone_file
 from gradus.training.schedules import factor
 from gradus.training.speed import Speed
 from gradus.training.stage import Shared
@@ -103,6 +103,9 @@ class LongStage(GradientStage):
             self._validate(at)
             self._save(self.tensors())
             self._train_mode()
+        if update in self.stage.milestones:
+            with Stopwatch(self.progress, "checkpoint_seconds"), self.average.in_place():
+                self._keep(milestone_file(update))
 
     def _fixed(self, update: int) -> tuple[int, int, float]:
         assert self.minutes is not None

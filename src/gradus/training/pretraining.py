@@ -38,6 +38,7 @@ class PretrainStage(StageConfig):
             not on a processor, where it costs more than it gains: GPT-2 of six layers of width
             384 in bfloat16 gained 3 % of an update's time after 22 s of compiling. A compiled
             training is resumed to the same bits only by one that is compiled alike.
+        milestones: numbers of updates after which the weights are kept as they then stand.
     """
 
     layer_lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -58,6 +59,7 @@ class PretrainStage(StageConfig):
     keep_best: Annotated[int, Field(ge=0)] = 1
     gap_rows: Annotated[int, Field(ge=0)] = 64
     compile: Literal["auto"] | bool = "auto"
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
     @model_validator(mode="after")
     def _one_budget(self) -> PretrainStage:

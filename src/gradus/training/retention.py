@@ -91,6 +91,11 @@ class Retention:
         }
 
 
+def milestone_file(update: int) -> str:
+    """Name of the file with the weights as they stood after that many updates."""
+    return f"milestone-{update}.safetensors"
+
+
 class Stopwatch:
     """Adds the seconds of its blocks to a stage's state."""
 

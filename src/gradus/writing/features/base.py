@@ -41,6 +41,7 @@ class FeatureContext:
         embedder: a model whose pooled hidden states stand for texts; None likewise.
         training: the train split that novelty is measured against; None likewise.
         human: what people wrote to the same prompts, by prompt; () where nobody did.
+        everyone: all writings of the samples, of every writer.
         place: a folder that outlives the call and is shared by all writers of a step, for what is
             costly and the same for each (an index of the training text, embeddings of what people
             wrote). Write there atomically, under names that hold a digest of what they rest on.
@@ -54,6 +55,7 @@ class FeatureContext:
     embedder: CheckpointRef | None = None
     training: Documents | None = None
     human: Sequence[Writing] = field(default=())
+    everyone: Sequence[Writing] = field(default=())
     dtype: str = "float32"
     threads: int = 1
     progress: Callable[[float, float], None] = _silent

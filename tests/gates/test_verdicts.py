@@ -272,6 +272,22 @@ def test_after_the_first_failed_test_nothing_is_claimed() -> None:
     assert sequence.broken_by == "accuracy > tuned"
 
 
+def test_as_long_as_a_test_waits_later_ones_claim_nothing() -> None:
+    sequence = Sequence()
+    sequence.wait("panel_fluency > tuned")
+    gates = [
+        ("accuracy >= 0.9", GOOD, BAD, ""),
+        ("accuracy > tuned", GOOD, BAD, "as long as an earlier test isn't taken"),
+        ("accuracy > tuned", GOOD, FAIR, "as long as an earlier test isn't taken"),
+        ("accuracy > tuned", GOOD, BAD, "an earlier test failed"),
+    ]
+    for gate, own, other, why in gates:
+        found = sequence.record(verdict(gate, own, other, claims=sequence.claims))
+        assert found.claim is (why == "")
+        assert found.claim or why in found.why
+        assert found.why.count("reported without") == (0 if found.claim else 1)
+
+
 @pytest.mark.parametrize(
     ("gate", "shares"),
     [

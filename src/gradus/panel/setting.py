@@ -6,6 +6,7 @@
       current                  the key of the panel that the plan means now
       KEY/panel.json           its setting
       KEY/panel.sqlite         what the raters said (`gradus.panel.store`)
+      KEY/imported/*.jsonl     what others said elsewhere (`gradus.panel.records`), brought here
 
 KEY covers what raters see, the samples and how they are dealt out, so that answers are never
 mixed with answers to something else. How many raters are asked and in which language isn't part of
@@ -32,6 +33,7 @@ Language = Literal["en", "zh", "both"]
 FOLDER: Final = "panels"
 SETTING: Final = "panel.json"
 STORE: Final = "panel.sqlite"
+IMPORTED: Final = "imported"
 CURRENT: Final = "current"
 HOST: Final = "127.0.0.1"
 PORT: Final = 8734
@@ -93,6 +95,11 @@ class Panel:
     def store(self) -> Path:
         """Where the answers are; the file is made by whoever opens the store first."""
         return self.place / STORE
+
+    @property
+    def imported(self) -> Path:
+        """The folder of answers that were given elsewhere, a file of rows for each import."""
+        return self.place / IMPORTED
 
     @property
     def samples(self) -> Path:

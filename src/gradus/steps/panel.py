@@ -1,0 +1,290 @@
+"""Step `panel`: people judge what was written, and the run waits for them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gradus.panel import setting
+from gradus.panel.records import PREFERENCE, Rating
+from gradus.records import CheckpointRef, Waiting
+from gradus.steps.base import Asking, Needs, Step, StepConfig, StepContext, StepOutcome
+
+KIND: Final = "ratings"
+"""Of the checkpoint."""
+RATINGS: Final = "ratings.jsonl"
+CRITERIA: Final = ("fluency", "coherence", "relevance", "diversity", "accuracy")
+CARE: Final = 0.5
+"""The least share of attention checks that a rater must have answered as they ask."""
+
+Criterion = Literal["fluency", "coherence", "relevance", "diversity", "accuracy"]
+
+
+class PanelConfig(StepConfig):
+    """Config of `panel`.
+
+    Attributes:
+        of: the step `sample` whose writings are judged.
+        mode: ``likert``: each writing gets 1 to 5 points for each criterion; ``pairs``: of two
+            writings to one prompt the better one is chosen.
+        criteria: what ``likert`` asks for; all five if left out.
+        raters: how many must have finished before the run goes on.
+        each: writings, or pairs, that one rater sees.
+        language: of the page: ``en``, ``zh``, or ``both``, of which each rater chooses one.
+    """
+
+    of: str
+    mode: setting.Mode = "likert"
+    criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)] | None = None
+    raters: Annotated[int, Field(ge=1, le=1000)] = 3
+    each: Annotated[int, Field(ge=1)] = 40
+    language: setting.Language = "en"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.criteria is not None and self.mode == "pairs":
+            raise ValueError("pairs asks which of two is better as a whole: leave criteria out")
+        if self.criteria is not None and len(set(self.criteria)) < len(self.criteria):
+            raise ValueError("criteria names one criterion twice")
+        return self
+
+    def asked(self) -> tuple[str, ...]:
+        """The criteria, in the order in which they are always asked."""
+        if self.mode == "pairs":
+            return (PREFERENCE,)
+        chosen = self.criteria or CRITERIA
+        return tuple(name for name in CRITERIA if name in chosen)
+
+
+class Panel(Step):
+    """People judge the writings of a step `sample`, without knowing who wrote which.
+
+    As long as fewer than `raters` have finished, the step waits: the run ends with exit code 4 and
+    says what serves the page (``gradus rate RUN``). Steps that don't depend on it have gone on by
+    then. Running the plan again counts anew. What the raters said joins the step's fingerprint, so
+    that answers which come in later are taken in by the next run.
+
+    A rater who hasn't finished, or who failed more than half of the attention checks, counts for
+    nothing and is told of in a note.
+    """
+
+    Config: ClassVar[type[StepConfig]] = PanelConfig
+    seeded: ClassVar[bool] = False
+    summary: ClassVar[str] = "people judge what was written; the run waits for them"
+    example: ClassVar[str] = """\
+id: people
+step: panel
+of: written
+mode: likert
+criteria: [fluency, coherence]
+raters: 3
+each: 20
+gates: ["panel_fluency >= human - 1"]
+"""
+
+    @classmethod
+    def needs(cls, config: PanelConfig) -> Needs:
+        """The samples."""
+        return Needs(models={"of": config.of})
+
+    @classmethod
+    def produces(cls, config: PanelConfig) -> frozenset[str]:
+        """A score for each criterion, or the share of comparisons won."""
+        if config.mode == "pairs":
+            return frozenset({"panel_wins"})
+        return frozenset(f"panel_{name}" for name in config.asked())
+
+    def answers(self, config: PanelConfig, asking: Asking) -> str:
+        """The digest of what the raters said, once enough have finished."""
+        about = _setting(config, asking, asking.models[config.of])
+        place = setting.place_of(asking.run, about)
+        given = collect(setting.Panel(run=asking.run, place=place, setting=about))
+        return given.digest if len(given.raters) >= config.raters else ""
+
+    def run(self, config: PanelConfig, context: StepContext) -> StepOutcome:
+        """Leave what `gradus rate` needs; with enough answers, reckon up and save them.
+
+        Raises:
+            CheckpointError: `of` holds no samples.
+            DataError: samples or answers are damaged.
+        """
+        from gradus.writing.records import read_samples
+
+        samples = context.models[config.of]
+        written = read_samples(Path(samples.path))
+        panel = setting.leave(context.run, _setting(config, context, samples))
+        given = collect(panel)
+        if len(given.raters) < config.raters:
+            return StepOutcome(waiting=_waiting(config, panel, given))
+        from gradus.checkpoints import save_checkpoint
+        from gradus.panel.records import write_ratings
+        from gradus.panel.results import estimate
+        from gradus.writing.records import write_columns
+
+        results = estimate(
+            given.ratings, written, mode=config.mode, criteria=config.asked(), seed=context.seed
+        )
+        facts = {**results.facts, "answers": given.facts()}
+
+        def write(partial: Path) -> None:
+            write_ratings(partial / RATINGS, given.ratings)
+            write_columns(partial, results.by_writing)
+
+        save_checkpoint(
+            context.out / "checkpoint",
+            kind=KIND,
+            labels=(),
+            preprocessing={},
+            parents=(samples,),
+            facts=facts,
+            write=write,
+        )
+        return StepOutcome(
+            checkpoint=context.out / "checkpoint",
+            notes=(*given.notes(), *results.notes),
+            facts=facts,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What is there of a panel's answers.
+
+    Attributes:
+        ratings: of the raters who count, attention checks among them.
+        raters: who has finished and answered with care.
+        careless: who has finished and failed too many attention checks.
+        unfinished: who has begun.
+        checks: share of attention checks passed, by rater who had any.
+    """
+
+    ratings: tuple[Rating, ...] = ()
+    raters: tuple[str, ...] = ()
+    careless: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    checks: dict[str, float]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over the ratings that count."""
+        from gradus.checkpoints.hashing import hash_json
+
+        return hash_json([rating.to_json() for rating in self.ratings])
+
+    def facts(self) -> dict[str, Any]:
+        """Who took part, for the report."""
+        return {
+            "counted": list(self.raters),
+            "careless": list(self.careless),
+            "unfinished": list(self.unfinished),
+            "checks_passed": dict(self.checks),
+            "ratings": sum(not rating.check for rating in self.ratings),
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Whose answers aren't used, and why."""
+        said = []
+        if self.careless:
+            said.append(
+                f"left out, having failed more than half of the attention checks: "
+                f"{', '.join(self.careless)}"
+            )
+        if self.unfinished:
+            said.append(f"left out, not having finished: {', '.join(self.unfinished)}")
+        return tuple(said)
+
+
+def collect(panel: setting.Panel) -> Given:
+    """The answers that are there: of the page, and those brought from elsewhere.
+
+    Raises:
+        StorageError: the store isn't a panel's.
+        DataError: an imported file is broken; names file, line and field.
+    """
+    from gradus.panel.records import read_ratings
+    from gradus.panel.store import Store
+
+    rows = list[Rating]()
+    finished, begun = list[str](), list[str]()
+    if panel.store.is_file():
+        store = Store.open(panel.store)
+        try:
+            rows += store.rows()
+            for one in store.progress():
+                if one.finished:
+                    finished.append(one.rater)
+                elif one.answered:
+                    begun.append(one.rater)
+        finally:
+            store.close()
+    for path in sorted(panel.imported.glob("*.jsonl")):
+        brought = read_ratings(path)
+        rows += brought
+        finished += [rater for rater in _raters(brought) if rater not in finished]
+    checks = {
+        rater: passed
+        for rater in finished
+        if (passed := _care(row for row in rows if row.rater == rater)) is not None
+    }
+    careless = tuple(rater for rater in finished if checks.get(rater, 1.0) < CARE)
+    raters = tuple(rater for rater in finished if rater not in careless)
+    return Given(
+        ratings=tuple(row for row in rows if row.rater in raters),
+        raters=raters,
+        careless=careless,
+        unfinished=tuple(begun),
+        checks=checks,
+    )
+
+
+def _raters(rows: Sequence[Rating]) -> list[str]:
+    return list(dict.fromkeys(row.rater for row in rows))
+
+
+def _care(rows: Iterable[Rating]) -> float | None:
+    """The share of attention checks passed; None without one."""
+    passed = [row.passed for row in rows if row.check]
+    return sum(passed) / len(passed) if passed else None
+
+
+def _setting(
+    config: PanelConfig, asking: Asking | StepContext, samples: CheckpointRef
+) -> setting.Setting:
+    return setting.Setting(
+        step=asking.id,
+        mode=config.mode,
+        criteria=config.asked(),
+        language=config.language,
+        raters=config.raters,
+        each=config.each,
+        seed=asking.seed,
+        samples=Path(os.path.relpath(samples.path, asking.run)).as_posix(),
+        digest=samples.digest,
+    )
+
+
+def _waiting(config: PanelConfig, panel: setting.Panel, given: Given) -> Waiting:
+    have, wanted = len(given.raters), config.raters
+    why = f"{have} of {wanted} raters {'has' if have == 1 else 'have'} finished"
+    if given.unfinished:
+        why += f", {len(given.unfinished)} more {_be(given.unfinished)} at it"
+    if given.careless:
+        why += f"; {', '.join(given.careless)} {_be(given.careless)} not counted, having failed "
+        why += "more than half of the attention checks"
+    return Waiting(
+        why=why,
+        have=have,
+        wanted=wanted,
+        command=shlex.join(panel.command),
+        link=f"http://{setting.HOST}:{setting.PORT}/",
+    )
+
+
+def _be(those: Sequence[str]) -> str:
+    return "is" if len(those) == 1 else "are"

@@ -35,6 +35,7 @@ EXTRAS: Final = (
     ),
     Extra("llama", ("xllamacpp",), "writing with GGUF files through llama.cpp"),
     Extra("lm-eval", ("lm-eval",), "tasks of lm-evaluation-harness, and our engine in it"),
+    Extra("panel", ("starlette", "uvicorn"), "the page for raters: gradus rate"),
     Extra("bench", ("accelerate",), "the peers in bench/: the transformers Trainer"),
 )
 CORE: Final = (

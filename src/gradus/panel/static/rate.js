@@ -1,0 +1,190 @@
+// Keys, the timer, and sending that is repeated until the server has answered. The page works
+// without any of it: forms are forms.
+"use strict";
+
+const form = document.getElementById("answers");
+const undo = document.getElementById("undo");
+const keys = document.getElementById("keys");
+const RETRY_MS = 1500;
+
+// --- time that the text was in view
+
+let seen = 0;
+let since = document.hidden ? null : performance.now();
+document.addEventListener("visibilitychange", () => {
+  if (since !== null) seen += performance.now() - since;
+  since = document.hidden ? null : performance.now();
+});
+
+function seconds() {
+  const now = since === null ? 0 : performance.now() - since;
+  return ((seen + now) / 1000).toFixed(2);
+}
+
+// --- answers
+
+const groups = form ? [...form.querySelectorAll("fieldset")] : [];
+const likert = document.body.classList.contains("likert");
+let current = 0;
+
+const radios = (group) => [...group.querySelectorAll("input[type=radio]")];
+const chosen = (group) => radios(group).find((radio) => radio.checked);
+const firstOpen = () => groups.findIndex((group) => !chosen(group));
+
+function turnTo(index) {
+  current = Math.max(0, Math.min(groups.length - 1, index));
+  groups.forEach((group, at) => group.classList.toggle("current", likert && at === current));
+  if (likert) groups[current].scrollIntoView({ block: "nearest" });
+}
+
+function choose(group, value) {
+  const radio = radios(group).find((one) => one.value === String(value));
+  if (!radio) return false;
+  radio.checked = true;
+  radio.focus({ preventScroll: true });
+  changed();
+  return true;
+}
+
+function changed() {
+  say("");
+  const values = Object.fromEntries(groups.filter(chosen).map((g) => [chosen(g).name, chosen(g).value]));
+  sessionStorage.setItem("draft", JSON.stringify({ nonce: form.nonce.value, values }));
+  for (const side of document.querySelectorAll(".side")) {
+    side.classList.toggle("chosen", values.preference === side.dataset.side);
+  }
+}
+
+// What was ticked before the page was loaded again is still ticked.
+function restore() {
+  let draft = null;
+  try {
+    draft = JSON.parse(sessionStorage.getItem("draft"));
+  } catch {
+    sessionStorage.removeItem("draft");
+  }
+  if (!draft || draft.nonce !== form.nonce.value) return;
+  for (const group of groups) {
+    const radio = radios(group).find((one) => draft.values[one.name] === one.value);
+    if (radio) radio.checked = true;
+  }
+}
+
+// --- sending
+
+let sending = false;
+
+function say(text, loud = false) {
+  const status = document.getElementById("status");
+  if (status.textContent !== text) status.textContent = text;
+  status.classList.toggle("loud", loud);
+}
+
+function busy(on) {
+  sending = on;
+  form.querySelector("button[type=submit]").setAttribute("aria-disabled", String(on));
+}
+
+async function send(event) {
+  event.preventDefault();
+  if (sending) return;
+  const open = firstOpen();
+  if (open >= 0) {
+    say(form.dataset.missing, true);
+    turnTo(open);
+    radios(groups[open])[0].focus();
+    return;
+  }
+  form.seconds.value = seconds();
+  const body = new URLSearchParams(new FormData(form));
+  busy(true);
+  say(form.dataset.saving);
+  for (;;) {
+    // The form's nonce makes a second copy of the same answer harmless.
+    try {
+      const reply = await fetch(form.action, { method: "POST", body, redirect: "follow" });
+      if (reply.ok) {
+        sessionStorage.removeItem("draft");
+        location.replace(reply.url);
+        return;
+      }
+      if (reply.status < 500) {
+        busy(false);
+        say(form.dataset.refused, true);
+        return;
+      }
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+    say(form.dataset.retry, true);
+    await new Promise((done) => setTimeout(done, RETRY_MS));
+  }
+}
+
+// --- keys
+
+function move(key) {
+  if (!likert) {
+    const side = { ArrowLeft: 1, ArrowRight: 2 }[key];
+    return side !== undefined && choose(groups[0], side);
+  }
+  if (key === "ArrowUp" || key === "ArrowDown") {
+    turnTo(current + (key === "ArrowUp" ? -1 : 1));
+    const group = groups[current];
+    (chosen(group) ?? radios(group)[0]).focus({ preventScroll: true });
+    return true;
+  }
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  if (step === undefined) return false;
+  const now = chosen(groups[current]);
+  choose(groups[current], now ? Math.max(1, Math.min(5, Number(now.value) + step)) : 3);
+  return true;
+}
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const away = event.target.closest("button, a");
+  if (event.key === "?" && keys) {
+    if (keys.open) keys.close();
+    else keys.showModal();
+    event.preventDefault();
+  } else if (keys && keys.open) {
+    return;
+  } else if (event.key === "u" && undo && !sending) {
+    undo.requestSubmit();
+    event.preventDefault();
+  } else if (!form || sending) {
+    return;
+  } else if (/^[0-5]$/.test(event.key)) {
+    if (choose(groups[current], event.key) && likert) turnTo(current + 1);
+    event.preventDefault();
+  } else if (event.key === "Enter" && !away) {
+    form.requestSubmit();
+    event.preventDefault();
+  } else if (event.key.startsWith("Arrow") && move(event.key)) {
+    event.preventDefault();
+  }
+}
+
+document.addEventListener("keydown", pressed);
+if (form) {
+  form.noValidate = true;
+  restore();
+  changed();
+  turnTo(Math.max(0, firstOpen()));
+  window.scrollTo(0, 0);
+  form.addEventListener("submit", send);
+  form.addEventListener("change", changed);
+  form.addEventListener("focusin", (event) => {
+    const at = groups.indexOf(event.target.closest("fieldset"));
+    if (at >= 0 && at !== current) turnTo(at);
+  });
+  for (const side of document.querySelectorAll(".side")) {
+    side.addEventListener("click", () => {
+      if (String(getSelection()) === "") choose(groups[0], side.dataset.side);
+    });
+  }
+  const help = document.getElementById("help");
+  help.hidden = false;
+  help.addEventListener("click", () => keys.showModal());
+}

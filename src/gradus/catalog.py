@@ -22,6 +22,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "finetune.v1": "gradus.steps.finetune:Finetune",
         "quantize.v1": "gradus.steps.quantize:Quantize",
         "evaluate.v1": "gradus.steps.evaluate:Evaluate",
+        "sample.v1": "gradus.steps.sample:Sample",
     },
     "objectives": {
         "classify.v1": "gradus.objectives.classify:Classify",

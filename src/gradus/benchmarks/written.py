@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Collection
+from typing import TYPE_CHECKING, ClassVar
 
 from gradus import registry
 from gradus.benchmarks.base import Benchmark
-from gradus.metrics.base import Items, Metric
-from gradus.metrics.writings import Writings
+from gradus.metrics.base import Items
 from gradus.records import Target
+
+if TYPE_CHECKING:
+    from gradus.metrics.writings import WritingMetric, Writings
 
 
 class WrittenBenchmark(Benchmark):
@@ -28,10 +31,21 @@ class WrittenBenchmark(Benchmark):
     @classmethod
     def items(cls) -> type[Writings]:
         """Writings."""
+        from gradus.metrics.writings import Writings
+
         return Writings
 
     @classmethod
     def metrics_on(cls, items: Items) -> tuple[str, ...]:
         """The metrics whose columns the items have."""
-        kinds: dict[str, type[Metric]] = {n: registry.load("metrics", n) for n in cls.metrics}
-        return tuple(name for name, kind in kinds.items() if kind.asked_of(items))
+        return tuple(name for name, kind in cls._kinds().items() if kind.asked_of(items))
+
+    @classmethod
+    def measured_with(cls, columns: Collection[str]) -> frozenset[str]:
+        """The metrics that can be taken of items with these columns."""
+        kinds = cls._kinds().items()
+        return frozenset(name for name, kind in kinds if set(kind.columns) <= set(columns))
+
+    @classmethod
+    def _kinds(cls) -> dict[str, type[WritingMetric]]:
+        return {name: registry.load("metrics", name) for name in cls.metrics}

@@ -33,6 +33,7 @@ _DEMANDING = (
     "greedy",
     "options",
     "replies",
+    "writings",
 )
 
 

@@ -256,8 +256,9 @@ def _step(raw: Any, index: int, tree: Tree, faults: Faults) -> StepDraft:
         except GradusError as error:
             faults.add((*path, "step"), str(error))
         else:
-            if step.seeds > 1 and not kind.seeded:
+            if step.seeds > 1 and not (kind.seeded and kind.unrepeated is None):
                 why = f"{registry.plain(step.kind)} draws nothing: every seed gives the same"
+                why = why if kind.unrepeated is None else kind.unrepeated
                 faults.add((*path, "seeds"), f"{why}; leave 'seeds' out")
             rest = {key: item for key, item in raw.items() if key not in _OWN_KEYS}
             _configure(step, kind, rest, faults)

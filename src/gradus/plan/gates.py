@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gradus import registry
 from gradus.data.dataset import SPLITS
 from gradus.errors import unknown
-from gradus.plan import corpora
+from gradus.plan import corpora, writing
 from gradus.plan.benchmarks import check_gate
 from gradus.plan.faults import Faults, TreePath
 from gradus.plan.references import check_model, own_extra
@@ -82,6 +82,10 @@ def check_step_gates(draft: Draft, faults: Faults) -> None:
             spec = _parsed(text, path, faults, scores=draft.scores)
             if spec is None:
                 continue
+            if writing.is_about(draft, spec):
+                _check_measured(draft, step, spec, path, faults)
+                writing.check_gate(draft, step, spec, path, faults)
+                continue
             on_benchmark = check_gate(draft, step, spec, path, faults)
             on_corpus = not on_benchmark and corpora.is_about(draft, step, spec)
             if not on_benchmark:
@@ -101,8 +105,7 @@ def _check_metric(
 ) -> None:
     if step.produces is None or (spec.metric in draft.scores and spec.metric not in draft.made.own):
         return
-    if not measured_by(draft, spec.metric, step.produces):
-        _not_measured(draft, step, spec, path, faults)
+    if not _check_measured(draft, step, spec, path, faults):
         return
     _check_target(draft, step, spec, path, faults)
     metric: type[Metric] = draft.made.kind(spec.metric)
@@ -113,6 +116,16 @@ def _check_metric(
             faults.add(path, f"{spec.metric} is taken on items, but step '{step.id}' has no data")
     elif not draft.measure["cost"]:
         faults.add(path, f"{spec.metric} isn't measured: the plan says measure.cost: false")
+
+
+def _check_measured(
+    draft: Draft, step: StepDraft, spec: GateSpec, path: TreePath, faults: Faults
+) -> bool:
+    """Whether the step can be measured by the gate's metric; a fault where it can't."""
+    if step.produces is None or measured_by(draft, spec.metric, step.produces):
+        return True
+    _not_measured(draft, step, spec, path, faults)
+    return False
 
 
 def _check_target(

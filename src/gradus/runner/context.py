@@ -41,5 +41,6 @@ def step_context(
         corpora={name: inputs.corpus(name).for_training() for name in spec.corpora},
         folder=Path(inputs.plan.folder),
         run=inputs.folder.path,
+        prompts=inputs.prompts(spec),
     )
     return context, monitor

@@ -31,13 +31,14 @@ def of_step(
     corpora: Mapping[str, Corpus] | None = None,
     others: Mapping[str, Dataset] | None = None,
     answers: str = "",
+    prompts: str = "",
 ) -> str:
     """The fingerprint of a step.
 
     It covers the resolved config, the seed, the digests of the checkpoints and of the splits that
     a step may see (train and dev.select: a new test row retrains nothing), the versions of Gradus,
     torch and transformers, dtype and threads. `others` are the data sets beyond the first,
-    `answers` the digest of what people said.
+    `answers` the digest of what people said, `prompts` that of what models shall write to.
     """
     read = {
         name: {s: corpus.split_digests[s] for s in ("train", "dev.select")}
@@ -60,6 +61,7 @@ def of_step(
             **({"corpora": read} if read else {}),
             **({"others": beside} if beside else {}),
             **({"answers": answers} if answers else {}),
+            **({"prompts": prompts} if prompts else {}),
             "versions": {
                 name: hardware.version(name) for name in ("gradus-lm", "torch", "transformers")
             },

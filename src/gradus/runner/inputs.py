@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradus import hardware, sources
+from gradus import hardware, registry, sources
 from gradus.benchmarks import named
 from gradus.checkpoints import is_checkpoint, open_checkpoint, read_manifest, verify
 from gradus.data.config import DataConfig
@@ -20,13 +20,15 @@ from gradus.metrics.score import Scores
 from gradus.predict import Model, load
 from gradus.predict.model import language_model
 from gradus.predict.outputs import target_of
-from gradus.records import CheckpointRef, Plan, RunRecord, State
+from gradus.records import CheckpointRef, Plan, RunRecord, State, StepSpec
 from gradus.runner.fingerprint import digest
 from gradus.runner.monitor import Quiet, Reporter
 from gradus.runner.store import RunFolder
 
 if TYPE_CHECKING:
     from gradus.data.corpora import Corpus
+    from gradus.steps.base import Step
+    from gradus.writing.prompts import Prompt
 
 UNFINISHED = (State.RUNNING, State.INTERRUPTED, State.FAILED, State.WAITING)
 
@@ -59,6 +61,7 @@ class Inputs:
     checkpoints: dict[str, CheckpointRef] = field(default_factory=dict)
     seeds: dict[str, Seeds] = field(default_factory=dict)
     _opened: dict[tuple[str, str], Model] = field(default_factory=dict)
+    _prompts: dict[str, tuple[Prompt, ...]] = field(default_factory=dict)
 
     @cached_property
     def scores(self) -> Scores:
@@ -106,6 +109,31 @@ class Inputs:
                 progress=self.reporter.progress,
             )
         return self.corpora[name]
+
+    def prompts(self, spec: StepSpec) -> tuple[Prompt, ...]:
+        """What the step has models write to; none for most.
+
+        Raises:
+            DataError: the prompts' file is broken, or no document of the corpus is long enough.
+        """
+        from gradus.writing import prompts
+
+        kind: type[Step] = registry.load("steps", spec.kind)
+        asked = kind.prompts(kind.Config.model_validate(dict(spec.config)))
+        if asked is None:
+            return ()
+        if asked.corpus is None:
+            return prompts.given(asked, Path(self.plan.folder))
+        if spec.id not in self._prompts:
+            splits = self.corpus(asked.corpus).splits
+            if asked.split not in splits:
+                raise UsageError(
+                    f"{spec.id}: prompts are of {asked.corpus}.{asked.split}, which the corpus's "
+                    f"split leaves empty; it has {', '.join(splits)}"
+                )
+            documents = splits[asked.split]
+            self._prompts[spec.id] = prompts.of_documents(asked, documents)
+        return self._prompts[spec.id]
 
     def split_digest(self, name: str, split: str) -> str:
         """The digest of a split of the data set or the corpus of that name."""

@@ -10,7 +10,7 @@ from typing import Any
 from gradus.measure import cost
 from gradus.metrics.base import Observed
 from gradus.records import Measurement, StepSpec
-from gradus.runner import corpora
+from gradus.runner import corpora, writing
 from gradus.runner.benchmarking import Asked, all_benchmarks
 from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
@@ -29,7 +29,7 @@ class Measured:
     `timings` holds the raw timings by checkpoint, of all that took turns; `main` is the checkpoint
     that the step's gates are about; `seconds` is how long measuring took, when it was done;
     `slices` and `seeds` are rows of what slices and single seeds gave, `benchmarks` of what the
-    benchmarks on files are, for the report.
+    benchmarks on files are, `written` of what writers' texts gave, for the report.
     """
 
     main: str
@@ -39,6 +39,7 @@ class Measured:
     slices: tuple[Mapping[str, Any], ...] = ()
     seeds: tuple[Mapping[str, Any], ...] = ()
     benchmarks: tuple[Mapping[str, Any], ...] = ()
+    written: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, checkpoint: str) -> list[Measurement]:
         """The measurements of one checkpoint."""
@@ -61,6 +62,14 @@ def measure(
     if not targets:
         return Measured(main=spec.id, measurements=())
     main = targets[0] if targets[0].checkpoint == spec.id else targets[-1]
+    if writing.about(targets):
+        found = writing.all_writers(spec, targets, folder, inputs, reporter)
+        return Measured(
+            main=main.checkpoint,
+            measurements=found.measurements,
+            seconds=found.seconds,
+            written=found.written,
+        )
     targets = [*targets, *_references(spec, targets, inputs)]
     on_splits = [target for target in targets if target.benchmark is None]
     on_data = [target for target in on_splits if target.data not in inputs.plan.corpora]

@@ -13,7 +13,7 @@ from typing import Any
 
 from gradus import hardware, registry
 from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict, Waiting
-from gradus.runner import corpora, fingerprint, ranks
+from gradus.runner import corpora, fingerprint, ranks, writing
 from gradus.runner.context import step_context
 from gradus.runner.gating import Gating, stops
 from gradus.runner.inputs import Inputs, Seeds
@@ -22,6 +22,7 @@ from gradus.runner.monitor import Reporter, RunMonitor
 from gradus.runner.seeds import Made, median, merged, select_value
 from gradus.runner.store import read_json, write_json
 from gradus.steps.base import Asking, Step, StepOutcome, Target
+from gradus.writing.prompts import digest
 
 
 def now() -> str:
@@ -88,6 +89,7 @@ class StepRun:
         spec, inputs = self.spec, self.inputs
         data = inputs.dataset(spec.data[0]) if spec.data else None
         read = {name: inputs.corpus(name) for name in spec.corpora}
+        asked = inputs.prompts(spec)
         seed = fingerprint.step_seed(inputs.plan.seed, spec.id, repeat)
         mark = fingerprint.of_step(
             spec,
@@ -101,6 +103,7 @@ class StepRun:
                 self.config,
                 Asking(id=spec.id, seed=seed, models=models, run=inputs.folder.path),
             ),
+            prompts=digest(asked) if asked else "",
         )
         place = inputs.folder.step(spec.id, mark)
         outcome_file = place / "outcome.json"
@@ -183,6 +186,9 @@ class StepRun:
             return [Target(**raw) for raw in outcome["measure"]]
         if outcome["checkpoint"] is None:
             return []
+        on_writings = writing.targets(self.spec, self.inputs)
+        if on_writings:
+            return on_writings
         sample = self.inputs.plan.measure.get("dev_sample")
         names = [self.spec.id, *(f"{self.spec.id}.{extra}" for extra in outcome["extras"])]
         pairs = [(n, data) for n in names for data in dict.fromkeys(self.spec.data)]
@@ -212,6 +218,8 @@ class StepRun:
         if measured.benchmarks:
             facts["benchmarks"] = list(measured.benchmarks)
             facts["benchmark_changes"] = gating.benchmark_changes(spec)
+        if measured.written:
+            facts["written"] = dict(measured.written)
         if selected or measured.seeds:
             facts["seeds"] = {**selected, "measured": list(measured.seeds)}
         checkpoints = {n: folder.relative(place / p) for n, p in outcome["extras"].items()}

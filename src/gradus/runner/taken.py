@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Taken:
     seeds: tuple[Mapping[str, Any], ...] = ()
     benchmarks: tuple[Mapping[str, Any], ...] = ()
     seconds: float = 0.0
+    written: Mapping[str, Any] = field(default_factory=dict)
 
     def joined(self, other: Taken) -> Taken:
         """Both, one after the other."""
@@ -30,6 +31,7 @@ class Taken:
             self.seeds + other.seeds,
             self.benchmarks + other.benchmarks,
             self.seconds + other.seconds,
+            {**self.written, **other.written},
         )
 
 
@@ -44,6 +46,7 @@ def once(done: Path, work: Callable[[], Taken]) -> Taken:
             "slices": [dict(row) for row in found.slices],
             "seeds": [dict(row) for row in found.seeds],
             "benchmarks": [dict(row) for row in found.benchmarks],
+            "written": dict(found.written),
         }
         write_json(done, kept)
     raw = read_json(done)
@@ -53,4 +56,5 @@ def once(done: Path, work: Callable[[], Taken]) -> Taken:
         tuple(raw.get("seeds", ())),
         tuple(raw.get("benchmarks", ())),
         raw["seconds"],
+        raw.get("written", {}),
     )

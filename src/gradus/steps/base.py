@@ -19,6 +19,7 @@ from gradus.records import CheckpointRef, Waiting
 if TYPE_CHECKING:
     from gradus.data.corpora import Corpus
     from gradus.data.dataset import TrainingData
+    from gradus.writing.prompts import Prompt, PromptsConfig
 
 
 class StepConfig(BaseModel):
@@ -140,6 +141,7 @@ class StepContext:
         threads: number of threads that torch and others may use.
         folder: what relative paths of the plan are relative to.
         run: the run's folder, for what shall outlive a change of the step: what people answered.
+        prompts: what `Step.prompts` asks for.
     """
 
     id: str
@@ -155,6 +157,7 @@ class StepContext:
     datasets: Mapping[str, TrainingData] = field(default_factory=dict)
     folder: Path = Path()
     run: Path = Path()
+    prompts: Sequence[Prompt] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +178,8 @@ class Step(ABC):
         summary: one line for `gradus ls`.
         example: a YAML step as it stands in a plan, checked by the contract tests.
         seeded: whether its result depends on the seed, so that repeating it says something.
+        unrepeated: why it can't be repeated with several seeds though it depends on one; None
+            where it can.
         together: whether the processes that torchrun starts do it together; otherwise the first
             one does it, and the others wait.
     """
@@ -183,6 +188,7 @@ class Step(ABC):
     summary: ClassVar[str]
     example: ClassVar[str]
     seeded: ClassVar[bool] = True
+    unrepeated: ClassVar[str | None] = None
     together: ClassVar[bool] = False
 
     @classmethod
@@ -194,6 +200,15 @@ class Step(ABC):
     @abstractmethod
     def produces(cls, config: Any) -> frozenset[str]:
         """Plain names of the metrics that can be measured after this step."""
+
+    @classmethod
+    def prompts(cls, config: Any) -> PromptsConfig | None:
+        """The prompts that language models shall write to, if it has any write.
+
+        The runner takes them, from dev.gate too: a step may have models write there, which neither
+        trains nor chooses anything.
+        """
+        return None
 
     def answers(self, config: Any, context: Asking) -> str:
         """A digest of what people have answered, as soon as that is enough; empty before.

@@ -67,15 +67,14 @@ class Feature(ABC):
     Class attributes:
         name: versioned name, as in the catalog.
         summary: one line for `gradus ls`.
-        needs: what must be there, else the feature isn't computed; None when the text suffices.
-            What people wrote isn't held against itself: features that need ``human`` aren't
-            computed of the writer ``human``.
+        needs: what must all be there, else the feature isn't computed; () where the texts suffice.
+            It is given nothing else, but what people and all writers wrote.
         columns: names of the columns it gives, always all of them.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    needs: ClassVar[Need | None] = None
+    needs: ClassVar[tuple[Need, ...]] = ()
     columns: ClassVar[tuple[str, ...]]
 
     @abstractmethod

@@ -24,7 +24,12 @@ class WrittenBenchmark(Benchmark):
         "to them is cut to the length that the plan names. Numbers about each text are computed "
         "once and kept. Intervals and tests draw prompts, with all that was written to each."
     )
-    metrics: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[str, ...]] = (
+        "coherence",
+        "entity_consistency",
+        "relevance",
+        "divergence",
+    )
     target: ClassVar[Target | None] = "writing"
     compared: ClassVar[tuple[str, ...]] = ()
 
@@ -38,14 +43,15 @@ class WrittenBenchmark(Benchmark):
     @classmethod
     def metrics_on(cls, items: Items) -> tuple[str, ...]:
         """The metrics whose columns the items have."""
-        return tuple(name for name, kind in cls._kinds().items() if kind.asked_of(items))
+        return tuple(name for name, kind in cls.kinds().items() if kind.asked_of(items))
 
     @classmethod
     def measured_with(cls, columns: Collection[str]) -> frozenset[str]:
         """The metrics that can be taken of items with these columns."""
-        kinds = cls._kinds().items()
+        kinds = cls.kinds().items()
         return frozenset(name for name, kind in kinds if set(kind.columns) <= set(columns))
 
     @classmethod
-    def _kinds(cls) -> dict[str, type[WritingMetric]]:
+    def kinds(cls) -> dict[str, type[WritingMetric]]:
+        """Its metrics by their plain names."""
         return {name: registry.load("metrics", name) for name in cls.metrics}

@@ -25,7 +25,7 @@ def is_about(draft: Draft, spec: GateSpec) -> bool:
 
 
 def maker_of(draft: Draft, step: StepDraft) -> StepDraft | None:
-    """The step `sample` that a step is, or whose samples it has judged; None where none is named."""
+    """The step `sample` that a step is or whose samples it has judged; None if none is named."""
     if step.kind == _SAMPLE:
         return step
     for name in step.needs.models.values() if step.needs is not None else ():

@@ -16,6 +16,7 @@ from gradus.testing.data import BenchmarkContract, FormatContract, MetricContrac
 from gradus.testing.models import KindContract, ObjectiveContract, SchemeContract
 from gradus.testing.steps import StepContract
 from gradus.testing.world import ListeningMonitor, World
+from gradus.testing.writings import FeatureContract
 
 CONTRACTS = {
     "steps": StepContract,
@@ -29,6 +30,7 @@ CONTRACTS = {
     "formats": FormatContract,
     "metrics": MetricContract,
     "benchmarks": BenchmarkContract,
+    "features": FeatureContract,
     "kinds": KindContract,
 }
 
@@ -36,6 +38,7 @@ __all__ = [
     "CONTRACTS",
     "AdapterContract",
     "BenchmarkContract",
+    "FeatureContract",
     "FormatContract",
     "KindContract",
     "ListeningMonitor",

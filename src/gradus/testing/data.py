@@ -37,6 +37,7 @@ _ANSWERS: Final[Mapping[str, Target]] = {
     "options": "option",
     "replies": "reply",
     "outcomes": "outcome",
+    "writings": "writing",
 }
 """What a language model is asked for where a metric needs it."""
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradus.testing.writings import population
+
 if TYPE_CHECKING:
     from gradus.metrics.base import Metric, Observed, Predictions
     from gradus.metrics.gaps import Gaps
@@ -267,6 +269,7 @@ BUILDERS: dict[str, Callable[[World, np.random.Generator], Any]] = {
     "options": options,
     "replies": replies,
     "outcomes": outcomes,
+    "writings": population,
     "latency": timings,
     "throughput": timings,
 }

@@ -15,6 +15,7 @@ from gradus.steps.base import StepContext, StepOutcome
 if TYPE_CHECKING:
     from gradus.data.corpora import Corpus
     from gradus.data.dataset import Dataset, TrainingData
+    from gradus.writing.prompts import Prompt, PromptsConfig
 
 Rows = Sequence[tuple[str, str]]
 
@@ -157,8 +158,8 @@ class World:
     def model(self, name: str) -> CheckpointRef:
         """The weights or the checkpoint that examples call `name`.
 
-        ``encoder`` and ``lm`` are weights, ``floor`` is a baseline; anything else is an encoder
-        that has been fine-tuned.
+        ``encoder`` and ``lm`` are weights, ``floor`` is a baseline, ``written`` are samples;
+        anything else is an encoder that has been fine-tuned.
         """
         if name not in self._made:
             self._made[name] = self._make(name)
@@ -181,6 +182,14 @@ class World:
         """The step of a plan, without its id, that makes the checkpoint called `name`."""
         if name == "floor":
             return {"step": "baseline", "data": "news"}
+        if name == "written":
+            return {
+                "step": "sample",
+                "writers": ["lm"],
+                "human": True,
+                "prompts": {"corpus": "plays", "number": 4, "characters": 20, "then": 40},
+                "decoding": {"temperature": 0.8, "max_tokens": 8},
+            }
         made = {"step": "finetune", "model": "encoder", "data": "news"}
         objective = {"number": "regress", "spans": "tag"}.get(self.target, "classify")
         return {**made, "objective": objective, "stages": [{"train": "head"}]}
@@ -205,9 +214,20 @@ class World:
             dtype="float32",
             threads=2,
             corpora={name: self.corpus(name).for_training() for name in needs.corpora.values()},
+            prompts=self._prompts(step.prompts(settings)),
         )
         outcome: StepOutcome = step.run(settings, context)
         return outcome
+
+    def _prompts(self, asked: PromptsConfig | None) -> tuple[Prompt, ...]:
+        """What a step has models write to, as the runner would take it."""
+        from gradus.writing import prompts
+
+        if asked is None:
+            return ()
+        if asked.corpus is None:
+            return prompts.given(asked, self.folder)
+        return prompts.of_documents(asked, self.corpus(asked.corpus).splits[asked.split])
 
 
 def write_encoder(folder: Path, texts: Sequence[str]) -> None:

@@ -34,13 +34,13 @@ class Cells(Feature):
 
     name: ClassVar[str] = "cells.v1"
     summary: ClassVar[str] = "cells of quantised embeddings, of a text and of what people wrote"
-    needs: ClassVar[Need | None] = "embedder"
+    needs: ClassVar[tuple[Need, ...]] = ("embedder", "human")
     columns: ClassVar[tuple[str, ...]] = ("cell", "human_cell", "half")
 
     def compute(
         self, texts: Sequence[Writing], context: FeatureContext
     ) -> Mapping[str, np.ndarray]:
-        """Embed everyone's texts and quantise them; all NaN where people wrote nothing.
+        """Embed everyone's texts and quantise them; NaN for a prompt that people wrote nothing to.
 
         Raises:
             CheckpointError: the embedder can't be read.
@@ -49,9 +49,6 @@ class Cells(Feature):
 
         from gradus.writing.features.embedding import embed_once
 
-        if not context.human:
-            nothing = np.full((len(texts), QUANTISATIONS), np.nan)
-            return {"cell": nothing, "human_cell": nothing, "half": np.full(len(texts), np.nan)}
         everyone = _everyone(texts, context)
         writers = list(dict.fromkeys(one.writer for one in everyone))
         vectors = np.concatenate(

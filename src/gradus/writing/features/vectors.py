@@ -20,7 +20,7 @@ class Vectors(Feature):
 
     name: ClassVar[str] = "vectors.v1"
     summary: ClassVar[str] = "cosines of neighbouring sentences, and of text and prompt"
-    needs: ClassVar[Need | None] = "embedder"
+    needs: ClassVar[tuple[Need, ...]] = ("embedder",)
     columns: ClassVar[tuple[str, ...]] = ("coherence", "relevance")
 
     def compute(

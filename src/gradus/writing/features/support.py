@@ -1,0 +1,59 @@
+"""Feature `support`: how many of a text's names and numbers its source or prompt has too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from gradus.writing.features.base import Feature, FeatureContext
+from gradus.writing.records import Writing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Support(Feature):
+    """Names and numbers that a text states, and those of them that its source or prompt states.
+
+    Each name and each number counts once a text. A name is supported when all of its words but
+    titles stand in source or prompt, in any case; a number when its value does, however it is
+    written. What counts as either is said in `gradus.writing.names` and `gradus.writing.numbers`.
+    Whether it is true of whom or what it is said of isn't asked.
+    """
+
+    name: ClassVar[str] = "support.v1"
+    summary: ClassVar[str] = "names and numbers of a text, and those that its source or prompt has"
+    columns: ClassVar[tuple[str, ...]] = ("supported", "stated")
+
+    def compute(
+        self, texts: Sequence[Writing], context: FeatureContext
+    ) -> Mapping[str, np.ndarray]:
+        """See `Feature.compute`.
+
+        Raises:
+            MissingExtra: a text is Chinese and jieba isn't installed.
+        """
+        import numpy as np
+
+        counts = [support(one.text, f"{one.prompt}\n{one.source or ''}") for one in texts]
+        found = np.array(counts, np.float64).reshape(-1, 2)
+        return dict(zip(self.columns, found.T, strict=True))
+
+
+def support(text: str, evidence: str) -> tuple[int, int]:
+    """How many different names and numbers of a text stand in the evidence, and how many it has.
+
+    >>> support("Ann paid 300 pounds to Bob.", "A letter to Bob about three hundred pounds")
+    (2, 3)
+    """
+    from gradus.writing.names import find_names, telling_words
+    from gradus.writing.numbers import find_numbers
+
+    names = {telling_words(name.text): name.text for name in find_names(text, beside=evidence)}
+    known, shown = telling_words(evidence), evidence.casefold()
+    # Chinese names and titles aren't words of their own in the evidence.
+    supported = sum(
+        words <= known or written.casefold() in shown for words, written in names.items()
+    )
+    numbers, given = set(find_numbers(text)), set(find_numbers(evidence))
+    return supported + len(numbers & given), len(names) + len(numbers)

@@ -153,7 +153,9 @@ def help_of(path: list[str]) -> str:
 
 def steps_page() -> str:
     """Every step, its config and an example; stages, objectives, adapters, choices, schemes."""
+    from gradus.generation import Decoding
     from gradus.training.config import StageConfig
+    from gradus.writing.prompts import PromptsConfig
 
     parts = []
     for name in registry.names("steps"):
@@ -162,6 +164,9 @@ def steps_page() -> str:
         parts += [config_table(kind.Config), fenced(kind.example, "yaml")]
         if registry.plain(name) == "finetune":
             parts += ["### Keys of a stage", prose(StageConfig), config_table(StageConfig)]
+        if registry.plain(name) == "sample":
+            for key, config in (("prompts", PromptsConfig), ("decoding", Decoding)):
+                parts += [f"### Keys of `{key}`", prose(config), config_table(config)]
     parts.append("## Objectives")
     for name in registry.names("objectives"):
         kind = registry.load("objectives", name)
@@ -211,6 +216,11 @@ def metrics_page() -> str:
     for name in registry.names("benchmarks"):
         kind = registry.load("benchmarks", name)
         parts += [f"### {name}", kind.protocol, ", ".join(f"`{m}`" for m in kind.metrics)]
+    computed = []
+    for name in registry.names("features"):
+        kind = registry.load("features", name)
+        columns = ", ".join(f"`{column}`" for column in kind.columns)
+        computed.append((f"`{name}`", kind.summary, ", ".join(kind.needs), columns))
     return page(
         "Metrics",
         "Undefined values are `NaN` and close a gate. Versions: "
@@ -219,6 +229,9 @@ def metrics_page() -> str:
         table(("metric", "is", "unit", "better", "range", "interval", "source"), rows),
         "## Benchmarks",
         *parts,
+        "## What is computed of texts",
+        "Once for all texts of a step `sample`; the metrics of `written.v1` rest on it.",
+        table(("feature", "is", "needs", "columns"), computed),
     )
 
 

@@ -82,6 +82,24 @@ def test_models_to_evaluate_get_names() -> None:
     assert set(plan["models"]) == {"model-1", "model-2"}
 
 
+def test_writers_and_what_measures_them_are_named_as_models_are() -> None:
+    arguments = ["--writers", "[package:one, package:two]", "--reference", "package:three"]
+    given = flags([*arguments, "--prompts", '["Once", "Then"]'])
+    plan = one_step("sample", "sample", 0, given)
+    (step,) = plan["steps"]
+    assert step["writers"] == ["writer-1", "writer-2"]
+    assert (step["reference"], step["prompts"]) == ("reference", ["Once", "Then"])
+    assert plan["models"] == {
+        "writer-1": {"package": "one"},
+        "writer-2": {"package": "two"},
+        "reference": {"package": "three"},
+    }
+    asked = {"model": {"url": "http://127.0.0.1:1/v1", "model": "m"}, "of": "folder:samples"}
+    judge = one_step("judge", "judge", 0, asked)
+    assert judge["steps"][0]["model"] == asked["model"]
+    assert list(judge["models"]) == ["of"]
+
+
 def test_a_corpus_is_named_as_data_are(tmp_path: Path) -> None:
     given = {"corpus": str(tmp_path), "corpus.clean.min_characters": 9, "vocabulary": 512}
     made = one_step("tokenizer", "t", 0, given)

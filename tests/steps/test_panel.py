@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from gradus.checkpoints import open_checkpoint, read_manifest
+from gradus.errors import UsageError
 from gradus.panel import setting
 from gradus.panel.records import Rating, read_ratings, write_ratings
 from gradus.panel.store import Item, Store
@@ -143,6 +144,7 @@ def test_enough_answers_become_a_checkpoint_of_ratings(run: Run) -> None:
         == outcome.facts["answers"]["ratings"]
     )
     answers = outcome.facts["answers"]
+    assert answers["ratings"] == 72
     assert answers["counted"] == ["rater-1", "rater-2"]
     assert answers["checks_passed"] == {"rater-1": 1.0, "rater-2": 0.5, "rater-3": 0.0}
     assert outcome.notes[:2] == (
@@ -224,6 +226,12 @@ def test_pairs_are_asked_as_a_whole(run: Run) -> None:
 def test_faults_are_told_beforehand(said: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         PanelConfig.model_validate({**SAID, **said})
+
+
+def test_too_few_for_one_prompt_is_told_before_anyone_is_asked(run: Run) -> None:
+    with pytest.raises(UsageError, match="each: 2 is too few"):
+        run.go(each=2)
+    assert not (run.folder / setting.FOLDER).exists()
 
 
 def test_what_can_be_asked_of_it() -> None:

@@ -113,11 +113,15 @@ gates: ["panel_fluency >= human - 1"]
         Raises:
             CheckpointError: `of` holds no samples.
             DataError: samples or answers are damaged.
+            UsageError: `each` doesn't suffice for one prompt with all its writers.
         """
+        from gradus.panel.assignment import deal
         from gradus.writing.records import read_samples
 
         samples = context.models[config.of]
         written = read_samples(Path(samples.path))
+        # Now, not when the page is opened: too few for one prompt is a fault of the plan.
+        deal(written, mode=config.mode, each=config.each, seed=context.seed, rater="rater-1")
         panel = setting.leave(context.run, _setting(config, context, samples))
         given = collect(panel)
         if len(given.raters) < config.raters:
@@ -134,7 +138,7 @@ gates: ["panel_fluency >= human - 1"]
 
         def write(partial: Path) -> None:
             write_ratings(partial / RATINGS, given.ratings)
-            write_columns(partial, results.by_writing)
+            write_columns(partial, results.columns)
 
         save_checkpoint(
             context.out / "checkpoint",

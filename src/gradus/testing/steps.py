@@ -59,7 +59,7 @@ class StepContract(Contract):
             {
                 "name": "example",
                 "data": {"news": world.data_config},
-                "corpora": dict.fromkeys(needs.corpora.values(), world.corpus_config),
+                "corpora": dict.fromkeys([*needs.corpora.values(), "plays"], world.corpus_config),
                 "models": models,
                 "steps": [*earlier, example],
             },
@@ -82,7 +82,8 @@ class StepContract(Contract):
         for target in outcome.measure or ():
             assert target.data == "news"
             assert target.split in world.dataset.splits
-        assert made or outcome.measure, "the step made nothing and measures nothing"
+        waits = outcome.waiting is not None
+        assert made or outcome.measure or waits, "the step made nothing and measures nothing"
         json.dumps([dict(outcome.facts), dict(outcome.cost)], allow_nan=False)
         assert all(isinstance(note, str) and note for note in outcome.notes)
 
@@ -100,8 +101,8 @@ class StepContract(Contract):
 
 
 def _opens(checkpoint: Path, world: World) -> None:
-    """A tokenizer tokenises, a language model tells how probable texts are; what else a step makes
-    predicts."""
+    """A tokenizer tokenises, a language model tells how probable texts are, writings and what was
+    said of them are read; what else a step makes predicts."""
     from gradus.checkpoints import verify
     from gradus.predict import load
 
@@ -119,6 +120,12 @@ def _opens(checkpoint: Path, world: World) -> None:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)
         text = world.dataset.splits["test"].texts[0]
         assert text in tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids)
+        return
+    if manifest.kind in ("samples", "judgements", "ratings"):
+        from gradus.writing.records import read_columns, read_samples
+
+        told = read_samples(checkpoint) if manifest.kind == "samples" else read_columns(checkpoint)
+        assert len(told)
         return
     model = load(checkpoint)
     assert set(model.labels) == set(world.dataset.labels)

@@ -115,7 +115,15 @@ def _plan(run_folder: Path) -> tuple[str | None, dict[str, Any]]:
 
 
 def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
-    apart = ("changes", "published", "slices", "seeds", "benchmarks", "benchmark_changes")
+    apart = (
+        "changes",
+        "published",
+        "slices",
+        "seeds",
+        "benchmarks",
+        "benchmark_changes",
+        "written",
+    )
     known = {k: v for k, v in record.facts.items() if k not in apart}
     return {
         "id": record.id,
@@ -131,6 +139,7 @@ def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
         "seeds": dict(record.facts.get("seeds", {})),
         "benchmarks": [dict(row) for row in record.facts.get("benchmarks", ())],
         "benchmark_changes": [dict(row) for row in record.facts.get("benchmark_changes", ())],
+        "written": dict(record.facts.get("written", {})),
         "curves": read_curves(run_folder, record),
         "cost": dict(record.cost),
         "notes": list(record.notes),

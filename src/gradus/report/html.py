@@ -15,6 +15,7 @@ from gradus.report.corpora import corpora
 from gradus.report.pretraining import Pretrained, is_pretraining, pretraining
 from gradus.report.reading import Fact, all_gates
 from gradus.report.recorded import recorded
+from gradus.report.writing import writings
 
 SMALL_MATRIX = 20
 EXCERPT = 320
@@ -65,6 +66,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "as_published": benchmarks.as_published(
             [row for step in known["steps"] for row in step["benchmarks"]]
         ),
+        "writings": writings(known),
         "gates": tables.gates(known),
         "curves": [_curves(s) for s in known["steps"] if _by_epoch(s)],
         "pretraining": [(p, _by_tokens(p)) for p in pretraining(known)],
@@ -103,6 +105,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("metric", "Intervals", shown["forests"]),
         ("final", "Final table", shown["finals"]),
         ("benchmarks", "Benchmarks", shown["suites"]),
+        ("writing", "Writing", shown["writings"]),
         ("seeds", "Seeds", shown["seeds"]),
         ("gates", "Gates", shown["gates"]),
         ("slices", "Slices", shown["slices"]),

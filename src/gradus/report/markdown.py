@@ -11,6 +11,7 @@ from gradus.report.corpora import corpora
 from gradus.report.pretraining import Pretrained, pretraining
 from gradus.report.reading import Fact
 from gradus.report.recorded import recorded
+from gradus.report.writing import Written, writings
 
 
 def markdown(known: Fact) -> str:
@@ -29,6 +30,8 @@ def markdown(known: Fact) -> str:
             table(suite.changes),
             table(suite.about),
         )
+    for one in writings(known):
+        parts += _section(f"Writing: {one.step}", *_written(one))
     for title, chosen, made in breakdown.seeds(known):
         parts += _section(f"Seeds: {title}", text(chosen), table(made))
     parts += _section("Gates", table(tables.gates(known)))
@@ -160,6 +163,17 @@ def _pretrained(found: Pretrained) -> list[str]:
         for sample in watched.samples:
             parts.append(f"After {write.number(sample.tokens)} tokens, {text(watched.prompt)}:")
             parts.append(fence(sample.text))
+    return parts
+
+
+def _written(found: Written) -> list[str]:
+    parts = [text(found.about), table(found.table)]
+    for title, made in found.agreement:
+        parts += [f"How measures go with what people say, {title.lower()}:", table(made)]
+    for prompt, texts in found.texts:
+        parts += ["Prompt:", fence(prompt)]
+        for one in texts:
+            parts += [f"{text(one.writer)}:", fence(one.text)]
     return parts
 
 

@@ -25,7 +25,12 @@ def is_quality(m: Fact) -> bool:
 
 def on_file(m: Fact) -> bool:
     """Whether a measurement is of a benchmark on a published file, which has no splits."""
-    return not m["split"] and bool(m["benchmark"])
+    return not m["split"] and bool(m["benchmark"]) and not on_writings(m)
+
+
+def on_writings(m: Fact) -> bool:
+    """Whether a measurement is of what a writer wrote."""
+    return bool(m["benchmark"].partition(".")[0] == "written")
 
 
 def on_corpus(m: Fact) -> bool:
@@ -41,6 +46,7 @@ def is_part(m: Fact) -> bool:
 def main_metric(steps: Sequence[Fact]) -> Fact | None:
     """Accuracy where it was measured, else what the benchmark taken most often puts first."""
     measured = [m for step in steps for m in step["measurements"] if is_quality(m)]
+    measured = [m for m in measured if not on_writings(m)]
     measured = [m for m in measured if not on_file(m)] or measured
     if not measured:
         return None
@@ -86,10 +92,13 @@ def find(
 
 
 def by_step(step: Fact) -> list[Fact]:
-    """The measurements that were taken after a step, for gates: everything but test."""
+    """The measurements that were taken after a step, for gates: everything but test.
+
+    What writers wrote has a section of its own.
+    """
     if step["step"] == "evaluate":
         return []
-    own = [m for m in step["measurements"] if m["split"] != "test"]
+    own = [m for m in step["measurements"] if m["split"] != "test" and not on_writings(m)]
     return sorted(own, key=lambda m: m["split"] != "dev.gate")
 
 

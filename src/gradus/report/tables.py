@@ -165,6 +165,8 @@ def steps(known: Fact) -> Table:
             if found is None and step["step"] == "evaluate" and step["measurements"]:
                 place = "benchmarks" if step.get("benchmarks") else "final table"
                 value = Cell(f"see {place}", tone="muted")
+            elif found is None and step.get("written"):
+                value = Cell("see writing", tone="muted")
             rows.append(
                 (
                     Cell(name, step["step"] if first else ""),

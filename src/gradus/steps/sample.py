@@ -147,7 +147,7 @@ training: plays
             writings += by_people(prompts)
         samples = Samples(writings)
         about: dict[str, Any] = {
-            "writers": facts,
+            "writers": [{"writer": writer, **of} for writer, of in facts.items()],
             "human": human,
             "prompts": _about(config, prompts),
             "each": config.each,

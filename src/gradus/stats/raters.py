@@ -1,0 +1,178 @@
+"""How good writers are by the scores of a panel, and what the raters themselves are like.
+
+A score is the writer's quality, plus the rater's severity, plus what prompt, text, the rater's
+taste and chance add. Qualities and severities are fitted together by least squares, so that a
+writer doesn't profit from having met lenient raters; severities add up to 0, which makes a quality
+the mean score that these raters would give. Its interval takes prompts and raters for samples
+(`gradus.stats.crossed`): it is about raters like these reading other texts of the same writer.
+Between two writers severity cancels, so a difference is far surer than either quality.
+
+Legend: M ratings, W writers, R raters, P prompts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradus.stats.crossed import Spread, crossed
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """M scores, each of one text.
+
+    Attributes:
+        values: float64 [M].
+        writers: int64 [M], from 0.
+        raters: int64 [M], from 0.
+        prompts: int64 [M], from 0.
+        texts: int64 [M], from 0; raters who judged the same text agree on it.
+    """
+
+    values: np.ndarray
+    writers: np.ndarray
+    raters: np.ndarray
+    prompts: np.ndarray
+    texts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its two-sided interval; ends that nothing bounds are infinite."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rater:
+    """What one rater is like.
+
+    Attributes:
+        ratings: how many scores.
+        severity: by how much the rater scores higher (lenient) or lower (severe) than the panel's
+            mean rater on the same writers, with interval.
+        spread: standard deviation of the rater's scores; a rater who always says 3 has 0.
+        consistency: correlation (Pearson) with the mean of the others on the same texts, their
+            severities taken out; NaN with fewer than three such texts or no variance.
+    """
+
+    ratings: int
+    severity: Estimate
+    spread: float
+    consistency: float
+
+
+class Quality:
+    """Writers' qualities and raters' severities, from scores.
+
+    Attributes:
+        values: float64 [W], the mean score from the panel's mean rater; NaN for writers without a
+            score.
+        severities: float64 [R], relative to the mean rater's.
+        linked: whether the design tells writers and raters apart; where each writer had raters of
+            its own, it doesn't, and nothing is bounded.
+    """
+
+    def __init__(self, scores: Scores, writers: int, raters: int, *, level: float = 0.95) -> None:
+        """Fit them; intervals are two-sided at `level`."""
+        self.scores, self.level = scores, level
+        seen = np.bincount(scores.writers, minlength=writers) > 0
+        rated = np.bincount(scores.raters, minlength=raters) > 0
+        design = _design(scores, seen, rated)
+        inverse = np.linalg.pinv(design.T @ design, rcond=1e-10)
+        self.linked = np.linalg.matrix_rank(design) == design.shape[1]
+        solver = design @ inverse  # [M, columns]: how each score moves each coefficient
+        fitted = solver.T @ scores.values
+        count = int(seen.sum())
+        self.values = np.full(writers, np.nan)
+        self.values[seen] = fitted[:count]
+        effects = _effects(rated)
+        self.severities = np.full(raters, np.nan)
+        self.severities[rated] = effects @ fitted[count:]
+        self._weights = np.full((len(scores), writers), np.nan)
+        self._weights[:, seen] = solver[:, :count]
+        self._rater_weights = np.full((len(scores), raters), np.nan)
+        self._rater_weights[:, rated] = solver[:, count:] @ effects.T
+
+    def of(self, writer: int) -> Estimate:
+        """A writer's quality."""
+        return self._estimate(self._weights[:, writer], float(self.values[writer]))
+
+    def difference(self, one: int, other: int) -> Estimate:
+        """How much better `one` is than `other`."""
+        weights = self._weights[:, one] - self._weights[:, other]
+        return self._estimate(weights, float(self.values[one] - self.values[other]))
+
+    def adjusted(self) -> np.ndarray:
+        """The scores with the raters' severities taken out: float64 [M]."""
+        return np.asarray(self.scores.values - self.severities[self.scores.raters])
+
+    def rater(self, number: int) -> Rater:
+        """What a rater is like."""
+        mine = self.scores.raters == number
+        weights = self._rater_weights[:, number]
+        # Of this rater on these writers: only the prompts are a sample.
+        severity = self._estimate(weights, float(self.severities[number]), sampled=False)
+        own = self.scores.values[mine]
+        return Rater(
+            ratings=int(mine.sum()),
+            severity=severity,
+            spread=float(own.std(ddof=1)) if len(own) > 1 else math.nan,
+            consistency=self._consistency(mine),
+        )
+
+    def _estimate(self, weights: np.ndarray, value: float, *, sampled: bool = True) -> Estimate:
+        if not math.isfinite(value):
+            return Estimate(math.nan, math.nan, math.nan)
+        if not self.linked:
+            return Estimate(value, -math.inf, math.inf)
+        spread = self._spread(weights, sampled=sampled)
+        margin = float(spread.margin(self.level)[0])
+        return Estimate(value, value - margin, value + margin)
+
+    def _spread(self, weights: np.ndarray, *, sampled: bool) -> Spread:
+        scores = self.scores
+        # Of a quality the severities are part of the error; of one rater's severity they aren't.
+        left = scores.values - self.values[scores.writers]
+        if not sampled:
+            left = left - self.severities[scores.raters]
+        return crossed(
+            (weights * left)[:, None],
+            np.abs(weights)[:, None],
+            scores.prompts,
+            scores.raters if sampled else None,
+        )
+
+    def _consistency(self, mine: np.ndarray) -> float:
+        adjusted, texts = self.adjusted(), self.scores.texts
+        number = int(texts.max()) + 1
+        sums = np.bincount(texts[~mine], weights=adjusted[~mine], minlength=number)
+        counts = np.bincount(texts[~mine], minlength=number)
+        shared = np.flatnonzero(mine & (counts[texts] > 0))
+        others = sums[texts[shared]] / counts[texts[shared]]
+        own = self.scores.values[shared]
+        if len(shared) < 3 or not (np.ptp(own) > 0 and np.ptp(others) > 0):
+            return math.nan
+        return float(np.corrcoef(own, others)[0, 1])
+
+
+def _effects(rated: np.ndarray) -> np.ndarray:
+    """Severities of the raters that there are, from one fewer free numbers: they add up to 0."""
+    number = int(rated.sum())
+    return np.vstack([np.eye(number - 1), -np.ones((1, number - 1))])
+
+
+def _design(scores: Scores, seen: np.ndarray, rated: np.ndarray) -> np.ndarray:
+    """One column a writer, and one fewer than raters: float64 [M, W + R - 1]."""
+    writer = np.cumsum(seen) - 1
+    rater = np.cumsum(rated) - 1
+    writers = np.eye(int(seen.sum()))[writer[scores.writers]]
+    return np.hstack([writers, _effects(rated)[rater[scores.raters]]])

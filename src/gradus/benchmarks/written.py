@@ -25,13 +25,44 @@ class WrittenBenchmark(Benchmark):
         "once and kept. Intervals and tests draw prompts, with all that was written to each."
     )
     metrics: ClassVar[tuple[str, ...]] = (
+        "reference_perplexity",
+        "broken_sentences",
+        "distinct_1",
+        "distinct_2",
+        "distinct_3",
+        "self_bleu",
+        "repetition",
+        "entropy",
+        "novelty_4",
+        "novelty_8",
+        "longest_copy",
+        "supported",
         "coherence",
         "entity_consistency",
         "relevance",
         "divergence",
+        "panel_fluency",
+        "panel_coherence",
+        "panel_relevance",
+        "panel_diversity",
+        "panel_accuracy",
+        "panel_wins",
+        "judge_fluency",
+        "judge_coherence",
+        "judge_relevance",
+        "judge_diversity",
+        "judge_accuracy",
+        "judge_wins",
     )
     target: ClassVar[Target | None] = "writing"
-    compared: ClassVar[tuple[str, ...]] = ()
+    compared: ClassVar[tuple[str, ...]] = (
+        "reference_perplexity",
+        "coherence",
+        "relevance",
+        "distinct_2",
+        "novelty_8",
+        "divergence",
+    )
 
     @classmethod
     def items(cls) -> type[Writings]:

@@ -11,6 +11,7 @@ from typing import Any
 from gradus.errors import DataError, UsageError
 from gradus.records import CheckpointRef, RunRecord, State, StepRecord
 from gradus.registry import plain
+from gradus.report import raters
 from gradus.report.curves import read_curves
 from gradus.report.headline import best, headline
 from gradus.report.predictions import predictions
@@ -124,7 +125,8 @@ def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
         "benchmark_changes",
         "written",
     )
-    known = {k: v for k, v in record.facts.items() if k not in apart}
+    of_raters = raters.apart(record.facts)
+    known = {k: v for k, v in record.facts.items() if k not in (*apart, *of_raters)}
     return {
         "id": record.id,
         "step": plain(record.step),
@@ -140,6 +142,7 @@ def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
         "benchmarks": [dict(row) for row in record.facts.get("benchmarks", ())],
         "benchmark_changes": [dict(row) for row in record.facts.get("benchmark_changes", ())],
         "written": dict(record.facts.get("written", {})),
+        "rated": of_raters,
         "curves": read_curves(run_folder, record),
         "cost": dict(record.cost),
         "notes": list(record.notes),

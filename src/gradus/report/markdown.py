@@ -170,10 +170,13 @@ def _written(found: Written) -> list[str]:
     parts = [text(found.about), table(found.table)]
     for title, made in found.agreement:
         parts += [f"How measures go with what people say, {title.lower()}:", table(made)]
+    for one in found.rated:
+        for title, made in one.tables:
+            parts += [f"{text(one.step)}, {text(title)}:", table(made)]
     for prompt, texts in found.texts:
         parts += ["Prompt:", fence(prompt)]
-        for one in texts:
-            parts += [f"{text(one.writer)}:", fence(one.text)]
+        for own in texts:
+            parts += [f"{text(own.writer)}:", fence(own.text)]
     return parts
 
 

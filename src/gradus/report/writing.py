@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gradus.report.charts.forest import DIAMOND, RING, Mark, Plot, Row, plot
 from gradus.report.format import NONE, interval, number, quantity
+from gradus.report.raters import Rated, rated
 from gradus.report.reading import Fact, on_writings, significance
 from gradus.report.tables import CHANGES, Cell, Table, make, measured
 
@@ -36,6 +37,7 @@ class Written:
         plots: a chart for each measure.
         agreement: how machine measures and judges go with what people say, over writings; beside
             it over writers.
+        rated: what raters and judges said of them.
         texts: prompts with a text of each writer.
     """
 
@@ -45,6 +47,7 @@ class Written:
     table: Table
     plots: tuple[Plot, ...]
     agreement: tuple[tuple[str, Table], ...]
+    rated: tuple[Rated, ...]
     texts: tuple[tuple[str, tuple[Text, ...]], ...]
 
 
@@ -52,10 +55,10 @@ def writings(known: Fact) -> list[Written]:
     """One for each step that made samples, with what later steps say of them."""
     found = []
     for step in known["steps"]:
-        own = step["written"]
+        own = step.get("written")
         if not own or own["samples"] != step["id"]:
             continue
-        later = [s for s in known["steps"] if (s["written"] or {}).get("samples") == step["id"]]
+        later = [s for s in known["steps"] if s["written"].get("samples") == step["id"]]
         taken = [m for s in later for m in s["measurements"] if on_writings(m)]
         against = [row for s in later for row in s["written"]["against"]]
         agreement = [row for s in later for row in s["written"].get("agreement", ())]
@@ -72,6 +75,7 @@ def writings(known: Fact) -> list[Written]:
                     for over, title in (("writings", "Over texts"), ("writers", "Over writers"))
                     if any(row["over"] == over for row in agreement)
                 ),
+                rated=tuple(one for one in map(rated, later) if one is not None),
                 texts=tuple(_texts(row) for row in own["shown"]),
             )
         )

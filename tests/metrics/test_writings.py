@@ -11,7 +11,7 @@ import pytest
 from gradus.gates.sides import align
 from gradus.metrics.base import Items
 from gradus.metrics.items import read_items, write_items
-from gradus.metrics.writings import ColumnRatio, Writings
+from gradus.metrics.writings import ColumnRatio, WritingMetric, Writings
 from gradus.stats import paired
 from gradus.stats.draws import Units
 from gradus.stats.intervals import interval
@@ -32,14 +32,16 @@ class Rate(Mean):
     columns = ("x", "words")
 
 
-class Middle(Mean):
-    """The median, which has no weighted form."""
+class Middle(WritingMetric):
+    """The median, which is no ratio."""
+
+    name, unit, direction = "middle", "points", "higher"
+    range = (-math.inf, math.inf)
+    source, summary = "arithmetic", "the median of a column"
+    columns = ("x",)
 
     def __call__(self, observed: Writings) -> float:
         return float(np.median(observed.columns["x"]))
-
-    def parts(self, items: Writings) -> tuple[np.ndarray, np.ndarray]:
-        raise AssertionError("the median isn't a ratio")
 
     def weighted(self, predictions: Writings, weights: np.ndarray) -> np.ndarray:
         rows = np.arange(len(predictions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -12,20 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gradus.data.corpora import CorpusConfig, Documents, load_corpus
+from gradus.data.corpora.documents import Documents, Writer
 from gradus.errors import DataError
 from gradus.writing import prompts
 from gradus.writing.prompts import Prompt, PromptsConfig, cut, of_documents, read_prompts
 
 
 def documents(folder: Path, texts: list[str]) -> Documents:
-    lines = "\n".join(json.dumps({"text": text}) for text in texts)
-    (folder / "texts.jsonl").write_text(lines + "\n")
-    config = CorpusConfig.model_validate(
-        {"source": {"file": "texts.jsonl"}, "split": {"train": 0.0, "dev": 0.0, "test": 1.0}}
-    )
-    corpus = load_corpus("texts", config, folder=folder, seed=1, place=folder / "corpora")
-    return corpus.splits["test"]
+    writer = Writer(folder / "split")
+    rows = sorted((hashlib.sha256(text.encode()).digest(), text) for text in texts)
+    for digest, text in rows:
+        writer.add(digest, text.encode(), -1, -1)
+    writer.close((), ())
+    return Documents(folder / "split")
 
 
 def asked(**more: Any) -> PromptsConfig:

@@ -18,7 +18,15 @@ from gradus.cli import main as cli
 from gradus.errors import DataChanged
 from gradus.records import RunRecord, State, Waiting
 from gradus.runner.store import RunFolder
-from gradus.steps.base import Asking, Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.steps.base import (
+    Asking,
+    Needs,
+    Step,
+    StepConfig,
+    StepContext,
+    StepOutcome,
+    Target,
+)
 from gradus.testing.world import default_rows
 
 FLOOR = {"id": "floor", "step": "baseline", "data": "news", "ngrams": [1, 1]}
@@ -84,7 +92,10 @@ class Ask(Step):
             facts={},
             write=write,
         )
-        return StepOutcome(checkpoint=context.out / "checkpoint")
+        return StepOutcome(
+            checkpoint=context.out / "checkpoint",
+            measure=[Target(checkpoint=context.id, data="news")],
+        )
 
 
 def answered(run: Path, step: str) -> list[str]:

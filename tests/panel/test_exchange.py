@@ -33,7 +33,7 @@ TASKS: dict[Mode, list[tuple[str, ...]]] = {
 }
 ASKED: dict[Mode, tuple[str, ...]] = {"likert": tuple(CRITERIA), "pairs": (PREFERENCE,)}
 
-names = st.text(min_size=1, max_size=12).filter(lambda name: name.isprintable() and name.strip())
+names = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12)
 
 
 def inquiry(mode: Mode) -> Inquiry:
@@ -63,7 +63,6 @@ def said(draw: st.DrawFn, mode: Mode) -> list[Rating]:
                 value=draw(st.integers(low, high)),
                 seconds=draw(st.floats(0, 1e4)),
                 at=draw(st.sampled_from(["", "2026-03-01T10:00:00.000Z"])),
-                comment=draw(st.sampled_from(["", "two\nlines", "<script>"])),
                 **about,
             )
         )
@@ -86,8 +85,8 @@ def ordered(rows: list[Rating]) -> list[Rating]:
 @given(data=st.data())
 def test_what_goes_out_comes_back(name: str, mode: Mode, data: st.DataObject) -> None:
     rows = data.draw(said(mode))
-    # Argilla keeps neither times nor comments.
-    kept = [replace(r, seconds=0.0, at="", comment="") for r in rows] if name == "argilla" else rows
+    # Argilla keeps no times.
+    kept = [replace(r, seconds=0.0, at="") for r in rows] if name == "argilla" else rows
     assert ordered(there_and_back(name, mode, rows)) == ordered(kept)
 
 
@@ -98,7 +97,7 @@ def test_nothing_tells_who_wrote(name: str, mode: Mode, tmp_path: Path) -> None:
         text = path.read_text("utf-8")
         assert "base.at" not in text
         assert "human" not in text
-        assert "writer" not in text
+        assert '"writer"' not in text
 
 
 def test_attention_checks_stay_at_home() -> None:
@@ -191,7 +190,7 @@ def test_what_label_studio_itself_exports(tmp_path: Path) -> None:
         (
             {"result": [{"from_name": "fluency", "type": "rating", "value": {"rating": 9}}]},
             "fluency",
-            "between 1 and 5",
+            "not from 1 to 5",
         ),
         (
             {"result": [{"from_name": "fluency", "type": "rating", "value": {"rating": "4"}}]},

@@ -102,7 +102,7 @@ def test_with_ties_it_is_the_maximum() -> None:
 
 
 def test_who_always_wins_has_a_finite_strength_and_a_long_interval() -> None:
-    found = Strengths(answers([(0, 1, 1)] * 5 + [(1, 0, 2)] * 5), 2)
+    found = Strengths(answers([(0, 1, 1)] * 20 + [(1, 0, 2)] * 20), 2)
     told = found.difference(0, 1)
     assert 1 < told.value < 10
     assert told.high - told.low > 3

@@ -8,8 +8,8 @@
     raters.json               the project's own: which user's id stands for which rater
 
 A score is a rating question, a preference a label question with ``first``, ``second`` and
-``neither``. Argilla knows users by UUID and keeps no times, so seconds, times and comments don't
-travel. Drafts and discarded responses aren't read.
+``neither``. Argilla knows users by UUID and keeps no times of answers, so these don't travel.
+Drafts and discarded responses aren't read.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Inquiry:
             about = {"pair": (task[0], task[1])}
         try:
             return Rating(criterion=criterion, **about, **said)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise where.fault(str(error), criterion) from error
 
 

@@ -23,7 +23,7 @@ from gradus.panel.words import WORDS
 
 TASKS, CONFIG = "tasks.json", "config.xml"
 CHOICES: Final[Mapping[str, int]] = {"first": FIRST, "second": SECOND, "neither": NEITHER}
-RATER, COMMENT = "rater", "comment"
+RATER = "rater"
 
 
 class LabelStudio:
@@ -57,8 +57,6 @@ class LabelStudio:
                 {"from_name": rating.criterion, "to_name": target, **score}
                 | {"meta": {"seconds": rating.seconds, "at": rating.at}}
             )
-            if rating.comment:
-                results.append(_text(f"{COMMENT}_{rating.criterion}", target, rating.comment))
         results.append(_text(RATER, target, rater))
         seconds = sum(rating.seconds for rating in said)
         return {"result": results, "was_cancelled": False, "lead_time": seconds}
@@ -66,7 +64,7 @@ class LabelStudio:
     def read(self, inquiry: Inquiry, path: Path) -> list[Rating]:
         """What Label Studio exported as JSON, or ``tasks.json`` of a folder."""
         file = path / TASKS if path.is_dir() else path
-        found = []
+        found: list[Rating] = []
         for number, task in enumerate(load(file), start=1):
             where = Where(file, number)
             data = task.get("data")
@@ -99,7 +97,6 @@ def _answers(
             value=_value(result, where),
             seconds=known.get("seconds", each),
             at=at if isinstance(at, str) else "",
-            comment=_said(told.get(f"{COMMENT}_{name}")),
         )
 
 

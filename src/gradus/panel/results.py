@@ -246,11 +246,11 @@ def _pairs(rows: Sequence[Rating], known: _Known, *, level: float, seed: int) ->
     fitted = Strengths(answers, len(met), level=level)
     table, groups = _preferred(shown, answers, len(raters))
     agreed = agreement(table, "nominal", confidence=level, groups=groups, seed=seed)
-    everyone = np.arange(len(names))
+    both = np.concatenate([answers.first, answers.second])
     facts = {
         "alpha": _alpha(agreed, "nominal"),
-        "writers": _writers(everyone, names, fitted.of),
-        "differences": _differences(everyone, names, fitted.difference),
+        "writers": _writers(both, names, fitted.of),
+        "differences": _differences(both, names, fitted.difference),
         "wins": {
             name: _told(win_share(answers, i, None, level=level)) for i, name in enumerate(names)
         },

@@ -30,6 +30,8 @@ Level = Literal["nominal", "ordinal", "interval"]
 DRAWS: Final = 2000
 MOST_VALUES: Final = 100
 """Distinct values that are told apart; more are rounded, since tables grow with their square."""
+FAR: Final = 50.0
+"""As good as infinite, on a logarithmic scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +193,14 @@ def _ends(
         parts.append(_ratio(drawn, metric, scale))
     values = np.concatenate(parts)
     middle = math.log(1 - found)
-    # Resamples without a disagreement have no logarithm; they are as far out as any.
     with np.errstate(divide="ignore"):
         moved = np.log(1 - values[np.isfinite(values)]) - middle
     usual = moved[np.isfinite(moved)]
     if not len(usual):
         return -math.inf, 1.0
     bias, wider = float(usual.mean()), student(number, confidence)
-    near, far = percentiles(moved, confidence)
+    # Resamples without a disagreement have no logarithm; they are as far out as any.
+    near, far = percentiles(np.maximum(moved, -FAR), confidence)
     low = 1 - math.exp(middle + wider * (far - bias))
-    high = 1 - math.exp(middle + wider * (near - bias)) if math.isfinite(near) else 1.0
-    return min(low, found), max(min(high, 1.0), found)
+    high = 1 - math.exp(middle + wider * (near - bias))
+    return min(low, found), max(high, found)

@@ -15,11 +15,14 @@ Legend: M ratings, K estimates, P prompts, R raters.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy import stats
 
-LEAST_FREEDOM = 1.0
+LEAST_FREEDOM: Final = 1.0
+SEVERAL: Final = 1.5
+"""As many evenly weighted prompts (raters) as there must be to speak of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def _spread(moves: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     share = weights / total
     prompts, raters = share.sum(axis=1), share.sum(axis=0)
     many = 1 / float((prompts**2).sum()), 1 / float((raters**2).sum())
-    if many[0] < 1.5 and many[1] < 1.5:
+    if many[0] < SEVERAL and many[1] < SEVERAL:
         return np.inf, LEAST_FREEDOM
     sums = np.array(
         [
@@ -102,7 +105,7 @@ def _spread(moves: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
         return 0.0, max(many[0] - 1, LEAST_FREEDOM)
     # The mean squares that the variance is put together from, each with its own freedom.
     left = (max(many[0] - 1, LEAST_FREEDOM), max(many[1] - 1, LEAST_FREEDOM))
-    known = by_prompt + own, by_rater + own if many[1] > 1.5 else 0.0, own
+    known = by_prompt + own, by_rater + own if many[1] >= SEVERAL else 0.0, own
     unsure = sum(
         part**2 / free for part, free in zip(known, (*left, left[0] * left[1]), strict=True)
     )
@@ -112,14 +115,13 @@ def _spread(moves: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
 def _parts(sums: np.ndarray, expected: np.ndarray, many: tuple[float, float]) -> np.ndarray:
     """The variances of prompts, raters and cells, none below 0.
 
-    Where there is but one rater (or prompt), its part can't be known and is 0. Parts that would be
-    negative are 0, and the others those that fit best without them.
+    With one rater a prompt and its cell are the same, and so the other way round. Parts that would
+    be negative are 0, and the others those that fit best without them.
     """
-    open_ = [i for i, alone in enumerate((many[0] < 1.5, many[1] < 1.5, False)) if not alone]
+    open_ = [0] if many[1] < SEVERAL else [1] if many[0] < SEVERAL else [0, 1, 2]
     parts = np.zeros(3)
     while open_:
-        rows = expected[np.ix_(open_, open_)]
-        solved = np.linalg.lstsq(rows, sums[open_], rcond=1e-9)[0]
+        solved = np.linalg.lstsq(expected[np.ix_(open_, open_)], sums[open_], rcond=1e-9)[0]
         if (solved >= 0).all():
             parts[open_] = solved
             break

@@ -14,10 +14,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from gradus.stats.crossed import Spread, crossed
+
+SMALLEST: Final = 1.0
+"""Points. No estimate is surer than if one prompt might as well have been scored so differently:
+scores that are all the same don't prove that no other would ever come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +137,14 @@ class Quality:
     def _estimate(self, weights: np.ndarray, value: float, *, sampled: bool = True) -> Estimate:
         if not math.isfinite(value):
             return Estimate(math.nan, math.nan, math.nan)
-        if not self.linked:
+        used = np.abs(weights) > 1e-9
+        if not self.linked or not used.any():
             return Estimate(value, -math.inf, math.inf)
         spread = self._spread(weights, sampled=sampled)
-        margin = float(spread.margin(self.level)[0])
+        least = SMALLEST / len(np.unique(self.scores.prompts[used]))
+        margin = float(
+            Spread(np.maximum(spread.variance, least**2), spread.freedom).margin(self.level)[0]
+        )
         return Estimate(value, value - margin, value + margin)
 
     def _spread(self, weights: np.ndarray, *, sampled: bool) -> Spread:

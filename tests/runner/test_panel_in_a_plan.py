@@ -30,7 +30,7 @@ def plan(world: World, *, each: int = 40, gates: list[str]) -> dict[str, Any]:
                 "step": "sample",
                 "writers": ["lm"],
                 "human": True,
-                "prompts": {"corpus": "plays", "number": 8, "characters": 20, "then": 40},
+                "prompts": {"corpus": "plays", "number": 8, "characters": 14, "then": 14},
                 "decoding": {"temperature": 0.8, "max_tokens": 6},
             },
             {

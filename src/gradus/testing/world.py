@@ -187,7 +187,7 @@ class World:
                 "step": "sample",
                 "writers": ["lm"],
                 "human": True,
-                "prompts": {"corpus": "plays", "number": 4, "characters": 20, "then": 40},
+                "prompts": {"corpus": "plays", "number": 4, "characters": 14, "then": 14},
                 "decoding": {"temperature": 0.8, "max_tokens": 8},
             }
         made = {"step": "finetune", "model": "encoder", "data": "news"}

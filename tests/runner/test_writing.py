@@ -36,8 +36,8 @@ def tale(number: int) -> str:
     who, other = rng.choice(PEOPLE, 2, replace=False)
     count = int(rng.integers(2, 90))
     return (
-        f"{who} came to the old town with {count} coins. {other} saw it and was glad. "
-        f"They went to the gate by night, and {who} gave {other} the coins. <b>Tale {number}</b>."
+        f"{who} came to the old town with {count} coins. {other} saw it and was <b>glad</b>. "
+        f"They went to the gate by night, and {who} gave {other} the coins. Tale {number}."
     )
 
 
@@ -117,7 +117,7 @@ def test_prompts_come_from_dev_gate_and_people_go_on_as_there(world: Path, tmp_p
     assert all(any(t.startswith(one.prompt + one.text) for t in tales) for one in people)
     from gradus.data.corpora import open_corpus
 
-    (place,) = (Path(record.run) / "corpora" / "tales").iterdir()
+    (place,) = (p for p in (Path(record.run) / "corpora" / "tales").iterdir() if p.is_dir())
     corpus = open_corpus(place)
     gate = {t[:30] for t in corpus.splits["dev.gate"].texts()}
     assert {one.prompt[:30] for one in people} <= gate
@@ -177,14 +177,14 @@ def test_differences_to_people_are_facts_of_the_step(world: Path, tmp_path: Path
 
 
 def test_the_report_shows_texts_as_text_and_measures_of_all(world: Path, tmp_path: Path) -> None:
-    record = ran(world, tmp_path, prompts={**STEP["prompts"], "then": 200})
+    record = ran(world, tmp_path)
     known = facts(Path(record.run))
     (one,) = writings(known)
     assert one.table.titles[-3:] == ("lm", "other", "human")
     assert len(one.texts) == writing.SHOWN
     page, plain = html(known), markdown(known)
-    assert "<b>Tale" not in page
-    assert "&lt;b&gt;Tale" in page
+    assert "<b>" not in page
+    assert "&lt;b&gt;glad&lt;/b&gt;" in page
     assert "## Writing: written" in plain
     assert known["main"] is None
 
@@ -198,13 +198,13 @@ def test_what_a_step_says_of_the_samples_is_measured(
     from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
     from gradus.writing.records import write_columns
 
-    class Config(StepConfig):
+    class SaysConfig(StepConfig):
         of: str
 
     class Says(Step):
         """Says 4 of people's texts, 2 of the last writer's, nothing of the other's."""
 
-        Config: ClassVar[type[StepConfig]] = Config
+        Config: ClassVar[type[StepConfig]] = SaysConfig
         summary = "says how good texts are"
         example = ""
 

@@ -73,7 +73,7 @@ def rate(
     """
     from gradus.cli.view import find_run
     from gradus.panel import setting
-    from gradus.panel.server import listen, serve
+    from gradus.panel.server import listen, server
 
     if language is not None and language not in LANGUAGES:
         raise UsageError(f"--language {language}: one of {', '.join(LANGUAGES)}")
@@ -92,7 +92,7 @@ def rate(
         signal.signal(signal.SIGTERM, _stop)
         # Ctrl-C is how a page is closed; nothing was interrupted.
         with suppress(KeyboardInterrupt):
-            serve(app, sock)
+            server(app).run(sockets=[sock])
         for each in store.progress():
             _say(f"{each.rater}: {each.answered} of {each.total} answered")
 

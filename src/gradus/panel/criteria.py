@@ -91,7 +91,7 @@ _ALL: Final = (
                 "Few connections; the thread is soon lost.",
                 "There is a thread, with leaps or contradictions.",
                 "Easy to follow, with a small break at most.",
-                "Every sentence has its place, and nothing contradicts the rest.",
+                "Every sentence has its place; nothing is contradicted.",
             ),
         ),
         Wording(
@@ -160,7 +160,7 @@ _ALL: Final = (
         "accuracy",
         Wording(
             "Factual accuracy",
-            "Are its facts right, as far as you can tell? In a story: do they fit its world?",
+            "Are its facts right, or right within its story?",
             (
                 "Nearly everything it claims is false or impossible.",
                 "Several clear errors.",
@@ -171,7 +171,7 @@ _ALL: Final = (
         ),
         Wording(
             "事实准确性",
-            "就您所知，内容是否属实？若是故事，是否符合其中的设定？",
+            "内容是否属实？若是故事，是否符合其设定？",
             (
                 "所说的几乎都不属实或不可能。",
                 "有几处明显错误。",

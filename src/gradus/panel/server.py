@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from uvicorn import Server
 
 LARGEST_FORM: Final = 16_384
 """Bytes of a submission; a real one has some 200."""
@@ -291,8 +292,8 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def serve(app: Starlette, sock: socket.socket) -> None:
-    """Serve until Ctrl-C or SIGTERM, then finish what is under way.
+def server(app: Starlette) -> Server:
+    """What serves the application: ``.run(sockets=[...])`` does so until Ctrl-C or SIGTERM.
 
     Raises:
         MissingExtra: uvicorn isn't installed.
@@ -310,4 +311,4 @@ def serve(app: Starlette, sock: socket.socket) -> None:
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run(sockets=[sock])
+    return uvicorn.Server(config)

@@ -14,14 +14,14 @@ _EN: Final = {
     "other_language": "中文",
     "welcome": "You are asked to read",
     "lead_likert": (
-        "Below you find {n} short texts, one after another. Each goes on from an opening. Give"
-        " every text a score from 1 to 5 on each question; there are no right answers but your own"
-        " judgement."
+        "You will be shown {n} short texts, one after another. Each goes on from an opening. Give"
+        " every text a score from 1 to 5 on each question. There are no right answers: what counts"
+        " is your own judgement."
     ),
     "lead_pairs": (
-        "Below you find {n} pairs of short texts, one after another. Both texts of a pair go on"
-        " from the same opening. Say which of the two you find better; there are no right answers"
-        " but your own judgement."
+        "You will be shown {n} pairs of short texts, one after another. Both texts of a pair go on"
+        " from the same opening. Say which of the two you find better. There are no right answers:"
+        " what counts is your own judgement."
     ),
     "blind": "Who or what wrote a text is not shown, to you or to anyone who rates.",
     "kept": (

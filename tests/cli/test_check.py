@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -102,17 +103,26 @@ def test_every_step_kinds_example_checks(kind: str) -> None:
     models.discard(raw["id"])  # a step's gate may compare with the step's own further checkpoint
     data = {*needs.data.values(), *needs.either.values()} or {"news"}
     corpora = set(needs.corpora.values())
-    floors = [{"id": name, "step": "baseline", "data": min(data)} for name in sorted(models)]
+    before = [made_before(name, min(data)) for name in sorted(models)]
     plan = plan_from_dict(
         {
             "name": "example",
             "data": {name: {"source": {"folder": "corpora"}} for name in data},
-            "corpora": {name: {"source": {"folder": "corpora"}} for name in corpora},
-            "steps": [*floors, raw],
+            "corpora": {n: {"source": {"folder": "corpora"}} for n in {*corpora, "texts"}},
+            "models": {"writer": {"folder": "weights"}},
+            "steps": [*before, raw],
         }
     )
     assert plan.steps[-1].kind == kind
     assert load_plan(dump(plan)) == plan
+
+
+def made_before(name: str, data: str) -> dict[str, Any]:
+    """A step that an example's models may come from."""
+    if name == "written":
+        sample = {"step": "sample", "writers": ["writer"], "prompts": {"corpus": "texts"}}
+        return {"id": name, **sample}
+    return {"id": name, "step": "baseline", "data": data}
 
 
 def test_every_plan_that_ships_checks(root: Path) -> None:

@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "scaling": ("gradus.cli.scaling", "Fit loss against compute over a sweep of depths."),
     "overlap": ("gradus.cli.overlap", "Find what a training corpus holds of benchmarks."),
     "show": ("gradus.cli.show", "Show what a run measured and what its gates said."),
+    "rate": ("gradus.cli.rate", "Serve the page on which people judge what was written."),
     "report": ("gradus.cli.report", "Write a run's report again."),
     "evaluate": ("gradus.cli.evaluate", "Measure language models on benchmarks, or checkpoints."),
     "predict": ("gradus.cli.predict", "Classify texts with a checkpoint."),

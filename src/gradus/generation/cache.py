@@ -97,6 +97,16 @@ class Cache:
         if self.seen is not None:
             self.seen = self.seen[rows]
 
+    def take(self, rows: list[int]) -> None:
+        """Go on with what `rows` hold, one for each row in use; a row may stand there twice."""
+        if rows == list(range(self.rows)):
+            return
+        for part in (*self._keys, *self._values):
+            # The right side is a copy before anything is overwritten.
+            part[:, :, : self.end] = part[rows, :, : self.end]
+        if self.seen is not None:
+            self.seen = self.seen[rows]
+
     def mask(self, new: int) -> torch.Tensor | None:
         """What is added to the scores of T new tokens: [B or 1, 1, T, end + T], 0 or -inf.
 

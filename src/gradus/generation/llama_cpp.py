@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gradus import hardware
-from gradus.errors import CheckpointError, MissingExtra
-from gradus.generation.base import Generator, Task
+from gradus.errors import CheckpointError, MissingExtra, UsageError
+from gradus.generation.base import Continuation, Generator, Task, Told
 from gradus.generation.decoding import Decoding
 from gradus.generation.fitting import Encoded, encoded
 from gradus.records import CheckpointRef
@@ -24,6 +24,12 @@ from gradus.training.models import load_tokenizer
 CONTEXT = 8_192
 # Its seeds have 32 bits, and the last one stands for a random seed.
 _SEEDS = 2**32 - 1
+# What it doesn't do, or does in another way, and why.
+_REFUSED = {
+    "beams": "llama.cpp's server searches no beams",
+    "frequency_penalty": "llama.cpp counts the prompt's tokens too, not those written alone",
+    "presence_penalty": "llama.cpp counts the prompt's tokens too, not those written alone",
+}
 
 
 class LlamaCppGenerator(Generator):
@@ -78,35 +84,80 @@ class LlamaCppGenerator(Generator):
                 f"{file}: llama.cpp can't read it ({error}); open it with backend 'torch'"
             ) from error
 
-    def write(self, tasks: Sequence[Task], settings: Decoding) -> Iterator[tuple[int, str]]:
+    def write(
+        self, tasks: Sequence[Task], settings: Decoding, told: Told | None = None
+    ) -> Iterator[tuple[int, Continuation]]:
         """See `Generator.write`."""
+        _refuse(settings)
         for item in encoded(self._tokenizer, tasks, settings, self.limit):
-            yield item.task.place, self._one(item, settings)
+            yield item.task.place, self._one(item, settings, told)
 
-    def _one(self, item: Encoded, settings: Decoding) -> str:
-        reply = self._server.handle_completions(
-            {
-                "prompt": list(item.ids),
-                "max_tokens": settings.max_tokens,
-                "temperature": settings.temperature,
-                "top_k": settings.top_k or 0,
-                "top_p": settings.top_p or 1.0,
-                "min_p": 0.0,
-                # Nothing else may change what is drawn: no penalties, no shortcuts.
-                "samplers": ["top_k", "temperature", "top_p"],
-                "stop": list(settings.stop),
-                "seed": item.task.seed % _SEEDS,
-                "cache_prompt": False,
-            }
-        )
-        if not isinstance(reply, Mapping) or "choices" not in reply:
+    def _one(self, item: Encoded, settings: Decoding, told: Told | None) -> Continuation:
+        asked = {**self._request(item, settings), "stream": told is not None}
+        if told is None:
+            reply = self._server.handle_completions(asked)
+            return self._read(item, [reply])
+        chunks: list[Any] = []
+
+        def heard(chunk: Any) -> bool:
+            """Keep and tell a piece; True would end the text here."""
+            chunks.append(chunk)
+            if _is_answer(chunk):
+                told(_piece(chunk))
+            return False
+
+        asked["stream_options"] = {"include_usage": True}
+        self._server.handle_completions(asked, heard)
+        return self._read(item, chunks)
+
+    def _request(self, item: Encoded, settings: Decoding) -> dict[str, Any]:
+        return {
+            "prompt": list(item.ids),
+            "max_tokens": settings.max_tokens,
+            "temperature": settings.temperature,
+            "top_k": settings.top_k or 0,
+            "top_p": settings.top_p or 1.0,
+            "min_p": settings.min_p or 0.0,
+            "typical_p": settings.typical_p or 1.0,
+            "repeat_penalty": settings.repetition_penalty,
+            "repeat_last_n": self.limit if settings.penalises else 0,
+            # Nothing else may change what is drawn, and nothing in another order.
+            "samplers": ["penalties", "top_k", "temperature", "top_p", "min_p", "typ_p"],
+            "stop": list(settings.stop),
+            "seed": item.task.seed % _SEEDS,
+            "cache_prompt": False,
+        }
+
+    def _read(self, item: Encoded, chunks: Sequence[Any]) -> Continuation:
+        """The text of one answer, in one piece or many."""
+        wrong = next((one for one in chunks if not _is_answer(one)), None)
+        if wrong is not None or not chunks:
             raise CheckpointError(
-                f"prompt {item.task.place}: llama.cpp wrote nothing ({_reason(reply)})"
+                f"prompt {item.task.place}: llama.cpp wrote nothing ({_reason(wrong)})"
             )
-        used = reply.get("usage", {})
-        self.tokens_written += int(used.get("completion_tokens", 0))
-        self.tokens_seen += int(used.get("total_tokens", 0))
-        return str(reply["choices"][0]["text"])
+        used: Mapping[str, Any] = next(
+            (one["usage"] for one in reversed(chunks) if one.get("usage")), {}
+        )
+        ends = [choice.get("finish_reason") for one in chunks for choice in one["choices"]]
+        tokens, whole = int(used.get("completion_tokens", 0)), int(used.get("total_tokens", 0))
+        self.tokens_written += tokens
+        self.tokens_seen += whole
+        return Continuation("".join(map(_piece, chunks)), tokens, "stop" in ends)
+
+
+def _refuse(settings: Decoding) -> None:
+    """Raise UsageError where a setting is one that llama.cpp doesn't have as it is meant here."""
+    for name, why in _REFUSED.items():
+        if getattr(settings, name) != type(settings).model_fields[name].default:
+            raise UsageError(f"{name}: {why}; leave it out, or write with back end 'torch'")
+
+
+def _is_answer(reply: Any) -> bool:
+    return isinstance(reply, Mapping) and "choices" in reply
+
+
+def _piece(chunk: Any) -> str:
+    return "".join(str(choice.get("text", "")) for choice in chunk["choices"])
 
 
 def _positions(ref: CheckpointRef) -> int | None:

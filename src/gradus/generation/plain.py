@@ -1,4 +1,7 @@
-"""Writing with a model's own loop, for families that have no `Decoder`: one prompt at a time."""
+"""Writing with a model's own loop, for families that have no `Decoder`: one prompt at a time.
+
+Legend: B rows, T tokens so far, V tokens of the vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import Any
 
 import torch
 
-from gradus.generation.base import Generator, Task
+from gradus.generation.base import Continuation, Generator, Task, Told
 from gradus.generation.decoding import Decoding
-from gradus.generation.fitting import encoded
-from gradus.generation.sampling import choose, draws
+from gradus.generation.fitting import Encoded, encoded
+from gradus.generation.sampling import choose, draws, penalised
 from gradus.generation.texts import Written
 
 
@@ -33,36 +36,101 @@ class PlainGenerator(Generator):
         self.tokens_seen = self.tokens_written = 0
 
     @torch.inference_mode()
-    def write(self, tasks: Sequence[Task], settings: Decoding) -> Iterator[tuple[int, str]]:
+    def write(
+        self, tasks: Sequence[Task], settings: Decoding, told: Told | None = None
+    ) -> Iterator[tuple[int, Continuation]]:
         """See `Generator.write`."""
         for item in encoded(self._tokenizer, tasks, settings, self.limit):
-            written = Written(self._tokenizer, item.ids, settings.stop)
-            uniform = None if settings.greedy else draws(item.task.seed)
+            if settings.beams > 1:
+                found = self._search(item, settings)
+                if told is not None:
+                    told(found.text)
+            else:
+                found = self._one(item, settings, told)
+            yield item.task.place, found
 
-            def chosen(_: torch.Tensor, logits: torch.Tensor, uniform: Any = uniform) -> Any:
-                """Logits that leave one token: ours to choose, as with any back end."""
-                number = 0.0 if uniform is None else float(uniform.random())
-                given = torch.tensor([number], dtype=torch.float64)
-                token = choose(logits.float(), settings, given)
-                return torch.full_like(logits, float("-inf")).index_fill_(1, token, 0.0)
+    def _one(self, item: Encoded, settings: Decoding, told: Told | None) -> Continuation:
+        """Token by token, each of them our choice."""
+        written = Written(self._tokenizer, item.ids, settings.stop)
+        uniform = draws(item.task.seed) if settings.draws else None
+        ended = False
 
-            def ended(ids: torch.Tensor, _: Any, written: Written = written, **__: Any) -> Any:
-                token = int(ids[0, -1])
-                if token not in self._ends:
-                    written.add(token)
-                return torch.tensor([written.stopped or token in self._ends])
+        def chosen(_: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+            """Logits that leave one token: ours to choose, as with any back end."""
+            number = 0.0 if uniform is None else float(uniform.random())
+            left = penalised(logits.float(), settings, [item.ids], [written.ids])
+            token = choose(left, settings, torch.tensor([number], dtype=torch.float64))
+            return torch.full_like(logits, float("-inf")).index_fill_(1, token, 0.0)
 
-            ids = torch.tensor([item.ids])
-            full = self._model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=settings.max_tokens,
-                do_sample=False,
-                logits_processor=[chosen],
-                stopping_criteria=[ended],
-                pad_token_id=next(iter(self._ends), 0),
+        def stops(ids: torch.Tensor, _: Any, **__: Any) -> torch.Tensor:
+            nonlocal ended
+            token = int(ids[0, -1])
+            ended = token in self._ends
+            if not ended:
+                written.add(token)
+                ended = written.stopped
+            if told is not None:
+                told(written.fresh(last=ended or len(written.ids) == settings.max_tokens))
+            return torch.tensor([ended])
+
+        self._generate(item, settings, [chosen], [stops])
+        return Continuation(written.text, len(written.ids), ended)
+
+    def _search(self, item: Encoded, settings: Decoding) -> Continuation:
+        """By transformers' own beam search, with our penalties and stop strings."""
+        start = len(item.ids)
+
+        def written(ids: Sequence[int]) -> Written:
+            text = Written(self._tokenizer, item.ids, settings.stop)
+            for token in ids:
+                text.add(token)
+            return text
+
+        def weighed(ids: torch.Tensor, nats: torch.Tensor) -> torch.Tensor:
+            prompts = [item.ids] * len(ids)
+            return penalised(nats, settings, prompts, ids[:, start:].tolist())
+
+        def stops(ids: torch.Tensor, _: Any, **__: Any) -> torch.Tensor:
+            rows = ids[:, start:].tolist()
+            return torch.tensor(
+                [bool(settings.stop) and written(self._own(row)).stopped for row in rows]
             )
-            new = full.shape[1] - len(item.ids)
-            self.tokens_written += new
-            self.tokens_seen += len(item.ids) + new - 1
-            yield item.task.place, written.text
+
+        full = self._generate(
+            item,
+            settings,
+            [weighed],
+            [stops],
+            num_beams=settings.beams,
+            length_penalty=settings.length_penalty,
+            early_stopping=False,
+        )
+        new = full[0, start:].tolist()
+        text = written(self._own(new))
+        ended = text.stopped or any(token in self._ends for token in new)
+        return Continuation(text.text, len(text.ids), ended)
+
+    def _own(self, ids: Sequence[int]) -> list[int]:
+        """The tokens before one that ends the text."""
+        size = next((n for n, token in enumerate(ids) if token in self._ends), len(ids))
+        return list(ids[:size])
+
+    def _generate(
+        self, item: Encoded, settings: Decoding, weigh: list[Any], stop: list[Any], **more: Any
+    ) -> torch.Tensor:
+        """int64 [1, T], the prompt and what transformers wrote after it."""
+        ids = torch.tensor([item.ids])
+        full: torch.Tensor = self._model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=settings.max_tokens,
+            do_sample=False,
+            logits_processor=weigh,
+            stopping_criteria=stop,
+            pad_token_id=next(iter(self._ends), 0),
+            **more,
+        )
+        new = full.shape[1] - len(item.ids)
+        self.tokens_written += new
+        self.tokens_seen += len(item.ids) + new - 1
+        return full

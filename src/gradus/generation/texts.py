@@ -22,6 +22,18 @@ def cut_at(text: str, stop: Sequence[str]) -> str:
     return text[: min(ends)] if ends else text
 
 
+def certain(text: str, stop: Sequence[str]) -> str:
+    """What of a text that goes on is sure to stay: no half character, no half stop string.
+
+    >>> certain("the end, E", ["END"])
+    'the end, '
+    """
+    while text.endswith(INCOMPLETE):
+        text = text[: -len(INCOMPLETE)]
+    halves = (one[:size] for one in stop for size in range(1, len(one)))
+    return text[: len(text) - max((len(one) for one in halves if text.endswith(one)), default=0)]
+
+
 class Written:
     """The text of one continuation.
 
@@ -39,6 +51,7 @@ class Written:
         self._tail = ""
         self._longest = max(map(len, self._stop), default=0)
         self._from = self._read = 0
+        self._told = ""
 
     def add(self, token: int) -> None:
         """Take a token; `stopped` tells whether the text ends with it."""
@@ -56,6 +69,17 @@ class Written:
         self.stopped = any(one in tail for one in self._stop)
         self._tail = tail[-self._longest :]
         self._from, self._read = self._read, len(self.ids)
+
+    def fresh(self, *, last: bool = False) -> str:
+        """What is certain of the text and wasn't asked for before; all of it at the `last`."""
+        text = self.text
+        if not last:
+            text = certain(text, self._stop)
+            if not text.startswith(self._told):
+                # A decoder that takes back what it said: wait until it is settled.
+                return ""
+        piece, self._told = text[len(self._told) :], text
+        return piece
 
     def _decode(self, start: int, end: int) -> str:
         before = self._before if start == 0 else self.ids[max(0, start - BEFORE) : start]

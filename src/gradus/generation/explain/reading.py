@@ -1,0 +1,81 @@
+"""From logits to what is said of a place.
+
+Legend: V tokens of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from gradus.generation.explain.records import Kind, Likely, Position
+from gradus.generation.texts import INCOMPLETE
+
+
+class Reader:
+    """Says of logits which tokens are likely, and how likely the one that stands there is."""
+
+    def __init__(self, tokenizer: Any, top: int) -> None:
+        self._tokenizer, self._top = tokenizer, top
+        self.shown = lru_cache(maxsize=None)(self._shown)
+
+    def read(
+        self,
+        logits: torch.Tensor,
+        number: int,
+        kind: Kind,
+        token: int | None,
+        drawn: torch.Tensor | None = None,
+    ) -> Position:
+        """A place, from logits [V]; `drawn` are the probabilities [V] that were drawn from.
+
+        Args:
+            logits: float32, before any penalty.
+            number: of the token.
+            kind: of the place.
+            token: the id that stands there; None where there is none.
+            drawn: float64; None where nothing was drawn.
+        """
+        nats = logits.double().log_softmax(dim=-1)
+        shares = nats.exp()
+        best = shares.topk(min(self._top, len(shares))).indices.tolist()
+        likely = tuple(
+            Likely(
+                self.shown(one),
+                one,
+                float(shares[one]),
+                None if drawn is None else float(drawn[one]),
+            )
+            for one in best
+        )
+        known = token is not None and token < len(shares)
+        return Position(
+            number=number,
+            kind=kind,
+            token="" if token is None else self.shown(token),
+            id=token,
+            share=float(shares[token]) if known else None,
+            rank=int((shares > shares[token]).sum()) + 1 if known else None,
+            entropy=float(torch.special.entr(shares).sum()) / math.log(2),
+            likely=likely,
+        )
+
+    def first(self, token: int) -> Position:
+        """The place of a token that nothing stands before."""
+        return Position(number=0, kind="first", token=self.shown(token), id=token)
+
+    def _shown(self, token: int) -> str:
+        """A token as it is written; its name in the vocabulary where it is no whole text."""
+        name = self._tokenizer.convert_ids_to_tokens(token)
+        if name is None:
+            return f"[{token}]"
+        text: str = self._tokenizer.decode(
+            [token], skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        if not text or INCOMPLETE in text:
+            return str(name)
+        # Metaspace tokenizers lose the space of a text's first word.
+        return f" {text}" if str(name).startswith("\u2581") and not text.startswith(" ") else text

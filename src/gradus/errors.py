@@ -14,6 +14,7 @@
     ├── RunBusy                 exit 1   another process works in the same run folder
     ├── TrainingError           exit 1   training can't go on (loss not finite, nothing trainable)
     ├── ContractError           exit 1   two measurements can't be compared
+    ├── ServiceError            exit 1   an address that a plan names can't be asked
     └── StorageError            exit 1   disk full or folder not writable
     Interrupted                 exit 130 Ctrl-C or SIGTERM; the run can be resumed
 """
@@ -121,6 +122,10 @@ class TrainingError(GradusError):
 
 class ContractError(GradusError):
     """Two measurements were taken under different contracts and can't be compared."""
+
+
+class ServiceError(GradusError):
+    """An address that a plan names doesn't answer, refuses, or speaks another protocol."""
 
 
 class StorageError(GradusError):

@@ -14,7 +14,7 @@ open - 0.970 on 200 items is >= 0.950
 """
 
 from gradus.gates.grammar import GateSpec, GateSyntaxError, forms, parse, sliced
-from gradus.gates.sequence import Sequence, without_claim
+from gradus.gates.sequence import Sequence, withhold, without_claim
 from gradus.gates.sides import Side, align
 from gradus.gates.verdicts import judge
 
@@ -28,5 +28,6 @@ __all__ = [
     "judge",
     "parse",
     "sliced",
+    "withhold",
     "without_claim",
 ]

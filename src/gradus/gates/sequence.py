@@ -13,6 +13,7 @@ import dataclasses
 from gradus.records import Answer, Verdict
 
 POINT = "point value"
+WITHHELD = "none: the measurement can't carry a gate"
 NO_CLAIM = "reported without a claim: an earlier test failed"
 NO_CLAIM_YET = "reported without a claim as long as an earlier test isn't taken"
 
@@ -45,6 +46,25 @@ class Sequence:
         if verdict.verdict is not Answer.OPEN:
             self.broken_by = verdict.gate
         return verdict if self.waits_for is None else without_claim(verdict, NO_CLAIM_YET)
+
+
+def withhold(verdict: Verdict, why: str) -> Verdict:
+    """Undecided, because nothing may be concluded from such a measurement; the numbers stay.
+
+    A gate without its number stays closed. In the sequence it counts as a test that hasn't come
+    out open.
+    """
+    if verdict.value is None:
+        return verdict
+    return dataclasses.replace(
+        verdict,
+        verdict=Answer.UNDECIDED,
+        why=f"no gate may rest on it: {why} ({verdict.why})",
+        test=WITHHELD,
+        p_value=None,
+        n_needed=None,
+        claim=False,
+    )
 
 
 def without_claim(verdict: Verdict, why: str = NO_CLAIM) -> Verdict:

@@ -31,8 +31,13 @@ class Gating:
     measured: dict[str, Measured] = field(default_factory=dict)
     sequence: FixedSequence = field(default_factory=FixedSequence)
 
-    def judge(self, spec: StepSpec, own: Measured) -> list[Verdict]:
-        """The verdicts of a step's gates, in the order the plan gives them."""
+    def judge(
+        self, spec: StepSpec, own: Measured, withheld: Mapping[str, str] | None = None
+    ) -> list[Verdict]:
+        """The verdicts of a step's gates, in the order the plan gives them.
+
+        `withheld` says by metric why no gate may rest on it, see `StepOutcome`.
+        """
         self.measured[spec.id] = own
         settings = self.inputs.plan.measure
         found = []
@@ -59,6 +64,9 @@ class Gating:
             )
             if obstacle is not None:
                 verdict = replace(verdict, why=f"{verdict.why}; {obstacle}")
+            rests = self.inputs.scores.bases.get(gate.metric, frozenset({gate.metric}))
+            for metric in sorted(rests & set(withheld or ())):
+                verdict = gates.withhold(verdict, (withheld or {})[metric])
             found.append(self.sequence.record(verdict))
         return found
 

@@ -207,7 +207,7 @@ class StepRun:
         spec, folder, gating = self.spec, self.inputs.folder, self.gating
         place = made[chosen].place
         earlier = list(gating.measured)
-        verdicts = gating.judge(spec, measured)
+        verdicts = gating.judge(spec, measured, outcome.get("withheld", {}))
         changes = gating.changes(spec, earlier) if measured.measurements else []
         state = State.REUSED if all(one.reused for one in made) else State.DONE
         if stops(spec, verdicts):
@@ -270,6 +270,7 @@ def _outcome_json(
         else [dataclasses.asdict(target) for target in outcome.measure],
         "notes": notes,
         "facts": dict(outcome.facts),
+        "withheld": dict(outcome.withheld),
         "cost": {
             **outcome.cost,
             "seconds": seconds,

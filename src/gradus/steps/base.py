@@ -83,6 +83,7 @@ class StepOutcome:
         cost: e.g. ``{"train_tokens": 812_344, "train_seconds": 61.2, "flops": 1.1e13}``.
         waiting: whom the step waits for; what else the outcome holds is then left aside, and the
             step is asked again when the plan is run again.
+        withheld: by metric, why no gate may rest on it; such a gate is undecided.
     """
 
     checkpoint: Path | None = None
@@ -92,6 +93,7 @@ class StepOutcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     waiting: Waiting | None = None
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
 
 class Monitor(Protocol):

@@ -94,7 +94,7 @@ def test_entropy_is_scipys(rows: list[tuple[list[str], int]]) -> None:
     check(entropy(texts, groups), texts, groups, entropy_by_hand)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(SETS)
 def test_self_bleu_is_nltks(rows: list[tuple[list[str], int]]) -> None:
     texts, groups = grouped(rows)

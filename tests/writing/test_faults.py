@@ -19,7 +19,7 @@ BROKEN = {
     "brackets": ["He (went home.", "He went] home.", "他（走了。", "《红楼梦是书。"],
     "doubled": ["He went to the the king.", "She was was here.", "我的的书。", "他在在家。"],
     "clash": ["The of king went.", "He would is here.", "They am here.", "他把被打了。"],
-    "hanging": ["He gave it to the.", "He went and.", "他没来因为。", "这是一个。"],
+    "hanging": ["He gave it to the.", "He went and.", "他没来因为。", "他走了但是。"],
     "letters": [
         "He wntbl home.", "Heee went.", "He we55nt home.", "12 , 13.", "他\ufffd了。",
         "好好好好好。",
@@ -39,6 +39,7 @@ SOUND = [
     "To be, or not to be: that is the question.",
     "He was — but never mind.",
     "It was an A.",
+    "It is in the US now.",
     "他的目的的确很好。",
     "是是非非，他都知道！",
     "“好，”他说，“我们走吧。”",

@@ -77,7 +77,7 @@ _DOUBLED_HAN: Final = re.compile(
 )
 _CLASH_HAN: Final = re.compile("的们|了们|很的|把被|被把|但的|而的")
 _HANGING_HAN: Final = re.compile(
-    r"(?:因为|虽然|如果|由于|对于|关于|以及|并且|而且|或者|非常|一个|一种|但是|然而|所以|为了|通过|根据)"
+    r"(?:因为|虽然|如果|由于|对于|关于|以及|并且|而且|或者|非常|但是|然而|所以|为了)"
     r"[。！？.!?”」』\s]*\Z"
 )
 _LONG_ROW_HAN: Final = re.compile(rf"([{_HAN}])\1{{3,}}")
@@ -118,12 +118,13 @@ def _brackets(sentence: str) -> bool:
 
 
 def _neighbours(sentence: str) -> list[tuple[str, str]]:
-    """Words in lower case with nothing but spaces between them."""
+    """Words in lower case with nothing but spaces between them; not what is all capitals (US)."""
     found = list(_WORD.finditer(sentence))
     return [
         (one[0].lower(), two[0].lower())
         for one, two in pairwise(found)
         if sentence[one.end() : two.start()].isspace()
+        and not (two[0].isupper() and len(two[0]) > 1)
     ]
 
 

@@ -234,7 +234,7 @@ def test_pairs_by_keys_and_clicks(browser: Any, tmp_path: Path) -> None:
         rater.page.locator('[data-side="2"]').click()
         rater.page.get_by_role("button", name="Save").click()
         rater.at("7 of 7")
-        rater.page.get_by_text("No difference").click()
+        rater.page.locator("label", has_text="No difference").click()
         rater.page.get_by_role("button", name="Save").click()
         rater.at("That was all. Thank you.")
         assert [row.value for row in page.store.rows()] == [1, 2, 0, 1, 2, 2, 0]

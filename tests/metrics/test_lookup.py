@@ -46,9 +46,10 @@ def test_every_metric_declares_itself(versioned: str) -> None:
     kind: type[Metric] = registry.load("metrics", versioned)
     assert kind.name == registry.plain(versioned)
     units = ("proportion", "nats", "nats/reply", "nats/token", "ms", "MB", "texts/s", "correlation")
-    rates = ("bits/byte", "bits/character", "points", "task's own")
+    rates = ("bits/byte", "bits/character", "bits/word", "points", "task's own")
     rates += tuple(f"perplexity of a {of}" for of in ("token", "word", "byte", "target"))
-    assert kind.unit in (*units, *rates, "agreement", "squared error", "label units")
+    units += ("agreement", "squared error", "label units", "cosine", "1 - area", "characters")
+    assert kind.unit in (*units, *rates)
     assert kind.direction in ("higher", "lower")
     assert kind.range[0] < kind.range[1]
     assert len(kind.source) > 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ class Mean(ColumnRatio):
     name, unit, direction = "mean", "points", "higher"
     range = (-math.inf, math.inf)
     source, summary = "arithmetic", "the mean of a column"
-    columns = ("x",)
+    columns: ClassVar[tuple[str, ...]] = ("x",)
 
 
 class Rate(Mean):

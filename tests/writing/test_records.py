@@ -123,6 +123,10 @@ def test_a_line_that_lacks_a_field_or_is_no_json(tmp_path: Path) -> None:
         parse_writing("{", path, 3)
 
 
+def _write(folder: Path) -> None:
+    (folder / "x").write_text("x")
+
+
 def test_a_checkpoint_of_another_kind(tmp_path: Path) -> None:
     from gradus.checkpoints import save_checkpoint
 
@@ -133,14 +137,17 @@ def test_a_checkpoint_of_another_kind(tmp_path: Path) -> None:
         preprocessing={},
         parents=(),
         facts={},
-        write=lambda folder: (folder / "x").write_text("x") and None,
+        write=_write,
     )
     with pytest.raises(CheckpointError, match="kind 'tokenizer', not samples"):
         read_samples(tmp_path / "made")
 
 
 def test_columns_come_back(tmp_path: Path) -> None:
-    said = {"judge_fluency": {"a": 4.5, "b": None}, "judge_wins": {"a": 0.0}}
+    said: dict[str, dict[str, float | None]] = {
+        "judge_fluency": {"a": 4.5, "b": None},
+        "judge_wins": {"a": 0.0},
+    }
     write_columns(tmp_path, said)
     assert read_columns(tmp_path) == said
     with pytest.raises(ValueError, match="isn't finite"):

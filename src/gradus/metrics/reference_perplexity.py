@@ -21,7 +21,7 @@ class ReferencePerplexity(ColumnRatio):
     """
 
     name = "reference_perplexity"
-    unit = "perplexity a token"
+    unit = "perplexity of a token"
     direction = "lower"
     range = (1.0, math.inf)
     source = "Jelinek et al. (1977); of generated text: Holtzman et al. (2020), section 5.1"

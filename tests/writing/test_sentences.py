@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradus.writing.sentences import sentence_spans, split_sentences
@@ -68,6 +68,7 @@ TEXTS = st.text(
 )
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_every_visible_character_is_in_one_sentence(text: str) -> None:
     spans = sentence_spans(text)
@@ -83,6 +84,7 @@ def test_every_visible_character_is_in_one_sentence(text: str) -> None:
     assert not left_out.strip()
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["The cat sat.", "Is it?", "No!", "他走了。"]), max_size=8))
 def test_complete_sentences_come_back_as_they_were(sentences: list[str]) -> None:
     assert split_sentences("\n\n".join(sentences)) == tuple(sentences)

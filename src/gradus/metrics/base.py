@@ -235,6 +235,8 @@ class Metric:
         paired: for proportions, whether `successes` of two checkpoints on the same items stand
             for the same items (recall: yes; precision: no, each has predictions of its own).
         additive: whether the value is a sum over the items, and so grows with their number.
+        inflated: whether resamples have larger values than what they are drawn from, as distances
+            between distributions do; intervals and tests then take off what drawing adds.
         facts: what else belongs to the number, e.g. how many bins.
         bound: keys of the measurement's contract that must agree before two values are compared,
             beyond those that must for every metric.
@@ -273,6 +275,7 @@ class Metric:
     overall: ClassVar[bool] = False
     paired: ClassVar[bool] = True
     additive: ClassVar[bool] = False
+    inflated: ClassVar[bool] = False
     facts: ClassVar[Mapping[str, Any]] = {}
     bound: ClassVar[tuple[str, ...]] = ()
 

@@ -34,6 +34,7 @@ class Divergence(WritingMetric):
     name = "divergence"
     unit = "1 - area"
     direction = "lower"
+    inflated = True
     range = (0.0, 1.0)
     source = (
         "Pillutla et al. (2021), MAUVE: measuring the gap between neural text and human text using "

@@ -25,6 +25,8 @@ table; tests/stats a smaller form):
   `gradus.stats.ratios`.
 - RMSE, R2, Pearson's correlation: studentised too, on a scale without ends, see
   `gradus.stats.stretched`.
+- distances between distributions, which resampling itself makes larger: what it adds taken off,
+  see `gradus.stats.recentred`.
 - items that belong together (texts to one prompt) are drawn together, see `Items.groups`.
 - the rest: BCa (Efron 1987) over resampled items, drawn out as Student's t is (Hesterberg 2015).
 
@@ -61,6 +63,7 @@ from gradus.stats.effective import effective_interval
 from gradus.stats.proportions import wilson as wilson
 from gradus.stats.pseudo import pool
 from gradus.stats.ratios import ratio_interval
+from gradus.stats.recentred import recentred
 from gradus.stats.stretched import stretched
 
 
@@ -142,6 +145,9 @@ def interval(
     if isinstance(metric, MeanMetric):
         low, high = studentised(metric.per_item(observed), level, draws, rng)
         return Interval(*_clip(metric, low, high), "studentised bootstrap", level)
+    if metric.inflated:
+        low, high = recentred(metric, observed, value, level, draws, rng)
+        return Interval(*_clip(metric, low, high), "recentred bootstrap", level)
     low, high = _bca(metric, observed, value, level, draws, rng)
     return Interval(*_clip(metric, low, high), "BCa bootstrap", level)
 

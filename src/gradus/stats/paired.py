@@ -143,7 +143,11 @@ def bootstrap(
         parts.append(
             draw_values(metric, first, one_of) - factor * draw_values(metric, second, two_of)
         )
-    low, high = percentiles(np.concatenate(parts), two_sided)
+    values = np.concatenate(parts)
+    if metric.inflated and np.isfinite(values).any():
+        # What drawing adds to either side doesn't cancel where the two differ.
+        values = values + (value - np.nanmean(values))
+    low, high = percentiles(values, two_sided)
     if factor == 1.0:
         below, above = _swapped(metric, first, second, level, draws, rng)
         low, high = min(low, value - above), max(high, value - below)

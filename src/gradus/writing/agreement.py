@@ -101,9 +101,10 @@ def correlations(
                 if kind.asked_of(of) and type(score).asked_of(of)
             ]
             for method in METHODS:
-                overs = [("writers", drawn.over_writers(measure, score, both, method))]
+                overs: dict[Over, _Found] = {}
                 if isinstance(measure, RatioMetric | MeanMetric):
-                    overs.insert(0, ("writings", drawn.over_writings(measure, score, both, method)))
+                    overs["writings"] = drawn.over_writings(measure, score, both, method)
+                overs["writers"] = drawn.over_writers(measure, score, both, method)
                 found += [
                     Correlation(
                         measure=measure.name,
@@ -118,7 +119,7 @@ def correlations(
                         prompts=drawn.count,
                         direction=measure.direction,
                     )
-                    for over, (value, low, high, n) in overs
+                    for over, (value, low, high, n) in overs.items()
                 ]
     return tuple(found)
 

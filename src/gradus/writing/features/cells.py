@@ -115,7 +115,7 @@ def quantise(vectors: np.ndarray, people: np.ndarray, *, most: int) -> np.ndarra
         .labels_
         for number in range(QUANTISATIONS)
     ]
-    return np.stack(found, axis=1).astype(np.float64)
+    return np.asarray(np.stack(found, axis=1), dtype=np.float64)
 
 
 def components(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -126,6 +126,6 @@ def components(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
     _, lengths, axes = np.linalg.svd(centred * np.sqrt(weights)[:, None], full_matrices=False)
     held = np.cumsum(lengths**2)
     if not held[-1] > 0:
-        return centred[:, :1]
+        return np.asarray(centred[:, :1])
     number = int(np.searchsorted(held, VARIANCE * held[-1])) + 1
     return np.asarray(centred @ axes[:number].T)

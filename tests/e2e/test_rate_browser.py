@@ -85,8 +85,12 @@ class Rater:
             self.page.keyboard.press(key)
 
     def at(self, text: str) -> None:
-        """Wait until the page says so."""
+        """Wait until the page says so, and its script listens."""
         self.page.get_by_text(text, exact=True).first.wait_for()
+        self.listens()
+
+    def listens(self) -> None:
+        self.page.locator("html[data-ready]").wait_for()
 
     def accessible(self) -> None:
         """Nothing that axe finds fault with."""
@@ -158,6 +162,7 @@ def test_how_it_looks(
         rater.page.screenshot(path=str(pictures / f"{name}-start.png"), full_page=True)
         rater.page.get_by_role("link", name=WORDS[language]["begin"]).click()  # type: ignore[index]  # a language
         rater.page.locator("#answers").wait_for()
+        rater.listens()
         rater.accessible()
         rater.press(*("435" if kind == "likert" else "1"))
         rater.accessible()
@@ -193,10 +198,11 @@ def ticked(rater: Rater) -> dict[str, str]:
     return found
 
 
-def test_every_key(browser: Any, tmp_path: Path) -> None:
+def test_every_key(browser: Any, tmp_path: Path, pictures: Path) -> None:
     with served(tmp_path / "run") as page:
         rater = Rater(browser, origin(page))
         rater.page.goto(f"{origin(page)}/r/{page.token()}/next")
+        assert not rater.page.locator("#undo").is_visible()
         rater.press("2", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowUp", "5")
         assert ticked(rater) == {"fluency": "2", "coherence": "5", "relevance": "2"}
         rater.press("?")
@@ -208,6 +214,7 @@ def test_every_key(browser: Any, tmp_path: Path) -> None:
         assert page.store.rows() == []
         before = ticked(rater)
         rater.page.reload()
+        rater.listens()
         assert ticked(rater) == before
         rater.press("ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "1")
         rater.press(*["ArrowUp"] * 5)
@@ -215,6 +222,8 @@ def test_every_key(browser: Any, tmp_path: Path) -> None:
         rater.at("2 of 9")
         rater.press("u")
         rater.at(WORDS["en"]["undone"])
+        rater.page.screenshot(path=str(pictures / "rate-undone.png"))
+        rater.accessible()
         assert ticked(rater) == dict(zip(CRITERIA, "12345", strict=True))
         assert page.store.rows() == []
         rater.press("Enter")
@@ -331,7 +340,7 @@ def test_a_killed_server_loses_and_doubles_nothing(browser: Any, tmp_path: Path)
         assert mine == [1 + (at + number) % 5 for at in range(1, total + 1) for _ in CRITERIA]
 
 
-def test_without_a_server_the_answer_waits(browser: Any, tmp_path: Path) -> None:
+def test_without_a_server_the_answer_waits(browser: Any, tmp_path: Path, pictures: Path) -> None:
     run = tmp_path / "run"
     leave(run, samples(), each=4)
     process, links = start(run, 0)
@@ -342,6 +351,7 @@ def test_without_a_server_the_answer_waits(browser: Any, tmp_path: Path) -> None
     process.wait()
     rater.press("1", "2", "3", "4", "5", "Enter")
     rater.at(WORDS["en"]["retry"])
+    rater.page.screenshot(path=str(pictures / "rate-retry.png"))
     process, _ = start(run, port)
     rater.at("2 of 5")
     process.terminate()

@@ -188,3 +188,4 @@ if (form) {
   help.hidden = false;
   help.addEventListener("click", () => keys.showModal());
 }
+document.documentElement.dataset.ready = "";

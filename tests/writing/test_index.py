@@ -177,7 +177,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)
 @pytest.mark.slow
 def test_memory_doesnt_grow_with_the_training_text(tmp_path: Path) -> None:
     grown = []
-    for documents in (400, 1600):
+    for documents in (300, 1000):
         folder = tmp_path / str(documents)
         folder.mkdir()
         command = [sys.executable, "-c", MEASURED, str(folder), str(documents)]

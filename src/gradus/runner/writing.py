@@ -12,7 +12,7 @@ measured of the same writers on the same prompts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -109,6 +109,7 @@ class _Measuring:
         config: of that step.
         inputs: of the run.
         reporter: who watches.
+        opened: what features have opened, for all writers.
     """
 
     spec: StepSpec
@@ -118,6 +119,7 @@ class _Measuring:
     config: SampleConfig
     inputs: Inputs
     reporter: Reporter
+    opened: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -172,6 +174,7 @@ class _Measuring:
 
     def take(self, place: Path) -> Taken:
         """Compute, measure and compare."""
+        self.inputs.release()
         own = {t.checkpoint: self._own(t.checkpoint) for t in self.targets}
         measured = []
         for target in self.targets:
@@ -264,6 +267,7 @@ class _Measuring:
             training=training,
             human=human,
             everyone=self.samples.writings,
+            opened=self.opened,
             dtype=str(inputs.plan.measure["dtype"]),
             threads=hardware.threads(),
             progress=lambda done, total: self.reporter.progress(done, total, text),

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gradus.writing.records import Writing
 
@@ -45,6 +45,8 @@ class FeatureContext:
         place: a folder that outlives the call and is shared by all writers of a step, for what is
             costly and the same for each (an index of the training text, embeddings of what people
             wrote). Write there atomically, under names that hold a digest of what they rest on.
+        opened: what is costly to open and the same for every writer of a step, a model above all,
+            by whatever key its feature chooses; it is let go of when the step is measured.
         dtype: arithmetic of models: ``float32`` or ``bfloat16``.
         threads: number of threads that may be used.
         progress: told how far a long computation is, in whatever unit `total` has.
@@ -56,6 +58,7 @@ class FeatureContext:
     training: Documents | None = None
     human: Sequence[Writing] = field(default=())
     everyone: Sequence[Writing] = field(default=())
+    opened: dict[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
     threads: int = 1
     progress: Callable[[float, float], None] = _silent

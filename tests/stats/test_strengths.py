@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from statsmodels.api import Logit
 
 from gradus.errors import DataError
-from gradus.stats.strengths import Answers, Strengths, outcomes, win_share
+from gradus.stats.strengths import Answers, Strengths, outcomes, win_share, win_shares
 from gradus.testing.panels import PanelWorld, pairs
 
 # Davidson (1970), table 1: chocolate puddings of six brands; i, j, wins of i, wins of j, ties.
@@ -152,8 +152,9 @@ def test_shares_of_wins() -> None:
     other = win_share(given, 1, 0)
     assert other.value == pytest.approx(1 - told.value)
     assert (other.low, other.high) == pytest.approx((1 - told.high, 1 - told.low), abs=1e-6)
-    assert win_share(given, 0, None).value == told.value
+    assert [each.value for each in win_shares(given, 2)] == [told.value, other.value]
     assert math.isnan(win_share(given, 0, 5).value)
+    assert math.isnan(win_shares(given, 3)[2].value)
 
 
 def test_a_judges_mean_answer_is_shared() -> None:

@@ -21,7 +21,7 @@ from gradus.errors import DataError
 from gradus.panel.records import PREFERENCE, Mode, Rating
 from gradus.stats.agreement import Agreement, agreement
 from gradus.stats.raters import Estimate, Quality, Scores
-from gradus.stats.strengths import Answers, Strengths, outcomes, win_share
+from gradus.stats.strengths import Answers, Strengths, outcomes, win_share, win_shares
 
 if TYPE_CHECKING:
     from gradus.writing.records import Samples, Writing
@@ -251,9 +251,9 @@ def _pairs(rows: Sequence[Rating], known: _Known, *, level: float, seed: int) ->
         "alpha": _alpha(agreed, "nominal"),
         "writers": _writers(both, names, fitted.of),
         "differences": _differences(both, names, fitted.difference),
-        "wins": {
-            name: _told(win_share(answers, i, None, level=level)) for i, name in enumerate(names)
-        },
+        "wins": dict(
+            zip(names, map(_told, win_shares(answers, len(names), level=level)), strict=True)
+        ),
         "preferred": _preferences(answers, names, level),
         "ties": float(answers.outcomes[:, 2].mean()),
         "first": _told(fitted.advantage()),

@@ -6,14 +6,15 @@ samples. The error of an estimate is a weighted sum over cells (a prompt and a r
 parts: the prompt's, the rater's and the cell's own. Their variances follow from three sums of
 squares, over prompts, raters and cells, set equal to what they are on average (Henderson 1953;
 what centring takes away is accounted for exactly, also where raters saw different texts). Degrees
-of freedom are Satterthwaite's (1946), so that three raters have the long interval that three raters
-deserve.
+of freedom are Satterthwaite's (1946), as Welch (1947) takes the bias off them, so that three raters
+have the long interval that three raters deserve.
 
 Legend: M ratings, K estimates, P prompts, R raters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ import numpy as np
 from scipy import stats
 
 LEAST_FREEDOM: Final = 1.0
+LOST: Final = 2.0
 SEVERAL: Final = 1.5
 """As many evenly weighted prompts (raters) as there must be to speak of several."""
 
@@ -49,8 +51,54 @@ class Spread:
         return np.asarray(np.sqrt(self.variance))
 
 
+@dataclass(frozen=True, slots=True)
+class FromRaters:
+    """The raters' part of an estimate's error, known from more than this estimate.
+
+    Three raters say little of how far raters differ about one difference between writers, but there
+    are several differences, and raters differ about all of them.
+
+    Attributes:
+        variance: what raters add to the variance of the estimate.
+        freedom: its degrees of freedom.
+        share: of the estimate's variance, what this part stands for where there are several.
+    """
+
+    variance: float
+    freedom: float
+    share: float = 1.0
+
+    @classmethod
+    def pooled(
+        cls, moves: np.ndarray, weights: np.ndarray, prompts: np.ndarray, raters: np.ndarray
+    ) -> FromRaters | None:
+        """The mean over K orthogonal contrasts of unit length; None where there is one rater.
+
+        The arguments are those of `crossed`.
+        """
+        cells = _Cells.of(prompts, raters)
+        found = [
+            _Sums.of(cells.table(moves[:, k]), cells.table(weights[:, k]))
+            for k in range(moves.shape[1])
+        ]
+        if not found or any(sums is None or min(sums.many) < SEVERAL for sums in found):
+            return None
+        known = [sums for sums in found if sums is not None]
+        parts = np.mean([sums.parts(least=-np.inf) for sums in known], axis=0)
+        left = float(sum(sums.many[1] - 1 for sums in known))
+        return cls(max(float(parts[1]), 0.0), left)
+
+    def times(self, square: float, share: float = 1.0) -> FromRaters:
+        """Of a contrast whose squared length is `square`."""
+        return FromRaters(self.variance * square, self.freedom, share)
+
+
 def crossed(
-    moves: np.ndarray, weights: np.ndarray, prompts: np.ndarray, raters: np.ndarray | None
+    moves: np.ndarray,
+    weights: np.ndarray,
+    prompts: np.ndarray,
+    raters: np.ndarray | None,
+    from_raters: Sequence[FromRaters] = (),
 ) -> Spread:
     """The spread of K estimates of which rating m is responsible for moves[m, k].
 
@@ -61,72 +109,114 @@ def crossed(
         prompts: int64 [M].
         raters: int64 [M]; None takes the raters for the only ones that matter. So does a single
             rater.
+        from_raters: the raters' part of each estimate, where it is known from more than these.
     """
-    _, prompt = np.unique(prompts, return_inverse=True)
-    rater = np.zeros_like(prompt)
-    if raters is not None:
-        _, rater = np.unique(raters, return_inverse=True)
-    shape = (int(prompt.max()) + 1, int(rater.max()) + 1)
-    cell = prompt * shape[1] + rater
+    cells = _Cells.of(prompts, raters)
     found = [
-        _spread(_table(moves[:, k], cell, shape), _table(weights[:, k], cell, shape))
+        _spread(cells.table(moves[:, k]), cells.table(weights[:, k]), from_raters)
         for k in range(moves.shape[1])
     ]
     return Spread(np.array([v for v, _ in found]), np.array([f for _, f in found]))
 
 
-def _table(values: np.ndarray, cell: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    return np.bincount(cell, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Which cell a rating belongs to: int64 [M], and numbers of prompts and raters."""
+
+    place: np.ndarray
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, prompts: np.ndarray, raters: np.ndarray | None) -> _Cells:
+        _, prompt = np.unique(prompts, return_inverse=True)
+        rater = np.zeros_like(prompt)
+        if raters is not None:
+            _, rater = np.unique(raters, return_inverse=True)
+        shape = (int(prompt.max()) + 1, int(rater.max()) + 1)
+        return cls(prompt * shape[1] + rater, shape)
+
+    def table(self, values: np.ndarray) -> np.ndarray:
+        size = self.shape[0] * self.shape[1]
+        return np.bincount(self.place, weights=values, minlength=size).reshape(self.shape)
 
 
-def _spread(moves: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Variance and degrees of freedom from moves and weights by cell, both [P, R]."""
-    total = float(weights.sum())
-    if not total > 0:
-        return np.inf, LEAST_FREEDOM
-    share = weights / total
-    prompts, raters = share.sum(axis=1), share.sum(axis=0)
-    many = 1 / float((prompts**2).sum()), 1 / float((raters**2).sum())
-    if many[0] < SEVERAL and many[1] < SEVERAL:
-        return np.inf, LEAST_FREEDOM
-    sums = np.array(
-        [
-            (moves.sum(axis=1) ** 2).sum(),
-            (moves.sum(axis=0) ** 2).sum(),
-            (moves**2).sum(),
-        ]
-    )
-    # What a unit of each part's variance adds to the error's.
-    adds = np.array([(prompts**2).sum(), (raters**2).sum(), (share**2).sum()])
-    parts = _parts(sums, _expected(share, prompts, raters), many)
-    by_prompt, by_rater, own = parts * adds
-    variance = float(by_prompt + by_rater + own)
-    if not variance > 0:
-        return 0.0, max(many[0] - 1, LEAST_FREEDOM)
-    # The mean squares that the variance is put together from, each with its own freedom.
-    left = (max(many[0] - 1, LEAST_FREEDOM), max(many[1] - 1, LEAST_FREEDOM))
-    known = by_prompt + own, by_rater + own if many[1] >= SEVERAL else 0.0, own
-    unsure = sum(
-        part**2 / free for part, free in zip(known, (*left, left[0] * left[1]), strict=True)
-    )
-    return variance, max(float(variance**2 / unsure), LEAST_FREEDOM)
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Sums of squares of one estimate, and what is needed to take variances from them.
 
-
-def _parts(sums: np.ndarray, expected: np.ndarray, many: tuple[float, float]) -> np.ndarray:
-    """The variances of prompts, raters and cells, none below 0.
-
-    With one rater a prompt and its cell are the same, and so the other way round. Parts that would
-    be negative are 0, and the others those that fit best without them.
+    Attributes:
+        seen: over prompts, over raters, over cells: float64 [3].
+        expected: what a unit of each part's variance (columns) adds to each: [3, 3].
+        adds: what it adds to the variance of the estimate's error: [3].
+        many: how many evenly weighted prompts and raters these are worth.
     """
-    open_ = [0] if many[1] < SEVERAL else [1] if many[0] < SEVERAL else [0, 1, 2]
-    parts = np.zeros(3)
-    while open_:
-        solved = np.linalg.lstsq(expected[np.ix_(open_, open_)], sums[open_], rcond=1e-9)[0]
-        if (solved >= 0).all():
-            parts[open_] = solved
-            break
-        del open_[int(solved.argmin())]
-    return parts
+
+    seen: np.ndarray
+    expected: np.ndarray
+    adds: np.ndarray
+    many: tuple[float, float]
+
+    @classmethod
+    def of(cls, moves: np.ndarray, weights: np.ndarray) -> _Sums | None:
+        """From tables [P, R]; None where nothing can be known."""
+        total = float(weights.sum())
+        if not total > 0:
+            return None
+        share = weights / total
+        prompts, raters = share.sum(axis=1), share.sum(axis=0)
+        many = 1 / float((prompts**2).sum()), 1 / float((raters**2).sum())
+        if max(many) < SEVERAL:
+            return None
+        by_prompt, by_rater = moves.sum(axis=1), moves.sum(axis=0)
+        return cls(
+            np.array([(by_prompt**2).sum(), (by_rater**2).sum(), (moves**2).sum()]),
+            _expected(share, prompts, raters),
+            np.array([1 / many[0], 1 / many[1], (share**2).sum()]),
+            many,
+        )
+
+    def parts(self, *, least: float = 0.0) -> np.ndarray:
+        """What prompts, raters and cells add to the variance, none below `least`: [3].
+
+        With one rater a prompt and its cell are the same, and so the other way round. Parts that
+        would be less are 0, and the others those that fit best without them.
+        """
+        open_ = [0, 1, 2]
+        if min(self.many) < SEVERAL:
+            open_ = [0] if self.many[1] < SEVERAL else [1]
+        found = np.zeros(3)
+        while open_:
+            rows = self.expected[np.ix_(open_, open_)]
+            solved = np.linalg.lstsq(rows, self.seen[open_], rcond=1e-9)[0]
+            if (solved >= least).all():
+                found[open_] = solved
+                break
+            del open_[int(solved.argmin())]
+        return np.asarray(found * self.adds)
+
+
+def _spread(
+    moves: np.ndarray, weights: np.ndarray, from_raters: Sequence[FromRaters]
+) -> tuple[float, float]:
+    """Variance and degrees of freedom from moves and weights by cell, both [P, R]."""
+    sums = _Sums.of(moves, weights)
+    if sums is None:
+        return np.inf, LEAST_FREEDOM
+    by_prompt, by_rater, own = (float(part) for part in sums.parts())
+    prompts, raters = (max(many - 1, LEAST_FREEDOM) for many in sums.many)
+    known = from_raters or [FromRaters(by_rater, raters)]
+    variance = by_prompt + sum(part.variance for part in known) + own
+    if not variance > 0:
+        return 0.0, prompts
+    # The mean squares that the variance is put together from, each with its own freedom; a part
+    # is the difference of one as large as it and the cells' own.
+    squares = [(by_prompt + own, prompts)]
+    if sums.many[1] >= SEVERAL:
+        squares += [(part.variance + own * part.share, part.freedom) for part in known]
+        squares += [(own, prompts * raters)]
+    unsure = sum(square**2 / (free + LOST) for square, free in squares)
+    least = min(free for _, free in squares)
+    return variance, max(variance**2 / unsure - LOST, LEAST_FREEDOM, least)
 
 
 def _expected(share: np.ndarray, prompts: np.ndarray, raters: np.ndarray) -> np.ndarray:

@@ -13,12 +13,14 @@ Legend: M ratings, W writers, R raters, P prompts.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.linalg import helmert
 
-from gradus.stats.crossed import Spread, crossed
+from gradus.stats.crossed import FromRaters, Spread, crossed
 
 SMALLEST: Final = 1.0
 """Points. No estimate is surer than if one prompt might as well have been scored so differently:
@@ -106,15 +108,18 @@ class Quality:
         self._weights[:, seen] = solver[:, :count]
         self._rater_weights = np.full((len(scores), raters), np.nan)
         self._rater_weights[:, rated] = solver[:, count:] @ effects.T
+        self._parts = self._pooled(self._weights[:, seen]) if self.linked else None
 
     def of(self, writer: int) -> Estimate:
         """A writer's quality."""
-        return self._estimate(self._weights[:, writer], float(self.values[writer]))
+        weights, value = self._weights[:, writer], float(self.values[writer])
+        return self._estimate(weights, value, lambda: self._spread(weights, self._alone))
 
     def difference(self, one: int, other: int) -> Estimate:
         """How much better `one` is than `other`."""
         weights = self._weights[:, one] - self._weights[:, other]
-        return self._estimate(weights, float(self.values[one] - self.values[other]))
+        value = float(self.values[one] - self.values[other])
+        return self._estimate(weights, value, lambda: self._spread(weights, self._between))
 
     def adjusted(self) -> np.ndarray:
         """The scores with the raters' severities taken out: float64 [M]."""
@@ -124,8 +129,9 @@ class Quality:
         """What a rater is like."""
         mine = self.scores.raters == number
         weights = self._rater_weights[:, number]
-        # Of this rater on these writers: only the prompts are a sample.
-        severity = self._estimate(weights, float(self.severities[number]), sampled=False)
+        severity = self._estimate(
+            weights, float(self.severities[number]), lambda: self._spread_of_rater(weights)
+        )
         own = self.scores.values[mine]
         return Rater(
             ratings=int(mine.sum()),
@@ -134,31 +140,62 @@ class Quality:
             consistency=self._consistency(mine),
         )
 
-    def _estimate(self, weights: np.ndarray, value: float, *, sampled: bool = True) -> Estimate:
+    def _estimate(
+        self, weights: np.ndarray, value: float, spread: Callable[[], Spread]
+    ) -> Estimate:
         if not math.isfinite(value):
             return Estimate(math.nan, math.nan, math.nan)
         used = np.abs(weights) > 1e-9
         if not self.linked or not used.any():
             return Estimate(value, -math.inf, math.inf)
-        spread = self._spread(weights, sampled=sampled)
-        least = SMALLEST / len(np.unique(self.scores.prompts[used]))
-        margin = float(
-            Spread(np.maximum(spread.variance, least**2), spread.freedom).margin(self.level)[0]
-        )
+        found, least = spread(), SMALLEST / len(np.unique(self.scores.prompts[used]))
+        enough = Spread(np.maximum(found.variance, least**2), found.freedom)
+        margin = float(enough.margin(self.level)[0])
         return Estimate(value, value - margin, value + margin)
 
-    def _spread(self, weights: np.ndarray, *, sampled: bool) -> Spread:
-        scores = self.scores
-        # Of a quality the severities are part of the error; of one rater's severity they aren't.
-        left = scores.values - self.values[scores.writers]
-        if not sampled:
-            left = left - self.severities[scores.raters]
+    def _spread(self, weights: np.ndarray, from_raters: Sequence[FromRaters]) -> Spread:
+        """Of an estimate of writers; what severities add is part of its error."""
         return crossed(
-            (weights * left)[:, None],
+            (weights * self._left())[:, None],
             np.abs(weights)[:, None],
-            scores.prompts,
-            scores.raters if sampled else None,
+            self.scores.prompts,
+            self.scores.raters,
+            from_raters,
         )
+
+    def _spread_of_rater(self, weights: np.ndarray) -> Spread:
+        """Of this rater on these writers: only the prompts are a sample."""
+        left = self._left() - self.severities[self.scores.raters]
+        moves, sizes = (weights * left)[:, None], np.abs(weights)[:, None]
+        return crossed(moves, sizes, self.scores.prompts, None)
+
+    def _left(self) -> np.ndarray:
+        return np.asarray(self.scores.values - self.values[self.scores.writers])
+
+    def _pooled(self, weights: np.ndarray) -> tuple[FromRaters, FromRaters] | None:
+        """What raters add to the mean writer's quality, and to a contrast of unit length."""
+        count, left = weights.shape[1], self._left()[:, None]
+
+        def of(turned: np.ndarray) -> FromRaters | None:
+            moves, sizes = (weights @ turned) * left, np.abs(weights) @ np.abs(turned)
+            return FromRaters.pooled(moves, sizes, self.scores.prompts, self.scores.raters)
+
+        severity, taste = of(np.full((count, 1), 1 / count)), of(contrasts(count))
+        return None if severity is None or taste is None else (severity, taste)
+
+    @property
+    def _alone(self) -> list[FromRaters]:
+        """What raters add to one quality: severity, and taste for this writer."""
+        if self._parts is None:
+            return []
+        severity, taste = self._parts
+        apart = 1 - 1 / int(np.isfinite(self.values).sum())
+        return [severity.times(1, 1 - apart), taste.times(apart, apart)]
+
+    @property
+    def _between(self) -> list[FromRaters]:
+        """What raters add to the difference of two."""
+        return [] if self._parts is None else [self._parts[1].times(2)]
 
     def _consistency(self, mine: np.ndarray) -> float:
         adjusted, texts = self.adjusted(), self.scores.texts
@@ -171,6 +208,11 @@ class Quality:
         if len(shared) < 3 or not (np.ptp(own) > 0 and np.ptp(others) > 0):
             return math.nan
         return float(np.corrcoef(own, others)[0, 1])
+
+
+def contrasts(number: int) -> np.ndarray:
+    """Orthogonal contrasts of unit length (Helmert's): float64 [W, W - 1]."""
+    return np.asarray(helmert(number).T)
 
 
 def _effects(rated: np.ndarray) -> np.ndarray:

@@ -22,14 +22,15 @@ Legend: M answers, W writers, K parameters.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, logit
 
 from gradus.errors import DataError
-from gradus.stats.crossed import Spread, crossed
-from gradus.stats.effective import interval_of
-from gradus.stats.raters import Estimate
+from gradus.stats.crossed import FromRaters, Spread, crossed
+from gradus.stats.raters import Estimate, contrasts
 
 STEPS = 100
 ENOUGH = 1e-10
@@ -115,12 +116,14 @@ class Strengths:
             self._scale[writers + 1, -1] = 1.0
         all_ = self._scale @ free
         self.values = all_[:writers]
-        self.first, self.tie = float(all_[writers]), float(all_[writers + 1]) if ties else None
+        self.first = float(all_[writers])
+        self.tie = float(all_[writers + 1]) if ties else None
         self._inverse = np.linalg.pinv(information)
         probable = self._probabilities(free)
         scores = np.einsum("mo,mok->mk", answers.outcomes - probable, self._rows)
         self._moves = scores @ self._inverse
         self._each = _information(probable, self._rows)
+        self._taste = self._pooled()
 
     def of(self, writer: int) -> Estimate:
         """A writer's strength: the logarithm of the odds against the mean writer."""
@@ -134,7 +137,8 @@ class Strengths:
 
     def advantage(self) -> Estimate:
         """Logarithm of the odds that being shown first adds: 0 without a bias of position."""
-        return self._estimate(np.eye(self.writers + 2)[self.writers], self.first)
+        wanted = np.eye(self.writers + 2)[self.writers]
+        return self._estimate(wanted, self.first, pooled=False)
 
     def _designs(self, ties: bool, position: bool) -> np.ndarray:
         """What each answer's logit rests on: float64 [M, 3, K]."""
@@ -204,47 +208,109 @@ class Strengths:
         bent = 2 * self._pseudo * (1 - leaning**2)
         return -2 * self._pseudo * leaning @ rows, (rows.T * bent) @ rows
 
-    def _estimate(self, wanted: np.ndarray, value: float) -> Estimate:
+    def _estimate(self, wanted: np.ndarray, value: float, *, pooled: bool = True) -> Estimate:
         if len(self.answers) < 2:
             return Estimate(value, -math.inf, math.inf)
         free = wanted @ self._scale
-        moved = self._moves @ free
-        direction = self._inverse @ free
-        weights = np.maximum(np.einsum("k,mkl,l->m", direction, self._each, direction), 0)
-        answers = self.answers
+        square = float(wanted @ wanted - wanted.sum() ** 2 / self.writers)
         spread = crossed(
-            (moved - moved.mean())[:, None], weights[:, None], answers.prompts, answers.raters
+            *self._of(wanted[:, None]),
+            self.answers.prompts,
+            self.answers.raters,
+            [self._taste.times(square)] if pooled and self._taste else [],
         )
         least = float(free @ self._inverse @ free)
-        margin = float(
-            Spread(np.maximum(spread.variance, least), spread.freedom).margin(self.level)[0]
-        )
+        enough = Spread(np.maximum(spread.variance, least), spread.freedom)
+        margin = float(enough.margin(self.level)[0])
         return Estimate(value, value - margin, value + margin)
 
+    def _of(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Moves and weights [M, .] of combinations [W + 2, .] of what was fitted."""
+        free = self._scale.T @ wanted
+        moves, directions = self._moves @ free, self._inverse @ free
+        weights = np.einsum("kn,mkl,ln->mn", directions, self._each, directions, optimize=True)
+        return moves - moves.mean(axis=0), np.maximum(weights, 0)
 
-def win_share(answers: Answers, one: int, other: int | None, *, level: float = 0.95) -> Estimate:
-    """How often `one` is preferred to `other` (None: to all it met), ties counted as half.
+    def _pooled(self) -> FromRaters | None:
+        """Raters' tastes, from all differences between writers together."""
+        turned = np.vstack([contrasts(self.writers), np.zeros((2, self.writers - 1))])
+        return FromRaters.pooled(*self._of(turned), self.answers.prompts, self.answers.raters)
 
-    NaN where they never met. The interval is that of as many independent answers as the share's
-    variance is worth (`gradus.stats.effective`).
+
+def win_shares(answers: Answers, writers: int, *, level: float = 0.95) -> list[Estimate]:
+    """How often each writer is preferred to those whom it met, ties counted as half."""
+    found = [_Won.of(answers, writer, None) for writer in range(writers)]
+    met = [won for won in found if won is not None]
+    moves = np.stack([won.moves for won in met], axis=1)
+    weights = np.stack([won.weights for won in met], axis=1)
+    taste = FromRaters.pooled(moves, weights, answers.prompts, answers.raters)
+    # Shares add up to a constant, so that one fewer are free.
+    free = 1 - 1 / len(met)
+    parts = [] if taste is None else [FromRaters(taste.variance, taste.freedom * free)]
+    return [won.estimate(answers, level, parts) if won else _UNDEFINED for won in found]
+
+
+def win_share(answers: Answers, one: int, other: int, *, level: float = 0.95) -> Estimate:
+    """How often `one` is preferred to `other`, ties counted as half; NaN where they never met."""
+    won = _Won.of(answers, one, other)
+    return won.estimate(answers, level) if won else _UNDEFINED
+
+
+_UNDEFINED = Estimate(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Won:
+    """What a writer won, on the logistic scale, which has no ends.
+
+    Attributes:
+        share: of the answers, ties counted as half.
+        number: of answers.
+        moves: float64 [M], how far each answer moves the logit of the share.
+        weights: float64 [M].
     """
-    won = np.where(answers.first == one, answers.outcomes[:, 0], answers.outcomes[:, 1])
-    won = won + answers.outcomes[:, 2] / 2
-    met = (answers.first == one) | (answers.second == one)
-    if other is not None:
-        met &= (answers.first == other) | (answers.second == other)
-    number = int(met.sum())
-    if not number:
-        return Estimate(math.nan, math.nan, math.nan)
-    won, prompts = won[met], answers.prompts[met]
-    share = float(won.mean())
-    weights = np.full((number, 1), 1 / number)
-    spread = crossed(((won - share) / number)[:, None], weights, prompts, answers.raters[met])
-    variance, alone = float(spread.variance[0]), float(len(np.unique(prompts)))
-    if not math.isfinite(variance):
-        return Estimate(share, 0.0, 1.0)
-    low, high = interval_of(share, variance, alone, float(spread.freedom[0]), level)
-    return Estimate(share, min(low, share), max(high, share))
+
+    share: float
+    number: int
+    moves: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, answers: Answers, one: int, other: int | None) -> _Won | None:
+        met = (answers.first == one) | (answers.second == one)
+        if other is not None:
+            met &= (answers.first == other) | (answers.second == other)
+        number = int(met.sum())
+        if not number:
+            return None
+        won = np.where(answers.first == one, answers.outcomes[:, 0], answers.outcomes[:, 1])
+        won = won + answers.outcomes[:, 2] / 2
+        share, weights = float(won[met].mean()), met / number
+        inner = _inner(share, number)
+        return cls(share, number, weights * (won - share) / (inner * (1 - inner)), weights)
+
+    def estimate(
+        self, answers: Answers, level: float, from_raters: Sequence[FromRaters] = ()
+    ) -> Estimate:
+        """The share with its interval, not shorter than if all answers were independent."""
+        spread = crossed(
+            self.moves[:, None],
+            self.weights[:, None],
+            answers.prompts,
+            answers.raters,
+            from_raters,
+        )
+        inner = _inner(self.share, self.number)
+        least = 1 / (self.number * inner * (1 - inner))
+        enough = Spread(np.maximum(spread.variance, least), spread.freedom)
+        margin, middle = float(enough.margin(level)[0]), logit(inner)
+        low, high = float(expit(middle - margin)), float(expit(middle + margin))
+        return Estimate(self.share, min(low, self.share), max(high, self.share))
+
+
+def _inner(share: float, number: int) -> float:
+    """The share with half a win and half a loss added, so that it has a logit."""
+    return (share * number + 0.5) / (number + 1)
 
 
 def _contrast(writers: int) -> np.ndarray:

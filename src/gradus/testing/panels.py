@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from gradus.stats.raters import Estimate, Quality, Scores
-from gradus.stats.strengths import Answers, Strengths, win_share
+from gradus.stats.strengths import Answers, Strengths, win_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,16 +184,16 @@ def coverage(world: PanelWorld, panels: int, seed: int = 0) -> list[Coverage]:
     writers = len(world.qualities)
     scores, chances = world.scores(), world.chances()
     truth = Strengths(chances, writers, pseudo=0.0).values
-    wins = [win_share(chances, i, None).value for i in range(writers)]
+    wins = [told.value for told in win_shares(chances, writers)]
     found = {name: Coverage(name) for name in ("quality", "difference", "strength", "odds", "wins")}
     for _ in range(panels):
         quality = Quality(likert(world, rng), writers, world.raters)
         answers = pairs(world, rng)
-        strengths = Strengths(answers, writers)
+        strengths, shares = Strengths(answers, writers), win_shares(answers, writers)
         for i in range(writers):
             found["quality"].look(quality.of(i), float(scores[i]))
             found["strength"].look(strengths.of(i), float(truth[i]))
-            found["wins"].look(win_share(answers, i, None), wins[i])
+            found["wins"].look(shares[i], wins[i])
         _look(found["difference"], quality.difference, scores)
         _look(found["odds"], strengths.difference, truth)
     return list(found.values())

@@ -8,6 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradus.metrics.coherence import Coherence
+from gradus.metrics.entity_consistency import EntityConsistency
+from gradus.writing import names as by_rule
+from gradus.writing import sentences
 from gradus.writing.features.entities import mentions
 from gradus.writing.names import find_names, same_name
 
@@ -89,3 +93,8 @@ def test_mentions_count_what_prompt_and_text_had_before() -> None:
     lost = "Then Ann met Ben. So Cid and Dan left, and Eve sang to Flo."
     assert mentions("", steady) == (4, 6)
     assert mentions("", lost) == (0, 6)
+
+
+def test_the_rules_that_numbers_rest_on_are_said_with_them() -> None:
+    assert EntityConsistency.facts == {"names": by_rule.RULE}
+    assert Coherence.facts == {"sentences": sentences.RULE}

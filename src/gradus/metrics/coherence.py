@@ -22,4 +22,6 @@ class Coherence(ColumnRatio):
         "semantic analysis"
     )
     summary = "writings: mean cosine of neighbouring sentences' embeddings"
+    facts = {"sentences": "sentences.v1"}  # noqa: RUF012  # declared as a ClassVar by the base
+    bound = ("embedder",)
     columns = ("coherence",)

@@ -41,6 +41,7 @@ class Divergence(WritingMetric):
         "divergence frontiers"
     )
     summary = "writings: distance to human text, 1 - area under the divergence frontier"
+    bound = ("embedder",)
     columns = ("cell", "human_cell", "half")
     facts = {  # noqa: RUF012  # declared as a ClassVar by the base
         "scale": SCALE,

@@ -18,4 +18,5 @@ class EntityConsistency(ColumnRatio):
     range = (0.0, 1.0)
     source = "after Barzilay and Lapata (2008), Modeling local coherence: an entity-based approach"
     summary = "writings: share of mentions of names that take up a name already introduced"
+    facts = {"names": "names.v1"}  # noqa: RUF012  # declared as a ClassVar by the base
     columns = ("names_known", "names_mentioned")

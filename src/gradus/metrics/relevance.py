@@ -18,4 +18,5 @@ class Relevance(ColumnRatio):
     range = (-1.0, 1.0)
     source = "Reimers and Gurevych (2019), Sentence-BERT: sentence embeddings using Siamese BERT"
     summary = "writings: mean cosine of the embeddings of text and prompt"
+    bound = ("embedder",)
     columns = ("relevance",)

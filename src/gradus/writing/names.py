@@ -7,8 +7,8 @@ English and other scripts with capitals:
 1. A word that begins with a capital in the midst of a line and a sentence is a name, function words
    and I aside.
 2. A word where sentences and lines begin anyway with a capital (behind an end of sentence, a line
-   end, an opening quote, a colon) is a name only if it also stands as one by 1 somewhere in the
-   text or beside it, and never in lower case.
+   end, an opening quote, a colon) is a name only if it also stands as one by 1 or 3 somewhere in
+   the text or beside it, and never in lower case.
 3. What stands alone on a line in front of a colon, beginning with a capital, is a name: who speaks.
 4. Names next to one another, a space between them, are one name.
 

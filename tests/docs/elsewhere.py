@@ -30,6 +30,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "--tasks hellaswag": "the network; tests/bridge run it on a local task",
     "python bench/scoring.py --only lambada --quick": "minutes, and data",
     "gradus run plans/pretrain-shakespeare.yaml": "a quarter of an hour",
+    "gradus run plans/quality-shakespeare.yaml": "a quarter of an hour",
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
     "gradus predict runs/news/steps/tuned/checkpoint --input articles.csv": "needs the demo's run",
 }

@@ -23,3 +23,4 @@ class LongestCopy(ColumnRatio):
     summary = "memorisation: longest verbatim overlap with the training text, mean over texts"
     facts = {"of": "the train split"}
     columns = ("longest_copy",)
+    bound = ("training",)

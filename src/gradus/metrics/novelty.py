@@ -17,6 +17,7 @@ class _Novelty(ColumnRatio):
     range = (0.0, 1.0)
     source = "McCoy et al. (2023), How much do language models copy from their training data? RAVEN"
     facts = {"words": "alphanumeric.v1", "of": "the train split"}
+    bound = ("training",)
 
 
 class Novelty4(_Novelty):

@@ -27,6 +27,7 @@ class ReferencePerplexity(ColumnRatio):
     source = "Jelinek et al. (1977); of generated text: Holtzman et al. (2020), section 5.1"
     summary = "fluency: perplexity of the texts under the reference model, after their prompts"
     columns = ("reference_nats", "reference_tokens")
+    bound = ("reference",)
 
     def of_ratio(self, ratio: np.ndarray) -> np.ndarray:
         import numpy as np

@@ -91,6 +91,10 @@ def test_the_reference_is_asked_for_the_text_alone(
     np.testing.assert_allclose(nats[[0, 1, 2, 4]], [total for total, _ in expected], rtol=1e-5)
     whole = math.exp(sum(total for total, _ in expected) / sum(count for _, count in expected))
     assert ReferencePerplexity()(found) == pytest.approx(whole, rel=1e-5)
+    (opened,) = context.opened.values()
+    again = Reference().compute(texts, context)
+    assert list(context.opened.values()) == [opened]
+    np.testing.assert_array_equal(again["reference_nats"], nats)
     ends = interval(ReferencePerplexity(), found, draws=200)
     assert 1 <= ends.low <= whole <= ends.high
 

@@ -11,6 +11,8 @@ from gradus.writing.records import Writing
 if TYPE_CHECKING:
     import numpy as np
 
+    from gradus.scoring.records import Engine
+
 
 class Reference(Feature):
     """The text's negative log-likelihood in nats under the reference, and its tokens.
@@ -38,7 +40,12 @@ class Reference(Feature):
         from gradus import scoring
 
         assert context.reference is not None, "features are computed where what they need is there"
-        engine = scoring.open(context.reference, dtype=context.dtype, threads=context.threads)
+        key = f"reference {context.reference.digest} {context.dtype} {context.threads}"
+        if key not in context.opened:
+            context.opened[key] = scoring.open(
+                context.reference, dtype=context.dtype, threads=context.threads
+            )
+        engine: Engine = context.opened[key]
         found = np.full((len(texts), 2), np.nan)
         asked = [row for row, one in enumerate(texts) if one.text]
         total = float(len(asked))

@@ -36,7 +36,7 @@ def suffix_array(text: np.ndarray) -> np.ndarray:
     """int32 [B]: where the suffixes of `text` begin, in the order of their bytes.
 
     Where one suffix begins another, zeros count as standing behind the shorter one, so a text
-    whose last byte doesn't decide that (zero) has no certain order. Memory is some 50 B bytes.
+    whose last byte doesn't decide that (zero) has no certain order. Memory is some 65 B bytes.
 
     Args:
         text: uint8 [B], fewer than 2**31 bytes.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gradus.plan import check_plan, load_plan
+from gradus.plan import check_plan, load_plan, schema
 
 GOOD: dict[str, Any] = {
     "name": "tales",
@@ -110,6 +110,16 @@ def test_prompts_of_a_file_may_have_what_people_wrote() -> None:
     assert faults(prompts={"file": "prompts.jsonl"}, gates=["distinct_2 > human"]) == []
     assert faults(prompts=["a", "b"], gates=["distinct_2 > small"]) == []
     assert faults(prompts=["a", "b"], gates=["distinct_2 > human"])
+
+
+def test_editors_are_told_of_lists_of_prompts() -> None:
+    made = schema()
+    (kind,) = (
+        one for one in made["properties"]["steps"]["items"]["oneOf"] if one["title"] == "sample.v1"
+    )
+    mapping, plain = kind["properties"]["prompts"]["anyOf"]
+    assert "characters" in made["$defs"][mapping["$ref"].rpartition("/")[2]]["properties"]
+    assert plain["items"] == {"type": "string"}
 
 
 def test_checking_needs_no_torch(tmp_path: Path) -> None:

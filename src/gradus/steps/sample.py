@@ -17,6 +17,12 @@ from gradus.writing.records import HUMAN, Samples, Writing, write_samples
 DEFAULT: Final = Decoding(temperature=1.0, max_tokens=128)
 
 
+def _or_a_list(schema: dict[str, Any]) -> None:
+    """Tell editors that prompts may be a list of strings too."""
+    reference = {"$ref": schema.pop("$ref")}
+    schema["anyOf"] = [reference, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
+
+
 class SampleConfig(StepConfig):
     """Config of `sample`.
 
@@ -37,7 +43,7 @@ class SampleConfig(StepConfig):
     """
 
     writers: Annotated[list[str], Field(min_length=1)]
-    prompts: PromptsConfig
+    prompts: Annotated[PromptsConfig, Field(json_schema_extra=_or_a_list)]
     human: bool | None = None
     each: Annotated[int, Field(ge=1, le=1000)] = 1
     decoding: Decoding = DEFAULT

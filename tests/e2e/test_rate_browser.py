@@ -190,6 +190,26 @@ def test_the_modes_differ(browser: Any, tmp_path: Path) -> None:
     assert len(colours) == 2
 
 
+@pytest.mark.parametrize("mode", ["desktop", "phone", "narrow"])
+def test_a_rater_chooses_the_language(
+    mode: str, browser: Any, tmp_path: Path, pictures: Path
+) -> None:
+    with served(tmp_path / "run", language="both") as page:
+        rater = Rater(browser, origin(page), mode)
+        rater.page.goto(f"{origin(page)}/r/{page.token()}/next")
+        rater.press("1", "2", "3", "4", "5", "Enter")
+        rater.at("2 of 9")
+        rater.press("3", "2")
+        rater.page.get_by_role("button", name="中文").click()
+        rater.at(CRITERIA["fluency"].zh.question)
+        # what was ticked stays ticked
+        assert ticked(rater) == {"fluency": "3", "coherence": "2"}
+        rater.accessible()
+        rater.fits()
+        rater.page.screenshot(path=str(pictures / f"rate-both-{mode}.png"))
+        assert rater.complaints == []
+
+
 def ticked(rater: Rater) -> dict[str, str]:
     found: dict[str, str] = rater.page.evaluate(
         "Object.fromEntries([...document.querySelectorAll('#answers input:checked')]"

@@ -42,6 +42,7 @@ LARGEST_FORM: Final = 16_384
 """Bytes of a submission; a real one has some 200."""
 LONGEST_SECONDS: Final = 86_400.0
 NOTES: Final = frozenset({"stale", "undone"})
+PLACES: Final = frozenset({"./", "next"})
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -120,10 +121,11 @@ class Desk:
 
     def language(self, rater: str, fields: Mapping[str, str]) -> Response:
         """Speak another language."""
-        if fields.get("language") not in LANGUAGES:
+        back = fields.get("back", "next")
+        if fields.get("language") not in LANGUAGES or back not in PLACES:
             raise BadForm
         self.store.speak(rater, fields["language"])
-        return _redirect("next" if self.store.last(rater) else "./")
+        return _redirect(back)
 
     def _value(self, text: str) -> int:
         value = int(text) if len(text) == 1 and text in "012345" else -1

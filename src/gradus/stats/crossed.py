@@ -39,11 +39,17 @@ class Spread:
     variance: np.ndarray
     freedom: np.ndarray
 
-    def margin(self, level: float) -> np.ndarray:
-        """Half the length of the two-sided intervals at `level`: float64 [K]."""
+    def margin(self, level: float, least: float = 0.0) -> np.ndarray:
+        """Half the length of the two-sided intervals at `level`: float64 [K].
+
+        `least` is a variance that isn't estimated, below which none can be; as a normal one it
+        needs no longer interval for being known badly.
+        """
+        tail = (1 + level) / 2
         with np.errstate(invalid="ignore"):
-            far = stats.t.ppf((1 + level) / 2, self.freedom)
-        return np.asarray(np.where(np.isfinite(self.variance), far * self.deviation, np.inf))
+            far = stats.t.ppf(tail, self.freedom) * self.deviation
+        known = float(stats.norm.ppf(tail) * np.sqrt(least))
+        return np.asarray(np.where(np.isfinite(self.variance), np.maximum(far, known), np.inf))
 
     @property
     def deviation(self) -> np.ndarray:

@@ -149,8 +149,7 @@ class Quality:
         if not self.linked or not used.any():
             return Estimate(value, -math.inf, math.inf)
         found, least = spread(), SMALLEST / len(np.unique(self.scores.prompts[used]))
-        enough = Spread(np.maximum(found.variance, least**2), found.freedom)
-        margin = float(enough.margin(self.level)[0])
+        margin = float(found.margin(self.level, least**2)[0])
         return Estimate(value, value - margin, value + margin)
 
     def _spread(self, weights: np.ndarray, from_raters: Sequence[FromRaters]) -> Spread:

@@ -29,7 +29,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from gradus.errors import DataError
-from gradus.stats.crossed import FromRaters, Spread, crossed
+from gradus.stats.crossed import FromRaters, crossed
 from gradus.stats.raters import Estimate, contrasts
 
 STEPS = 100
@@ -220,8 +220,7 @@ class Strengths:
             [self._taste.times(square)] if pooled and self._taste else [],
         )
         least = float(free @ self._inverse @ free)
-        enough = Spread(np.maximum(spread.variance, least), spread.freedom)
-        margin = float(enough.margin(self.level)[0])
+        margin = float(spread.margin(self.level, least)[0])
         return Estimate(value, value - margin, value + margin)
 
     def _of(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -302,8 +301,7 @@ class _Won:
         )
         inner = _inner(self.share, self.number)
         least = 1 / (self.number * inner * (1 - inner))
-        enough = Spread(np.maximum(spread.variance, least), spread.freedom)
-        margin, middle = float(enough.margin(level)[0]), logit(inner)
+        margin, middle = float(spread.margin(level, least)[0]), logit(inner)
         low, high = float(expit(middle - margin)), float(expit(middle + margin))
         return Estimate(self.share, min(low, self.share), max(high, self.share))
 

@@ -114,4 +114,4 @@ def test_intervals_hold_the_truth(world: PanelWorld) -> None:
     """A smaller form of bench/panel.py: 150 panels of four writers; its aim is 93 to 97 %."""
     for told in coverage(world, 150, seed=9):
         # Four standard errors of 150 panels, whose intervals are alike.
-        assert 0.90 <= told.share <= 0.99, told
+        assert 0.90 <= told.share <= 0.995, told

@@ -8,9 +8,9 @@ asks for 0.8, and for 0.667 where tentative conclusions will do.
 
 The packages that compute it well are under the GPL, or know no ordinal data; so this is our own.
 
-The interval resamples units (texts, or groups of them), raters staying the same (Zapf et al. 2016
-find this to hold the level where the coefficient's first bootstrap, of single disagreements, falls
-short). It is taken on the scale log(1 - alpha), where alpha has no upper end, its bias removed.
+The interval resamples units (texts, or groups of them), raters staying the same, and not single
+disagreements as Hayes and Krippendorff do, since those of one unit go together (Zapf et al. 2016).
+It is taken on the scale log(1 - alpha), where alpha has no upper end, its bias removed.
 
 Legend: R raters, U units, V distinct values, D draws, G groups.
 """

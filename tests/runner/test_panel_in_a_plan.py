@@ -13,7 +13,7 @@ from gradus.panel import setting
 from gradus.records import RunRecord, State
 from gradus.testing.world import World
 
-GATES = ["panel_fluency < human", "panel_coherence >= human - 3.9"]
+GATES = ["panel_fluency < human", "panel_coherence <= 2"]
 
 
 def plan(world: World, *, each: int = 40, gates: list[str]) -> dict[str, Any]:

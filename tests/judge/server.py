@@ -99,9 +99,9 @@ class Handler(BaseHTTPRequestHandler):
         elif model == "slow":
             self.send_response(200)
             self.end_headers()
-            for _ in range(100):
+            for _ in range(1000):
                 self.wfile.write(b" ")
-                time.sleep(0.05)
+                time.sleep(0.1)
         elif model == "endless":
             self.send_response(200)
             self.end_headers()

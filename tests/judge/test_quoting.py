@@ -71,3 +71,8 @@ def test_orders_are_found(text: str) -> None:
 )
 def test_stories_give_no_orders(text: str) -> None:
     assert orders(text) is None
+
+
+def test_halves_of_characters_are_replaced_and_pairs_kept() -> None:
+    assert defused("a\ud83d b") == "a\ufffd b"
+    assert defused("\ud83d\ude00 \U0001f600") == "\U0001f600 \U0001f600"

@@ -201,7 +201,11 @@ def test_the_key_comes_from_the_environment_alone(
     monkeypatch.delenv("JUDGES_KEY", raising=False)
     with pytest.raises(UsageError, match=r"JUDGES_KEY.*isn't set"):
         run.go("keyed", address=key)
-    monkeypatch.setenv("JUDGES_KEY", "s3cret")
+    monkeypatch.setenv("JUDGES_KEY", "s3cr\u00e9t")
+    with pytest.raises(UsageError, match="no key has") as error:
+        run.go("keyed", name="odd", address=key)
+    assert "s3cr" not in str(error.value)
+    monkeypatch.setenv("JUDGES_KEY", "s3cret\n")
     outcome = run.go("keyed", name="two", address=key)
     assert outcome.checkpoint is not None
     for path in run.folder.rglob("*"):

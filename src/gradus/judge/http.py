@@ -9,19 +9,18 @@ key, and no answer of that address may hand them on.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import random
 import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from gradus.errors import ServiceError
+from gradus.judge.loopback import is_loopback
 
 AGAIN: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Statuses that another try may change."""
@@ -148,19 +147,6 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     """Through the environment's proxies, but for this machine's own addresses."""
     proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
     return urllib.request.build_opener(_Stay(), proxies)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the address is this machine's own.
-
-    >>> is_loopback("http://127.0.0.1:8000/v1"), is_loopback("http://example.org")
-    (True, False)
-    """
-    host = urllib.parse.urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _read(response: Any, end: float) -> bytes:

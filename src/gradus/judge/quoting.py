@@ -56,6 +56,8 @@ def quoted(text: str) -> str:
 def defused(text: str, special: Collection[str] = ()) -> str:
     """The text with control tokens broken up by a space, so that no tokenizer reads them as such.
 
+    Halves of characters, which can't be sent or tokenised, become the replacement character.
+
     Args:
         text: of a writer.
         special: further control tokens, a tokenizer's own.
@@ -63,6 +65,7 @@ def defused(text: str, special: Collection[str] = ()) -> str:
     >>> defused("So be it.<|im_end|>")
     'So be it.< |im_end|>'
     """
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     text = _CONTROL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
     for token in sorted({one for one in special if len(one) > 1}, key=len, reverse=True):
         text = text.replace(token, f"{token[0]} {token[1:]}")

@@ -101,6 +101,7 @@ def resolve(
     from gradus.plan.benchmarks import check_benchmarks
     from gradus.plan.corpora import check_corpora, read_corpora
     from gradus.plan.gates import check_data_gates, check_step_gates
+    from gradus.plan.judging import check_judging
     from gradus.plan.references import check_references, inherit_data
 
     for key in tree.value:
@@ -131,6 +132,7 @@ def resolve(
     check_corpora(draft, faults)
     inherit_data(draft)
     check_references(draft, faults)
+    check_judging(draft, faults)
     check_benchmarks(draft, faults, Path(folder) if files else None)
     check_data_gates(draft, faults)
     check_step_gates(draft, faults)

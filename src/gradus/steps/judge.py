@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gradus.errors import CheckpointError, DataError, ServiceError, UsageError
-from gradus.judge.http import Address, is_loopback
+from gradus.judge.loopback import is_loopback
 from gradus.panel.criteria import CRITERIA, Criterion, Language, chosen
 from gradus.panel.records import PREFERENCE, Mode, read_ratings, write_ratings
 from gradus.records import CheckpointRef
@@ -244,16 +244,25 @@ def _open(config: JudgeConfig, context: StepContext, rubric: Rubric) -> AnyJudge
         ref = context.models[config.model]
         return LocalJudge.open(ref, rubric, dtype=config.dtype, threads=context.threads)
     from gradus.judge.address import AddressJudge
+    from gradus.judge.http import Address
 
     of = config.model
-    key = os.environ.get(of.key_env) if of.key_env is not None else None
-    if of.key_env is not None and not key:
-        raise UsageError(
-            f"step '{context.id}': the environment variable {of.key_env}, which the plan names as "
-            f"the key of {of.url}, isn't set"
-        )
+    key = _key(of.key_env, f"step '{context.id}'")
     address = Address(url=of.url, model=of.model, key=key, timeout=of.timeout, tries=of.tries)
     return AddressJudge(address, rubric, settings=of.settings(), parallel=of.parallel)
+
+
+def _key(variable: str | None, who: str) -> str | None:
+    """The key that stands in an environment variable; it is in no message."""
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    what = f"{who}: the environment variable {variable}, which the plan names as the judge's key,"
+    if not key:
+        raise UsageError(f"{what} isn't set")
+    if not key.isascii() or not key.isprintable():
+        raise UsageError(f"{what} holds characters that no key has")
+    return key
 
 
 def _read(questions: Sequence[Question], answers: Sequence[Answer]) -> list[Rating]:

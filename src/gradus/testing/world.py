@@ -215,6 +215,7 @@ class World:
             threads=2,
             corpora={name: self.corpus(name).for_training() for name in needs.corpora.values()},
             prompts=self._prompts(step.prompts(settings)),
+            run=out,
         )
         outcome: StepOutcome = step.run(settings, context)
         return outcome

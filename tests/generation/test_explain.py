@@ -175,6 +175,7 @@ def test_each_token_is_hidden_in_turn(bert: tuple[Any, Any], monkeypatch: Any) -
     assert found.vocabulary == len(MASKED_WORDS)
     ids = tokenizer(text)["input_ids"]
     assert [place.id for place in found.positions] == ids[1:-1]
+    assert "".join(place.token for place in found.positions) == f" {text}"
     for place in found.positions:
         row = list(ids)
         row[place.number] = tokenizer.mask_token_id

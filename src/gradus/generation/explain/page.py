@@ -40,7 +40,6 @@ def page(found: Explained) -> str:
             _shown(place, "".join(texts[:number]), "".join(texts[number + 1 :]))
             for number, place in enumerate(places)
         ],
-        drawn=any(one.drawn is not None for place in places for one in place.likely),
     )
 
 
@@ -73,5 +72,6 @@ def _shown(place: Position, before: str, after: str) -> dict[str, Any]:
             }
             for one in place.likely
         ],
+        "drawn": any(one.drawn is not None for one in place.likely),
         "listed": any(one.id == place.id for one in place.likely),
     }

@@ -6,7 +6,7 @@ Legend: V tokens of the vocabulary.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -72,10 +72,26 @@ class Reader:
         name = self._tokenizer.convert_ids_to_tokens(token)
         if name is None:
             return f"[{token}]"
+        # Behind another word: whether there is a space between them is the decoder's to say.
+        before, text = self._text(self._anchor), self._text([*self._anchor, token])
+        text = text[len(before) :] if text.startswith(before) else self._text([token])
+        return str(name) if not text or INCOMPLETE in text else text
+
+    def _text(self, tokens: list[int]) -> str:
         text: str = self._tokenizer.decode(
-            [token], skip_special_tokens=False, clean_up_tokenization_spaces=False
+            tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
-        if not text or INCOMPLETE in text:
-            return str(name)
-        # Metaspace tokenizers lose the space of a text's first word.
-        return f" {text}" if str(name).startswith("\u2581") and not text.startswith(" ") else text
+        return text
+
+    @cached_property
+    def _anchor(self) -> list[int]:
+        """A token that is a plain word or letter; none where the vocabulary has none."""
+        special = set(self._tokenizer.all_special_ids)
+        return next(
+            (
+                [token]
+                for token in range(len(self._tokenizer))
+                if token not in special and self._text([token]).strip().isalpha()
+            ),
+            [],
+        )

@@ -17,7 +17,7 @@ from gradus.metrics.writings import Writings
 from gradus.records import CheckpointRef
 from gradus.writing.features.base import FeatureContext
 from gradus.writing.features.cells import QUANTISATIONS, Cells, components, halves, quantise
-from gradus.writing.features.embedding import embed, embed_once
+from gradus.writing.features.embedding import Embedder, embed_once
 from gradus.writing.features.vectors import Vectors, continuity
 from gradus.writing.records import Writing
 from gradus.writing.sentences import split_sentences
@@ -58,7 +58,7 @@ def slow_vector(ref: CheckpointRef, text: str) -> np.ndarray:
 
 def test_vectors_are_those_of_transformers(embedder: CheckpointRef) -> None:
     texts = ["The cat slept.", "", "Shares fell sharply in New York today.", "The cat slept."]
-    found = embed(texts, embedder)
+    found = Embedder(embedder).embed(texts)
     assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(4), abs=1e-5)
     for row in (0, 2):
         assert found[row] == pytest.approx(slow_vector(embedder, texts[row]), abs=1e-5)
@@ -116,7 +116,10 @@ def test_what_was_embedded_is_kept_for_the_next_writer(
     kept_at = kept.stat().st_mtime_ns
     assert (embed_once(["A.", "B."], context) == first).all()
     assert kept.stat().st_mtime_ns == kept_at
-    embed_once(["B.", "A."], context)
+    assert len(context.opened) == 1
+    again = embed_once(["B.", "A."], context)
+    assert again == pytest.approx(first[::-1], abs=1e-5)
+    assert len(context.opened) == 1
     assert len(list(context.place.iterdir())) == 2
     assert embed_once([], context).shape[0] == 0
 

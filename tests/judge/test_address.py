@@ -14,7 +14,7 @@ from tests.judge.server import points
 
 from gradus.errors import ServiceError
 from gradus.judge.address import AddressJudge
-from gradus.judge.http import Address
+from gradus.judge.http import LONGEST_WAIT, Address
 from gradus.judge.questions import Question, Rubric, about_each, about_pairs
 from gradus.panel.criteria import chosen
 from gradus.writing.records import Samples, Writing
@@ -156,6 +156,16 @@ def test_an_address_where_nobody_listens(questions: list[Question], tmp_path: Pa
     absent = Server(port, tmp_path / "none")
     with pytest.raises(ServiceError, match=rf"127.0.0.1:{port}.*in 2 tries"):
         judge(absent, "good", tries=2).answers(questions, journal=tmp_path / "journal.jsonl")
+
+
+def test_pauses_grow_and_have_an_end() -> None:
+    address = Address(url="http://127.0.0.1:1/v1", model="m", pause=1.0)
+    for number in range(1, 6):
+        usual = 2.0 ** (number - 1)
+        assert 0.75 * usual <= address._pause(number, None) <= 1.25 * usual
+    assert address._pause(30, None) == LONGEST_WAIT
+    assert address._pause(1, 7.0) == 7.0
+    assert address._pause(1, 1e9) == LONGEST_WAIT
 
 
 ATTACKS: tuple[Callable[[str], str], ...] = (

@@ -344,11 +344,9 @@ def _notes(
     from gradus.judge import outcome
 
     found = [*outcome.notes(facts), *results.notes]
-    found += [f"no gate rests on {metric}: {why}" for metric, why in withheld.items()]
     if config.trust is None:
-        found = [one for one in found if not one.startswith("no gate rests on")]
-        found.append("no gate may rest on the judge: the step has no 'trust'")
-    return tuple(found)
+        return (*found, "no gate may rest on the judge: the step has no 'trust'")
+    return (*found, *(f"no gate rests on {metric}: {why}" for metric, why in withheld.items()))
 
 
 def _save(

@@ -115,6 +115,23 @@ def test_repeating_every_text_doesnt_make_an_interval_shorter() -> None:
         assert apart.high - apart.low < 0.8 * (many.high - many.low)
 
 
+class Share(Mean):
+    """The mean of a column of shares."""
+
+    range = (0.0, 1.0)
+
+
+def test_what_was_never_seen_isnt_impossible() -> None:
+    made = writings(np.zeros(40), each=2)
+    found = interval(Share(), made, draws=50)
+    assert found.low == 0.0
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 20))  # 20 prompts, none of which had it
+    full = interval(Share(), writings(np.ones(20)), draws=50)
+    assert (full.low, full.high) == (pytest.approx(0.025 ** (1 / 20)), 1.0)
+    middle = interval(Share(), writings(np.full(20, 0.5)), draws=50)
+    assert (middle.low, middle.high) == (0.5, 0.5)
+
+
 def clustered(seed: int, each: int = 5) -> Writings:
     """Texts to 30 prompts that differ by their prompts; the true mean is 0."""
     rng = np.random.default_rng(seed)

@@ -62,7 +62,7 @@ from gradus.stats.draws import student as student
 from gradus.stats.effective import effective_interval
 from gradus.stats.proportions import wilson as wilson
 from gradus.stats.pseudo import pool
-from gradus.stats.ratios import ratio_interval
+from gradus.stats.ratios import ratio_interval, without_spread
 from gradus.stats.recentred import recentred
 from gradus.stats.stretched import stretched
 
@@ -157,7 +157,10 @@ def _known(
 ) -> tuple[float, float, str] | None:
     """The interval of a metric whose form says how its value varies, and the method."""
     if isinstance(metric, RatioMetric):
-        return *ratio_interval(metric, items, level, draws, rng), "studentised bootstrap"
+        low, high = ratio_interval(metric, items, level, draws, rng)
+        if low == high and metric.needs == "writings":
+            return *without_spread(metric, items, low, level), "Clopper-Pearson"
+        return low, high, "studentised bootstrap"
     ends = effective_interval(metric, items, level)
     if ends is not None:
         return *ends, "effective items"

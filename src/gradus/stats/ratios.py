@@ -22,6 +22,7 @@ from scipy import stats
 from gradus.metrics.base import Items
 from gradus.metrics.ratios import RatioMetric
 from gradus.stats.draws import Units, chunks, percentiles, resamples
+from gradus.stats.proportions import exact
 
 
 def ratio_interval(
@@ -52,6 +53,23 @@ def ratio_interval(
     if math.isnan(low):
         low = high = ratio
     return _carried(metric, min(low, ratio - half), max(high, ratio + half))
+
+
+def without_spread(
+    metric: RatioMetric, items: Items, value: float, level: float
+) -> tuple[float, float]:
+    """Two-sided interval where every unit has the same value, at an end of the metric's range.
+
+    What was never seen needn't be impossible: each unit counts as one trial that came out so, by
+    Clopper and Pearson. Anywhere else, or without an end to the range, both ends are the value.
+    """
+    least, most = metric.range
+    if not (math.isfinite(least) and math.isfinite(most)) or value not in (least, most):
+        return value, value
+    below = Units.of(items).totals(metric.parts(items)[1])
+    n = int(np.count_nonzero(below > 0))
+    low, high = exact(n if value == most else 0, n, level)
+    return least + (most - least) * low, least + (most - least) * high
 
 
 def _t_values(

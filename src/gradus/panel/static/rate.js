@@ -2,15 +2,12 @@
 // without any of it: forms are forms.
 "use strict";
 
-const form = document.getElementById("answers");
-const undo = document.getElementById("undo");
-const keys = document.getElementById("keys");
 const RETRY_MS = 1500;
+let form, undo, keys, groups, likert;
 
 // --- time that the text was in view
 
-let seen = 0;
-let since = document.hidden ? null : performance.now();
+let seen, since;
 document.addEventListener("visibilitychange", () => {
   if (since !== null) seen += performance.now() - since;
   since = document.hidden ? null : performance.now();
@@ -23,8 +20,6 @@ function seconds() {
 
 // --- answers
 
-const groups = form ? [...form.querySelectorAll("fieldset")] : [];
-const likert = document.body.classList.contains("likert");
 let current = 0;
 
 const radios = (group) => [...group.querySelectorAll("input[type=radio]")];
@@ -104,8 +99,9 @@ async function send(event) {
     try {
       const reply = await fetch(form.action, { method: "POST", body, redirect: "follow" });
       if (reply.ok) {
+        const page = await reply.text();
         sessionStorage.removeItem("draft");
-        location.replace(reply.url);
+        turnPage(page, reply.url);
         return;
       }
       if (reply.status < 500) {
@@ -119,6 +115,20 @@ async function send(event) {
     say(form.dataset.retry, true);
     await new Promise((done) => setTimeout(done, RETRY_MS));
   }
+}
+
+// The next page takes this one's place without being loaded, so that a server which goes away at
+// this very moment leaves nobody before half a page.
+function turnPage(text, address) {
+  const next = new DOMParser().parseFromString(text, "text/html");
+  history.replaceState(null, "", address);
+  document.title = next.title;
+  document.documentElement.lang = next.documentElement.lang;
+  document.body.replaceWith(document.adoptNode(next.body));
+  begin();
+  const main = document.getElementById("main");
+  main.tabIndex = -1;
+  main.focus({ preventScroll: true });
 }
 
 // --- keys
@@ -167,12 +177,26 @@ function pressed(event) {
 }
 
 document.addEventListener("keydown", pressed);
-if (form) {
+
+function begin() {
+  form = document.getElementById("answers");
+  undo = document.getElementById("undo");
+  keys = document.getElementById("keys");
+  groups = form ? [...form.querySelectorAll("fieldset")] : [];
+  likert = document.body.classList.contains("likert");
+  sending = false;
+  seen = 0;
+  since = document.hidden ? null : performance.now();
+  if (form) beginForm();
+  window.scrollTo(0, 0);
+  document.documentElement.dataset.ready = "";
+}
+
+function beginForm() {
   form.noValidate = true;
   restore();
   changed();
   turnTo(Math.max(0, firstOpen()));
-  window.scrollTo(0, 0);
   form.addEventListener("submit", send);
   form.addEventListener("change", changed);
   form.addEventListener("focusin", (event) => {
@@ -188,4 +212,5 @@ if (form) {
   help.hidden = false;
   help.addEventListener("click", () => keys.showModal());
 }
-document.documentElement.dataset.ready = "";
+
+begin();

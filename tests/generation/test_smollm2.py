@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gradus import generation
-from gradus.errors import MissingExtra
+from gradus.errors import MissingExtra, UsageError
 from gradus.generation import Decoding, decoder
 from gradus.generation.opening import ends
 from gradus.generation.torch_backend import TorchGenerator
@@ -70,3 +70,28 @@ def test_llama_cpp_writes(ref: CheckpointRef) -> None:
     twice = writer.generate_all([PROMPTS[0]] * 2, settings=sampled)
     assert twice[0] != twice[1]
     assert writer.generate(PROMPTS[0], sampled) == twice[0]
+    filtered = Decoding(
+        max_tokens=8, temperature=1.0, min_p=0.1, typical_p=0.9, repetition_penalty=1.3, seed=3
+    )
+    for one in (settings, filtered):
+        pieces: list[str] = []
+        streamed = writer.stream(PROMPTS[0], one, told=pieces.append)
+        assert "".join(pieces) == streamed.text == writer.generate(PROMPTS[0], one)
+        assert len(pieces) > 4
+        assert (streamed.tokens, streamed.ended) == (one.max_tokens, False)
+    asked = "<|im_start|>user\nSay yes.<|im_end|>\n<|im_start|>assistant\n"
+    for stops in ((), ("never in it",)):
+        one = Decoding(max_tokens=20, stop=stops)
+        assert writer.continuations([asked], settings=one) == [("Yes.", 2, True)]
+        assert writer.stream(asked, one, told=len) == ("Yes.", 2, True)
+    stopped = Decoding(max_tokens=20, stop=("es.",))
+    assert writer.stream(asked, stopped, told=len) == ("Y", 2, True)
+    for refused in ({"beams": 2}, {"frequency_penalty": 0.5}, {"presence_penalty": 0.5}):
+        with pytest.raises(UsageError, match=f"{next(iter(refused))}: llama.cpp"):
+            writer.generate(PROMPTS[0], Decoding.model_validate(refused))
+    with pytest.raises(BrokenPipeError):
+        writer.stream(PROMPTS[0], settings, told=_closed)
+
+
+def _closed(piece: str) -> None:
+    raise BrokenPipeError

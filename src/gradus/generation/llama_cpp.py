@@ -93,21 +93,28 @@ class LlamaCppGenerator(Generator):
             yield item.task.place, self._one(item, settings, told)
 
     def _one(self, item: Encoded, settings: Decoding, told: Told | None) -> Continuation:
-        asked = {**self._request(item, settings), "stream": told is not None}
+        # Verbose tells an end token, which counts among the tokens, from a stop string.
+        asked = {**self._request(item, settings), "stream": told is not None, "verbose": True}
         if told is None:
             reply = self._server.handle_completions(asked)
             return self._read(item, [reply])
         chunks: list[Any] = []
+        failed: list[BaseException] = []
 
         def heard(chunk: Any) -> bool:
-            """Keep and tell a piece; True would end the text here."""
+            """Keep and tell a piece; True ends the text here."""
             chunks.append(chunk)
-            if _is_answer(chunk):
-                told(_piece(chunk))
-            return False
+            try:
+                if _is_answer(chunk):
+                    told(_piece(chunk))
+            except BaseException as error:  # noqa: BLE001  # llama.cpp would drop it; raised below
+                failed.append(error)
+            return bool(failed)
 
         asked["stream_options"] = {"include_usage": True}
         self._server.handle_completions(asked, heard)
+        if failed:
+            raise failed[0]
         return self._read(item, chunks)
 
     def _request(self, item: Encoded, settings: Decoding) -> dict[str, Any]:
@@ -139,10 +146,12 @@ class LlamaCppGenerator(Generator):
             (one["usage"] for one in reversed(chunks) if one.get("usage")), {}
         )
         ends = [choice.get("finish_reason") for one in chunks for choice in one["choices"]]
+        by_token = _last(chunks, "__verbose").get("stop_type") == "eos"
         tokens, whole = int(used.get("completion_tokens", 0)), int(used.get("total_tokens", 0))
         self.tokens_written += tokens
         self.tokens_seen += whole
-        return Continuation("".join(map(_piece, chunks)), tokens, "stop" in ends)
+        text = "".join(map(_piece, chunks))
+        return Continuation(text, tokens - by_token, "stop" in ends)
 
 
 def _refuse(settings: Decoding) -> None:
@@ -154,6 +163,12 @@ def _refuse(settings: Decoding) -> None:
 
 def _is_answer(reply: Any) -> bool:
     return isinstance(reply, Mapping) and "choices" in reply
+
+
+def _last(chunks: Sequence[Any], name: str) -> Mapping[str, Any]:
+    """What the last piece that has a field of that name says there."""
+    found: Mapping[str, Any] = next((one[name] for one in reversed(chunks) if one.get(name)), {})
+    return found
 
 
 def _piece(chunk: Any) -> str:

@@ -1,7 +1,8 @@
 """What a step is, what it gets and what it gives back.
 
 A step sees train and dev.select, never dev.gate or test; it takes no measurement and reads no
-gate. The runner does both afterwards.
+gate. The runner does both afterwards. One that has models write may be handed prompts from
+dev.gate (`Step.prompts`), by which nothing is trained or chosen.
 """
 
 from __future__ import annotations

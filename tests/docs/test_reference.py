@@ -65,8 +65,13 @@ def test_commands_gates_and_python_are_whole(pages: dict[str, str]) -> None:
 
 
 def test_metrics_say_unit_direction_range_and_source(pages: dict[str, str]) -> None:
-    rows = [line for line in pages["metrics.md"].splitlines() if line.startswith("| `")]
+    metrics, _, computed = pages["metrics.md"].partition("## What is computed of texts")
+    rows = [line for line in metrics.splitlines() if line.startswith("| `")]
     assert len(rows) == len(registry.names("metrics"))
+    for name in registry.names("features"):
+        assert all(
+            column in computed for column in (name, *registry.load("features", name).columns)
+        )
     for row in rows:
         cells = [c.strip() for c in re.split(r"(?<!\\)\|", row)[1:-1]]
         assert len(cells) == 7

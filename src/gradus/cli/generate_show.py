@@ -179,7 +179,7 @@ def _name(token: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:6.2f} %" if share >= 1e-4 or share == 0 else f"{100 * share:6.0e} %"
+    return "< 0.01 %" if 0 < share < 5e-5 else f"{100 * share:6.2f} %"
 
 
 def _safe(text: str) -> str:

@@ -41,8 +41,8 @@ def test_balanced_parts_are_those_of_the_analysis_of_variance() -> None:
     own = (left**2).sum() / 44
     assert min(by_prompt, by_rater) > own
     assert found.variance[0] == pytest.approx((by_prompt + by_rater - own) / 60)
-    unsure = by_prompt**2 / 13 + by_rater**2 / 6 + own**2 / 46
-    assert found.freedom[0] == pytest.approx((by_prompt + by_rater - own) ** 2 / unsure - 2)
+    unsure = by_prompt**2 / 11 + by_rater**2 / 4 + own**2 / 44
+    assert found.freedom[0] == pytest.approx((by_prompt + by_rater - own) ** 2 / unsure)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.5])

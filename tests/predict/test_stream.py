@@ -27,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     window=st.integers(1, 12),
     linger=st.sampled_from([None, 0.0, 0.01]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_order_is_kept_whatever_the_window(
     model: Model, texts: list[str], window: int, linger: float | None
 ) -> None:

@@ -60,7 +60,8 @@ def main() -> None:
 def plan_page() -> str:
     """Top-level keys, data, measuring, and what every step has."""
     from gradus.data.config import ColumnsConfig, DataConfig, SplitConfig
-    from gradus.data.corpora.config import CleanConfig, CorpusColumns, CorpusConfig, CorpusSplit
+    from gradus.data.corpora.config import CleanConfig, CorpusColumns, CorpusConfig
+    from gradus.data.given import Shares
     from gradus.plan.measure import MeasureConfig
     from gradus.plan.schema import schema
     from gradus.plan.scores import ScoreConfig
@@ -112,8 +113,8 @@ def plan_page() -> str:
         prose(CleanConfig),
         config_table(CleanConfig),
         "### `split` of a corpus",
-        prose(CorpusSplit),
-        config_table(CorpusSplit),
+        prose(Shares),
+        config_table(Shares),
         "## `measure`",
         config_table(MeasureConfig),
         "## `scores`",

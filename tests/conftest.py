@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two processes with two threads each on two cores would wait for one another all the time.
@@ -15,6 +16,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         ("OMP_WAIT_POLICY", "PASSIVE"),
     ):
         os.environ.setdefault(variable, value)
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("gradus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gradus")
 
 ROOT = Path(__file__).resolve().parents[1]
 

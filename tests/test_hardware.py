@@ -93,3 +93,34 @@ def test_peak_memory_sees_what_was_held_since_the_reset() -> None:
     # What was given back still counts; the kernel's counters lag by some pages.
     assert during >= before + 50
     assert after <= during
+
+
+FAULTING = """
+import resource, sys
+from gradus import hardware
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def use():
+    before = faults()
+    block = bytearray(100_000_000)
+    block[::4096] = bytes(len(block[::4096]))
+    return faults() - before
+
+use()
+usual = use()
+print(int(hardware.keep_memory()))
+use()
+print(usual, use())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_memory_that_is_kept_is_not_fetched_again() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTING], capture_output=True, text=True, check=True
+    )
+    kept, usual, again = map(int, done.stdout.split())
+    # Pages may be huge ones; kept memory needs none of either size.
+    assert again < usual / 10 if kept else again == usual

@@ -151,6 +151,6 @@ def test_processes_at_once_lose_nothing(state: Path) -> None:
         "    ledger.read('a'*64, data='d', run='r', reading=f'shared-{i}', models=['m'])\n"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, str(n)]) for n in range(4)]
-    assert [process.wait(timeout=60) for process in running] == [0] * 4
+    assert [process.wait(timeout=300) for process in running] == [0] * 4
     assert ledger.count(A) == 4 * 25 + 25
     assert len(state.read_text().splitlines()) == 125

@@ -6,6 +6,7 @@ version, and kept in the user's cache folder.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
@@ -31,6 +32,8 @@ _NAMED_FEATURES: Final = (
     "i8mm",
     "sve",
 )
+# Numbers of mallopt's parameters in glibc's malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _FAST_BF16: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
@@ -105,6 +108,22 @@ def describe(*, measured: bool = True) -> dict[str, Any]:
     if measured:
         facts["ceilings"] = ceilings()
     return facts
+
+
+@cache
+def keep_memory() -> bool:
+    """Have this process keep the memory that it frees, where that is up to the C library (glibc).
+
+    By default every large block is fetched from the system anew and zeroed page by page, which
+    training pays at every update: a quarter of the time of a model of 135 M parameters. What a
+    process holds at most stays the same; it gives less back between. Returns whether it was done.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 256 << 20))
+    return all(mallopt(name, value) == 1 for name, value in settings)
 
 
 def ceilings() -> dict[str, Any]:

@@ -39,7 +39,7 @@ def python(program: str, *arguments: object) -> subprocess.CompletedProcess[str]
         [sys.executable, "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

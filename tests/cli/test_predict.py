@@ -37,7 +37,7 @@ def gradus(*arguments: object, **options) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "gradus.cli.main", "predict", *map(str, arguments)],
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
         **options,
     )
@@ -107,7 +107,7 @@ def test_a_line_is_answered_before_the_next_is_written(checkpoint: Path) -> None
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["line"] == line
     process.stdin.close()
-    assert process.wait(120) == 0
+    assert process.wait(300) == 0
     killer.cancel()
 
 
@@ -117,11 +117,11 @@ def test_interrupted_keeps_what_was_done(checkpoint: Path, tmp_path: Path) -> No
     process = start(checkpoint, "--output", target)
     process.stdin.write(b"goal\n")
     process.stdin.flush()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not (partial.exists() and partial.stat().st_size) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    assert process.wait(120) == 130
+    assert process.wait(300) == 130
     assert str(partial).encode() in process.stderr.read()
     assert records(partial.read_bytes())[0]["label"] == "sport"
     assert not target.exists()
@@ -134,7 +134,7 @@ def test_reader_that_leaves_is_no_error_message(checkpoint: Path, tmp_path: Path
     process = start(checkpoint, "--input", source)
     process.stdout.readline()
     process.stdout.close()
-    process.wait(60)
+    process.wait(300)
     assert process.stderr.read() == b""
 
 
@@ -146,7 +146,7 @@ def test_named_pipe_is_written_to_and_stays_one(checkpoint: Path, tmp_path: Path
     process.stdin.close()
     with pipe.open("rb") as stream:
         assert records(stream.read())[0]["label"] == "sport"
-    assert process.wait(120) == 0
+    assert process.wait(300) == 0
     assert pipe.is_fifo()
     assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
 
@@ -173,7 +173,7 @@ def test_full_disk_is_named(checkpoint: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", limit, "predict", checkpoint, "--input", source, "--output", target],
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1
@@ -251,7 +251,7 @@ def test_memory_does_not_grow_with_the_input(
             check=True,
         )
         feed.stdout.close()
-        feed.wait(60)
+        feed.wait(300)
         with target.open("rb") as found:
             assert sum(1 for _ in found) == lines
         return int(done.stderr.splitlines()[-1])

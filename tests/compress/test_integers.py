@@ -142,7 +142,7 @@ def test_tables_are_kept_by_row() -> None:
     assert (np.abs(found - table[ids]) <= steps * 0.501).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     hnp.arrays(
         np.float32,

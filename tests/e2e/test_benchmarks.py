@@ -48,9 +48,10 @@ def test_five_passages_on_the_command_line(runs: Runs, shared_data: Path) -> Non
     assert len(items) == 5
 
     # The table again, from what is kept: the model isn't asked a second time.
-    began = time.monotonic()
+    (kept,) = (runs.folder / "runs" / "evaluate").glob("benchmarks/*/taken.json")
+    before = kept.stat().st_mtime_ns
     table = runs(*arguments, "--markdown").stdout
-    assert time.monotonic() - began < 30
+    assert kept.stat().st_mtime_ns == before
     assert "| lambada | accuracy |" in table
     assert "published: GPT-2 1542M" in table
 
@@ -96,7 +97,7 @@ def test_killed_while_it_asks_it_goes_on(runs: Runs, shared_data: Path) -> None:
         process = runs.start("run", path)
         _wait_for(lambda before=before: _answered(place) > before)  # type: ignore[misc]  # mypy sees no type for before
         os.kill(process.pid, stop)
-        assert process.wait(120) == (130 if stop == signal.SIGINT else -stop)
+        assert process.wait(300) == (130 if stop == signal.SIGINT else -stop)
     done = runs("run", path, "--json")
     assert "lm on lambada: going on where it was interrupted" in done.stderr
     assert not list(place.glob("*/journal.jsonl"))

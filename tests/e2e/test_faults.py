@@ -44,7 +44,7 @@ def data(rows: Path) -> dict[str, Any]:
 
 def until_training(runs: Runs, process: subprocess.Popen[str]) -> None:
     """Wait until the step `tuned` has trained for some time, which its curves show."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(runs.folder.glob("runs/mini/steps/tuned/*/curves.jsonl")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -73,7 +73,7 @@ def test_busy_then_interrupted_then_other_data(
     assert busy.stdout == ""
 
     process.send_signal(signal.SIGINT)
-    printed, said = process.communicate(timeout=60)
+    printed, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "interrupted; run the same command again to resume" in said
     left = json.loads(printed)
@@ -100,7 +100,7 @@ def test_sigterm_can_be_gone_on_from(
 ) -> None:
     plan, process = training
     process.terminate()
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert json.loads(printed)["state"] == "interrupted"
     resumed = runs.start("run", plan)

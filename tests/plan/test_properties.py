@@ -18,9 +18,7 @@ from gradus.plan.variables import escape
 from .conftest import GOOD
 
 # The toy steps are there for the whole test, not for one example.
-FAST = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FAST = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TREE = yaml.safe_load(GOOD.replace("    on:", "    'on':").replace("1e-3", "1.0e-3"))
 TREE["data"]["news"]["source"] = {"folder": "corpora/news"}
 

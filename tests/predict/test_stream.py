@@ -27,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     window=st.integers(1, 12),
     linger=st.sampled_from([None, 0.0, 0.01]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_order_is_kept_whatever_the_window(
     model: Model, texts: list[str], window: int, linger: float | None
 ) -> None:
@@ -112,7 +112,7 @@ def test_reading_thread_ends_when_nobody_listens(model: Model) -> None:
     records = predict_stream(model, source(), window=4, linger=0.01)
     next(records)
     records.close()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 300
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.01)
     assert threading.active_count() == before

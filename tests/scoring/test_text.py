@@ -252,7 +252,7 @@ heads = st.sampled_from(["", "a cat sat on. ", "a cat sat in. bc bc cats "])
 
 
 @given(st.data(), st.sampled_from(["llama", "gpt2"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_item_is_worth_the_same_in_any_company(data: st.DataObject, family: str) -> None:
     engine = ENGINES[family]
     item = data.draw(st.tuples(st.builds(str.__add__, heads, texts), texts.map(" c".__add__)))

@@ -109,7 +109,7 @@ def probe(spec: dict[str, str], home: Path, purpose: str = "weights", **env: str
         env={**kept, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **env},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     answer: dict[str, str] = json.loads(done.stdout.splitlines()[-1])

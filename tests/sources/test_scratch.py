@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gradus import sources
@@ -142,7 +142,6 @@ def test_a_pair_has_two_sides() -> None:
     assert coded["token_type_ids"] == [0, 0, 0, 1, 1, 1]
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from([*alphabet()]), min_size=1, max_size=30))
 def test_what_the_alphabet_has_is_never_unknown(text: str) -> None:
     # Composed by NFKC, characters may give one that the standard lacks: such texts say nothing.

@@ -37,7 +37,7 @@ def pairing(one: Predictions, two: Predictions, names: str = "ab") -> Pairing:
     return Pairing(names[0], names[1], one, two)
 
 
-@settings(max_examples=15, deadline=None)  # the oracle takes a tenth of a second
+@settings(max_examples=15)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_statsmodels(p_values: list[float]) -> None:
     expected = multipletests(p_values, method="holm")[1]

@@ -21,7 +21,7 @@ def law(x: np.ndarray | list[float], c: float, a: float, b: float) -> np.ndarray
     return c + a * np.asarray(x, np.float64) ** -b
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 3), st.floats(0.5, 4), st.floats(0.05, 2), st.sampled_from([-1, 1]))
 def test_a_law_without_noise_is_recovered(c: float, gain: float, b: float, sign: int) -> None:
     x = np.array([1.0, 2, 4, 8, 16, 32])

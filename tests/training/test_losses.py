@@ -150,7 +150,7 @@ def test_without_a_pair_there_is_no_contrast(gold: list[int]) -> None:
     assert not bool(features.grad.any())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 3), min_size=2, max_size=10),
     st.floats(0.05, 5.0),

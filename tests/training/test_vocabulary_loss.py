@@ -106,10 +106,11 @@ class Largest(TorchDispatchMode):
         return found
 
 
-def test_no_more_than_a_chunk_of_logits_is_held() -> None:
+def test_no_more_than_a_group_of_gradients_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary_loss, "GROUP_NUMBERS", 1 << 22)
     rows, vocabulary = 2048, 4096
     hidden = torch.randn(rows, 8, requires_grad=True)
     weight = torch.randn(vocabulary, 8, requires_grad=True)
     with Largest() as largest:
         summed_loss(hidden, weight, None, torch.zeros(rows, dtype=torch.int64)).backward()
-    assert largest.numbers <= vocabulary_loss.CHUNK_NUMBERS < rows * vocabulary
+    assert largest.numbers <= vocabulary_loss.GROUP_NUMBERS < rows * vocabulary

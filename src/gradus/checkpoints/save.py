@@ -31,6 +31,7 @@ from gradus.checkpoints.manifest import (
     is_checkpoint,
     open_checkpoint,
 )
+from gradus.disk import sync
 from gradus.errors import CheckpointError, StorageError
 from gradus.records import CheckpointRef
 
@@ -190,7 +191,7 @@ def _seal(partial: Path) -> dict[str, FileEntry]:
             raise CheckpointError(
                 f"{path.name}: a checkpoint holds files, not links; write a copy of its target"
             )
-        _sync(path)
+        sync(path)
         if path.is_file():
             name = path.relative_to(partial).as_posix()
             files[name] = FileEntry(sha256=hash_file(path), bytes=path.stat().st_size)
@@ -201,9 +202,9 @@ def _write_manifest(partial: Path, manifest: Manifest) -> None:
     unfinished = partial / f".{MANIFEST}"
     text = json.dumps(manifest.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     unfinished.write_text(text + "\n", encoding="utf-8")
-    _sync(unfinished)
+    sync(unfinished)
     unfinished.rename(partial / MANIFEST)
-    _sync(partial)
+    sync(partial)
 
 
 def _put_in_place(partial: Path, folder: Path) -> None:
@@ -215,15 +216,7 @@ def _put_in_place(partial: Path, folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     else:
         partial.rename(folder)
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder.parent)
 
 
 @contextmanager

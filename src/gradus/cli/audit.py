@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from gradus.cli.options import AsJson
 from gradus.errors import DataError, SourceError, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def audit(
     pairs: Annotated[
         int, typer.Option("--pairs", min=0, metavar="N", help="How many pairs to print in full.")
     ] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find what is wrong with data before anything is trained on them.
 

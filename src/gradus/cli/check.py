@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gradus.cli.options import Overrides
 from gradus.cli.output import is_terminal, print_json, print_table
 from gradus.errors import EXIT_USAGE, PlanError, UsageError
 from gradus.records import Fault
@@ -17,15 +18,7 @@ def check(
     plan: Annotated[
         Path | None, typer.Argument(metavar="PLAN", help="The plan file.", show_default=False)
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="Replace a value of the plan; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    overrides: Overrides = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the faults as a JSON list.")
     ] = False,

@@ -10,6 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from gradus.cli.options import (
+    DRAWS,
+    RUNS,
+    AsJson,
+    AsMarkdown,
+    Draws,
+    Level,
+    Page,
+    Quiet,
+    RunsDir,
+    check_level,
+)
 from gradus.cli.predict import Dtype
 from gradus.errors import StorageError, UsageError, unknown
 
@@ -79,23 +91,15 @@ def compare(
         str | None,
         typer.Option("--label", metavar="NAME", help="The field that holds the label, of files."),
     ] = None,
-    level: Annotated[
-        float, typer.Option("--level", help="Of intervals; tests are at 1 - level.")
-    ] = 0.95,
-    bootstrap: Annotated[
-        int, typer.Option("--bootstrap", min=100, help="Number of bootstrap draws.")
-    ] = 2000,
+    level: Level = 0.95,
+    bootstrap: Draws = DRAWS,
     seed: Annotated[int, typer.Option("--seed", help="Of the bootstraps.")] = 0,
     dtype: Annotated[Dtype, typer.Option("--dtype", help="What to compute in.")] = Dtype.FLOAT32,
-    runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Where run folders are kept.")
-    ] = Path("runs"),
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the plots.")
-    ] = None,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on the way.")] = False,
+    runs_dir: RunsDir = RUNS,
+    html: Page = None,
+    as_markdown: AsMarkdown = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare models on the same items, and say what the differences are worth.
 
@@ -144,8 +148,7 @@ def compare(
 
 
 def _check(level: float, scaling: str | None, predict: Sequence[float] | None) -> None:
-    if not 0.5 < level < 1:
-        raise UsageError(f"--level {level}: a share between 0.5 and 1")
+    check_level(level)
     if predict and scaling is None:
         raise UsageError("--predict goes with --scaling")
     if any(x <= 0 for x in predict or ()):

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from gradus.cli.options import AsJson
+
 
 @dataclass(frozen=True)
 class Extra:
@@ -54,7 +56,7 @@ CORE: Final = (
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Use the ceilings measured before, if any.")
     ] = False,

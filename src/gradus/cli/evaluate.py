@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from gradus.cli.options import RUNS, AsMarkdown, EndJson, Fresh, Quiet, RunsDir
 from gradus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,23 +63,15 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the table as Markdown.")
-    ] = False,
-    runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Where run folders are kept.")
-    ] = Path("runs"),
+    markdown: AsMarkdown = False,
+    runs_dir: RunsDir = RUNS,
     name: Annotated[
         str | None, typer.Option("--name", help="The run's name; 'evaluate' by default.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Decides splits and bootstraps.")] = 0,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew; the earlier folder is renamed.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="End with one JSON object on standard output.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on the way.")] = False,
+    fresh: Fresh = False,
+    as_json: EndJson = False,
+    quiet: Quiet = False,
     as_plan: Annotated[
         bool, typer.Option("--plan", help="Print the plan that this stands for; run nothing.")
     ] = False,

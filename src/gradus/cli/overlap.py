@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from gradus.cli.options import (
+    DRAWS,
+    RUNS,
+    AsJson,
+    AsMarkdown,
+    Draws,
+    Level,
+    Quiet,
+    RunsDir,
+    check_level,
+)
 from gradus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,17 +108,13 @@ def overlap(
         str | None,
         typer.Option("--format", help="The corpus's format, where suffixes don't say it."),
     ] = None,
-    level: Annotated[float, typer.Option("--level", help="Of intervals.")] = 0.95,
-    bootstrap: Annotated[
-        int, typer.Option("--bootstrap", min=100, help="Number of bootstrap draws.")
-    ] = 2000,
+    level: Level = 0.95,
+    bootstrap: Draws = DRAWS,
     seed: Annotated[int, typer.Option("--seed", help="Of the bootstraps.")] = 0,
-    runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Where run folders are kept.")
-    ] = Path("runs"),
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on the way.")] = False,
+    runs_dir: RunsDir = RUNS,
+    as_markdown: AsMarkdown = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find out how much of a benchmark a model may have read in training.
 
@@ -163,8 +170,7 @@ def _check(
     filter: Path | None,
     model: Sequence[str] | None,
 ) -> None:
-    if not 0.5 < asked.level < 1:
-        raise UsageError(f"--level {asked.level}: a share between 0.5 and 1")
+    check_level(asked.level)
     if not corpus and filter is None:
         raise UsageError("no corpus given: --corpus PATH, or --filter FILE that was made of one")
     if not benchmark and filter is None:

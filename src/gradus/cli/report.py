@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gradus.cli.options import RUNS, RunsDir
+
 
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name.")],
-    runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Where run folders are kept.")
-    ] = Path("runs"),
+    runs_dir: RunsDir = RUNS,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report's facts instead of the paths.")
     ] = False,

@@ -11,29 +11,21 @@ from typing import Annotated
 
 import typer
 
+from gradus.cli.options import RUNS, EndJson, Fresh, Overrides, Quiet, RunsDir
 from gradus.errors import EXIT_DONE, GradusError, Interrupted, RunBusy, UsageError
 from gradus.records import Plan, RunRecord
 
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file (YAML).")],
-    runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Where run folders are kept.")
-    ] = Path("runs"),
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Change the plan; may be repeated."),
-    ] = None,
+    runs_dir: RunsDir = RUNS,
+    overrides: Overrides = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="STEP", help="The last step to run.")
     ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew; the earlier folder is renamed.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="End with one JSON object on standard output.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on the way.")] = False,
+    fresh: Fresh = False,
+    as_json: EndJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a plan, or go on with a run that was interrupted.
 

@@ -10,6 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from gradus.cli.options import (
+    DRAWS,
+    RUNS,
+    AsJson,
+    AsMarkdown,
+    Draws,
+    Level,
+    Overrides,
+    Page,
+    Quiet,
+    RunsDir,
+    check_level,
+)
 from gradus.errors import EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
@@ -73,24 +86,15 @@ def scaling(
         str | None,
         typer.Option("--on", metavar="CORPUS.SPLIT", help="Every place they share if left out."),
     ] = None,
-    level: Annotated[float, typer.Option("--level", help="Of intervals.")] = 0.95,
-    bootstrap: Annotated[
-        int, typer.Option("--bootstrap", min=100, help="Number of bootstrap draws.")
-    ] = 2000,
+    level: Level = 0.95,
+    bootstrap: Draws = DRAWS,
     seed: Annotated[int, typer.Option("--seed", help="Of the bootstrap.")] = 0,
-    runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Where run folders are kept.")
-    ] = Path("runs"),
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Change the plan; may be repeated."),
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the plot.")
-    ] = None,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on the way.")] = False,
+    runs_dir: RunsDir = RUNS,
+    overrides: Overrides = None,
+    html: Page = None,
+    as_markdown: AsMarkdown = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Fit a model's loss against the compute that it was trained with, and look ahead.
 
@@ -109,8 +113,7 @@ def scaling(
     from gradus.measure.compare import Settings
     from gradus.metrics.score import Scores
 
-    if not 0.5 < level < 1:
-        raise UsageError(f"--level {level}: a share between 0.5 and 1")
+    check_level(level)
     if any(x <= 0 for x in predict or ()):
         raise UsageError("--predict: a power law is defined above 0")
     began = time.monotonic()

@@ -8,12 +8,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from gradus import registry
+from gradus.cli.options import RUNS, EndJson, Fresh, Quiet, RunsDir
 from gradus.errors import UsageError
 
 DATA: Final = "data"
@@ -44,20 +44,14 @@ def build(kind: str) -> Any:
 
     def step(
         context: typer.Context,
-        runs_dir: Annotated[
-            Path, typer.Option("--runs-dir", help="Where run folders are kept.")
-        ] = Path("runs"),
+        runs_dir: RunsDir = RUNS,
         name: Annotated[
             str | None, typer.Option("--name", help="The run's name; the step's by default.")
         ] = None,
         seed: Annotated[int, typer.Option("--seed", help="Decides splits and training.")] = 0,
-        fresh: Annotated[
-            bool, typer.Option("--fresh", help="Begin anew; the earlier folder is renamed.")
-        ] = False,
-        as_json: Annotated[
-            bool, typer.Option("--json", help="End with one JSON object on standard output.")
-        ] = False,
-        quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on the way.")] = False,
+        fresh: Fresh = False,
+        as_json: EndJson = False,
+        quiet: Quiet = False,
         as_plan: Annotated[
             bool, typer.Option("--plan", help="Print the plan that this stands for; run nothing.")
         ] = False,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
-import math
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,29 +15,15 @@ from pydantic import (
     model_validator,
 )
 
-from gradus import registry, sources
+from gradus import registry
 from gradus.data.conversations import check_prompt
-from gradus.data.fields import ColumnsConfig, DataPart, FilterConfig
+from gradus.data.fields import ColumnsConfig, FilterConfig
+from gradus.data.given import DEFAULT_SHARE, GivenConfig, Shares, by_split
 from gradus.errors import UnknownName, unknown
 from gradus.records import Labelled, Target
 
-GIVEN = ("train", "dev", "test")
-DEFAULT_SHARE = 0.1
 
-
-def _check_encoding(name: str) -> str:
-    try:
-        codecs.lookup(name)
-    except LookupError as error:
-        raise ValueError(f"unknown encoding '{name}', e.g. utf-8, latin-1, cp1252") from error
-    return name
-
-
-Encoding = Annotated[str, AfterValidator(_check_encoding)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class SplitConfig(DataPart):
+class SplitConfig(Shares):
     """Shares of the rows, or of the train source where other splits are given.
 
     Left out, dev has 0.1, test 0.1 (unless sources are given by split), train the rest. With
@@ -52,13 +36,10 @@ class SplitConfig(DataPart):
         stratify: exact label quotas instead of quotas in expectation.
     """
 
-    train: Share | None = None
-    dev: Share | None = None
-    test: Share | None = None
     stratify: bool = False
 
 
-class DataConfig(DataPart):
+class DataConfig(GivenConfig):
     """One entry of a plan's ``data``.
 
     Attributes:
@@ -86,16 +67,15 @@ class DataConfig(DataPart):
         gates: conditions on the measurements of the data themselves.
     """
 
-    source: Mapping[str, Any]
-    format: str = "auto"
-    options: Mapping[str, Any] = {}
+    dev_serves: ClassVar[str] = "early stopping and gates"
+    test_share: ClassVar[float] = DEFAULT_SHARE
+
     target: Labelled = "label"
     prompt: Annotated[str, AfterValidator(check_prompt)] | None = None
     columns: ColumnsConfig = ColumnsConfig()
     filter: FilterConfig = FilterConfig()
     sample: Annotated[float, Field(gt=0, lt=1)] | PositiveInt | None = None
     duplicates: Literal["drop", "keep"] = "drop"
-    encoding: Encoding | tuple[Encoding, ...] | None = None
     labels: tuple[str, ...] | None = None
     split: SplitConfig = SplitConfig()
     dev: Literal["halves", "joined"] = "halves"
@@ -111,38 +91,6 @@ class DataConfig(DataPart):
             implied = _implied(str(raw.get("format", "auto")), raw["source"])
             return {**raw, "target": implied} if implied else raw
         return raw
-
-    @field_validator("source")
-    @classmethod
-    def _check_source(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
-        faults = []
-        for split, spec in by_split(source).items():
-            prefix = f"{split}: " if split else ""
-            faults += [f"{prefix}{fault}" for fault in sources.check(spec, purpose="data")]
-        if _is_by_split(source):
-            faults += [f"unknown split '{key}'" for key in source if key not in GIVEN]
-            if "train" not in source:
-                faults.append("sources by split need one for train")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return source
-
-    @field_validator("format")
-    @classmethod
-    def _check_format(cls, name: str) -> str:
-        if name == "auto":
-            return name
-        try:
-            return registry.resolve("formats", name)
-        except UnknownName as error:
-            raise ValueError(str(error)) from error
-
-    @field_validator("encoding")
-    @classmethod
-    def _check_encodings(cls, value: str | tuple[str, ...] | None) -> Any:
-        if value == ():
-            raise ValueError("names no encoding")
-        return value
 
     @field_validator("labels")
     @classmethod
@@ -189,52 +137,6 @@ class DataConfig(DataPart):
         if isinstance(self.sample, int) and self.limit is not None:
             raise ValueError("limit: 'sample' is a number of texts already: drop one")
         return self
-
-    @model_validator(mode="after")
-    def _check_shares(self) -> Self:
-        given = set(by_split(self.source)) - {"", "train"}
-        for split in sorted(given):
-            if getattr(self.split, split) is not None:
-                raise ValueError(
-                    f"split.{split}: {split} is given by its own source, drop the share"
-                )
-        shares = self.shares()
-        total = sum(shares.values())
-        if not math.isclose(total, 1.0, abs_tol=1e-9) or shares["train"] <= 0:
-            text = ", ".join(f"{name} {share:g}" for name, share in shares.items())
-            raise ValueError(
-                f"split: the shares must sum to 1 and leave some for train, but they are {text} "
-                f"(sum {total:g})"
-            )
-        if shares.get("dev") == 0:
-            raise ValueError("split.dev: must be above 0, early stopping and gates rest on dev")
-        return self
-
-    def shares(self) -> dict[str, float]:
-        """The share of each split that is cut out of the (train) source, train among them."""
-        given = by_split(self.source)
-        default = {"dev": DEFAULT_SHARE, "test": DEFAULT_SHARE if "" in given else 0.0}
-        shares = {
-            name: default[name] if (share := getattr(self.split, name)) is None else share
-            for name in ("dev", "test")
-            if name not in given
-        }
-        train = self.split.train
-        rest = 1.0 - sum(shares.values()) if train is None else train
-        return {"train": rest, **shares}
-
-    def encodings(self) -> tuple[str, ...] | None:
-        """The encodings to be tried in order; None leaves them to the format."""
-        if self.encoding is None or isinstance(self.encoding, tuple):
-            return self.encoding
-        return (self.encoding,)
-
-
-def by_split(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Source by split; a single source stands under the empty name."""
-    if _is_by_split(source):
-        return {key: source[key] for key in GIVEN if key in source}
-    return {"": source}
 
 
 def options_of(kind: Any, options: Mapping[str, Any], target: Target) -> Any:
@@ -287,7 +189,3 @@ def _implied(format_name: str, source: Any) -> Target | None:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _is_by_split(source: Mapping[str, Any]) -> bool:
-    return any(key in source for key in GIVEN)

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from gradus.data.config import DataConfig, by_split
+from gradus.data.config import DataConfig
 from gradus.data.dataset import Dataset, Split
+from gradus.data.given import by_split
 from gradus.records import Measurement
 
 if TYPE_CHECKING:

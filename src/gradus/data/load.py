@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from gradus.data.config import DataConfig, by_split
+from gradus.data.config import DataConfig
 from gradus.data.dataset import SPLITS, Dataset, Split
 from gradus.data.facts import describe
+from gradus.data.given import by_split
 from gradus.data.packed import Texts
 from gradus.data.pool import Pool, read_pool
 from gradus.data.splits import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from gradus.errors import ContractError
 from gradus.gates.sides import align
 from gradus.measure.compare import Contender, Settings
-from gradus.metrics.base import Items
+from gradus.metrics.base import Items, Metric
 from gradus.metrics.repeated import kept, one_of
 from gradus.stats import scaling
 from gradus.stats.intervals import interval
@@ -51,9 +51,27 @@ def scaled(
     ordered = sorted(contenders, key=lambda c: c.x or 0.0)
     items = _shared(ordered)
     metric = settings.scores.get(name, items[0].labels)
-    values = [metric(one) for one in items]
+    points = _points(metric, ordered, items, settings)
+    return {
+        "on": on,
+        "axis": axis,
+        "metric": name,
+        "unit": metric.unit,
+        "direction": metric.direction,
+        "n": len(items[0]),
+        "level": settings.level,
+        "points": points,
+        **_law(metric, points, items, settings, at, name),
+    }
+
+
+def _points(
+    metric: Metric, contenders: Sequence[Contender], items: Sequence[Items], settings: Settings
+) -> list[dict[str, Any]]:
+    """The metric of each contender with its interval; values that aren't finite are None."""
     points = []
-    for contender, one, value in zip(ordered, items, values, strict=True):
+    for contender, one in zip(contenders, items, strict=True):
+        value = metric(one)
         ends = interval(
             metric, one, level=settings.level, draws=settings.draws, seed=settings.seed
         ).ends()
@@ -66,45 +84,44 @@ def scaled(
                 "ci_high": ends[1],
             }
         )
-    xs = [float(c.x or 0.0) for c in ordered]
-    above = [x for x in xs if x > 0]
-    asked = sorted({*above, *at})
-    grid = np.geomspace(asked[0], asked[-1], CURVE).tolist() if len(asked) > 1 else []
-    law: scaling.PowerLaw | str = scaling.obstacle(xs, values) or ""
+    return points
+
+
+def _law(
+    metric: Metric,
+    points: Sequence[Mapping[str, Any]],
+    items: Sequence[Items],
+    settings: Settings,
+    at: Sequence[float],
+    name: str,
+) -> dict[str, Any]:
+    """The fitted power law with its curve and predictions, or why there is none."""
+    xs = [float(point["x"] or 0.0) for point in points]
+    values = [math.nan if point["value"] is None else point["value"] for point in points]
+    why = scaling.obstacle(xs, values)
     if not all(map(math.isfinite, values)):
-        law = f"{name} isn't defined at every x"
-    if law == "":
-        resampled = scaling.draws_of(metric, items, draws=settings.draws, seed=settings.seed)
-        law = scaling.fit(
-            xs, values, resampled, within=metric.range, at=[*grid, *at], level=settings.level
-        )
-    known = {
-        "on": on,
-        "axis": axis,
-        "metric": name,
-        "unit": metric.unit,
-        "direction": metric.direction,
-        "n": len(items[0]),
-        "level": settings.level,
-        "points": points,
-    }
+        why = f"{name} isn't defined at every x"
+    if why:
+        return {"law": None, "why": why, "curve": [], "predictions": []}
+    asked = sorted({*(x for x in xs if x > 0), *at})
+    grid = np.geomspace(asked[0], asked[-1], CURVE).tolist() if len(asked) > 1 else []
+    resampled = scaling.draws_of(metric, items, draws=settings.draws, seed=settings.seed)
+    law = scaling.fit(
+        xs, values, resampled, within=metric.range, at=[*grid, *at], level=settings.level
+    )
     if isinstance(law, str):
-        return {**known, "law": None, "why": law, "curve": [], "predictions": []}
+        return {"law": None, "why": law, "curve": [], "predictions": []}
     rows = [
         {"x": p.x, "value": p.value, "ci_low": p.low, "ci_high": p.high} for p in law.predictions
     ]
     told = {
         key: getattr(law, key)
-        for key in ("limit", "factor", "exponent", "exponent_low", "exponent_high", "explained")
+        for key in (
+            *("limit", "factor", "exponent", "exponent_low", "exponent_high", "explained"),
+            "points",
+        )
     }
-    told["points"] = law.points
-    return {
-        **known,
-        "law": told,
-        "why": None,
-        "curve": rows[: len(grid)],
-        "predictions": rows[len(grid) :],
-    }
+    return {"law": told, "why": None, "curve": rows[: len(grid)], "predictions": rows[len(grid) :]}
 
 
 def _shared(contenders: Sequence[Contender]) -> list[Items]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from gradus import registry
+from gradus import hardware, registry
 from gradus.errors import TrainingError
 from gradus.steps.base import Monitor
 from gradus.training.activations import Activations
@@ -91,6 +91,7 @@ def train(
     """
     if not len(task.train):
         raise TrainingError("the train split has no examples")
+    hardware.keep_memory()
     with Interrupts() as interrupts:
         run = _Run(task, stages, seed, work, monitor, getattr(torch, dtype), interrupts)
         run.identity = {**(identity or {}), "stages": repr(tuple(stages)), "seed": str(seed)}

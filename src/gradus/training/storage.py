@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from gradus.disk import sync
 from gradus.errors import StorageError
 
 
@@ -45,14 +46,9 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     with storage_errors(path):
         try:
             write(partial)
-            with partial.open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync(partial)
             partial.replace(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync(path.parent)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

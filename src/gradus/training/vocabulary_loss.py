@@ -2,8 +2,10 @@
 
 Legend: n hidden states, d their size, V vocabulary, c rows of a chunk.
 
-Rows are taken c at a time. A chunk's logits become its gradient in place, so that of n x V numbers
-only c x V are held, and nothing is computed twice on the way back.
+Rows are taken c at a time, few enough for the processor's caches. A chunk's logits become its
+gradient in place, and nothing is computed twice on the way back. The gradients of many chunks, in
+the products' dtype, are multiplied together: the weight's own gradient [V, d] is read and written
+for each product, which for a few rows takes longer than the product itself.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import torch
 CHUNK_NUMBERS: Final = 1 << 20
 """Logits of a chunk: 4 MB in float32."""
 FEWEST_ROWS: Final = 64
+GROUP_NUMBERS: Final = 1 << 24
+"""Gradients that are multiplied together: 32 MB in bfloat16."""
 
 
 def summed_loss(
@@ -56,7 +60,7 @@ def read(
     [n]; arguments as of `summed_loss`."""
     matrix = weight.to(dtype)
     found, first = torch.empty(len(hidden)), torch.empty(len(hidden), dtype=torch.bool)
-    for rows in _chunks(len(hidden), len(weight)):
+    for rows in _slices(len(hidden), len(weight), CHUNK_NUMBERS):
         logits = _logits(hidden[rows].to(dtype), matrix, bias)
         chosen = logits.gather(1, targets[rows, None]).squeeze(1)
         top = logits.amax(dim=1)
@@ -83,17 +87,21 @@ class _Summed(torch.autograd.Function):
         of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         of_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
         total = torch.zeros((), dtype=torch.float64)
-        for rows in _chunks(len(hidden), len(weight)):
-            part = hidden[rows].to(dtype)
-            value, gradient = _chunk(_logits(part, matrix, bias), targets[rows], z_loss)
-            total += value
-            if of_bias is not None:
-                of_bias += gradient.sum(dim=0)
-            gradient = gradient.to(dtype)
+        for group in _slices(len(hidden), len(weight), GROUP_NUMBERS):
+            states, expected = hidden[group].to(dtype), targets[group]
+            gradients = torch.empty(len(states), len(weight), dtype=dtype)
+            for rows in _slices(len(states), len(weight), CHUNK_NUMBERS):
+                value, gradient = _chunk(
+                    _logits(states[rows], matrix, bias), expected[rows], z_loss
+                )
+                total += value
+                gradients[rows] = gradient
+                if of_bias is not None:
+                    of_bias += gradient.sum(dim=0)
             if of_hidden is not None:
-                of_hidden[rows] = gradient @ matrix
+                of_hidden[group] = gradients @ matrix
             if of_weight is not None:
-                of_weight += gradient.t() @ part
+                of_weight += gradients.t() @ states
         ctx.gradients = (of_hidden, of_weight, of_bias)
         return total.float()
 
@@ -105,8 +113,9 @@ class _Summed(torch.autograd.Function):
         return (*found, None, None, None)
 
 
-def _chunks(count: int, vocabulary: int) -> Iterator[slice]:
-    size = max(FEWEST_ROWS, CHUNK_NUMBERS // vocabulary)
+def _slices(count: int, vocabulary: int, numbers: int) -> Iterator[slice]:
+    """Rows with at most so many numbers, V each, but not too few."""
+    size = max(FEWEST_ROWS, numbers // vocabulary)
     for low in range(0, count, size):
         yield slice(low, min(low + size, count))
 

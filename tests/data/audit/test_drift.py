@@ -69,7 +69,7 @@ def test_lengths_as_scipy_and_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_holm_as_statsmodels(p_values: list[float]) -> None:
     expected = multipletests(p_values, method="holm")[1]
     assert holm(p_values) == pytest.approx(expected.tolist())

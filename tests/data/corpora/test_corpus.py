@@ -59,7 +59,7 @@ def identity(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(RECORD, max_size=30), st.integers(0, 3))
 def test_every_distinct_text_is_once_where_its_hash_says(
     records: list[dict[str, Any]], seed: int
@@ -88,7 +88,7 @@ def test_every_distinct_text_is_once_where_its_hash_says(
         assert sorted(t for part in content(kept).values() for t in part) == sorted(every)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(RECORD, max_size=30))
 def test_no_group_and_no_text_lies_in_two_splits(records: list[dict[str, Any]]) -> None:
     records = padded(records)

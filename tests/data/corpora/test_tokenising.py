@@ -162,7 +162,7 @@ def test_large_vocabularies_take_four_bytes(documents: Documents, tmp_path: Path
     assert int(shards.ids(0, shards.total).max()) == 70_000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from([*"ab \n\t,早", "  ", "\n\n"]), max_size=60), st.integers(1, 9))
 def test_pieces_of_a_long_text_give_the_same_tokens(
     byte_bpe: Path, parts: list[str], most: int

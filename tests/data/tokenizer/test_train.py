@@ -91,7 +91,7 @@ def test_the_same_texts_give_the_same_bytes(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["byte-bpe", "unigram", "bytes"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text())
 def test_nothing_is_lost(kind: Kind, text: str) -> None:
     text = text.replace("▁", "")
@@ -100,7 +100,7 @@ def test_nothing_is_lost(kind: Kind, text: str) -> None:
 
 
 @pytest.mark.parametrize("split", ["gpt-2", "gpt-4"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text())
 def test_both_patterns_cover_every_text(split: Any, text: str) -> None:
     tokenizer = KEPT["byte-bpe"] if split == "gpt-2" else KEPT["gpt-4"]

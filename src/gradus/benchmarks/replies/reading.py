@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -35,9 +36,9 @@ class _Reading(ReplyBenchmark):
     chance: ClassVar[float | None] = 0.0
 
     @classmethod
+    @abstractmethod
     def questions(cls, path: Path) -> Iterator[Document]:
         """Every question of a file."""
-        raise NotImplementedError
 
     @classmethod
     def read(cls, config: ReadingConfig, path: Path) -> Sequence[Document]:

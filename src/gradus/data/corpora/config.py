@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from gradus import registry, sources
-from gradus.data.config import DEFAULT_SHARE, GIVEN, Encoding, Share, by_split, options_of
+from gradus import registry
+from gradus.data.config import options_of
 from gradus.data.fields import DataPart
-from gradus.errors import UnknownName
+from gradus.data.given import GivenConfig
 
 
 class CorpusColumns(DataPart):
@@ -70,21 +68,7 @@ class CleanConfig(DataPart):
         return self
 
 
-class CorpusSplit(DataPart):
-    """Shares of the documents, by hash of their content, or of their group where one is named.
-
-    Attributes:
-        train: share to train on; left out, what the others leave.
-        dev: share of both halves of dev together.
-        test: share that `evaluate` alone reads; left out, none.
-    """
-
-    train: Share | None = None
-    dev: Share | None = None
-    test: Share | None = None
-
-
-class CorpusConfig(DataPart):
+class CorpusConfig(GivenConfig):
     """One entry of a plan's ``corpora``.
 
     Attributes:
@@ -99,84 +83,19 @@ class CorpusConfig(DataPart):
         limit: at most so many documents, those with the least content hash.
     """
 
-    source: Mapping[str, Any]
-    format: str = "auto"
-    options: Mapping[str, Any] = {}
+    dev_serves: ClassVar[str] = "validation and gates"
+    test_share: ClassVar[float] = 0.0
+
     columns: CorpusColumns = CorpusColumns()
     exclude: tuple[str, ...] = ()
-    encoding: Encoding | tuple[Encoding, ...] | None = None
     clean: CleanConfig = CleanConfig()
-    split: CorpusSplit = CorpusSplit()
     limit: PositiveInt | None = None
-
-    @field_validator("source")
-    @classmethod
-    def _check_source(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
-        parts = by_split(source)
-        faults = []
-        for split, spec in parts.items():
-            prefix = f"{split}: " if split else ""
-            faults += [f"{prefix}{fault}" for fault in sources.check(spec, purpose="data")]
-        if "" not in parts:
-            faults += [f"unknown split '{key}'" for key in source if key not in GIVEN]
-            if "train" not in source:
-                faults.append("sources by split need one for train")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return source
-
-    @field_validator("format")
-    @classmethod
-    def _check_format(cls, name: str) -> str:
-        if name == "auto":
-            return name
-        try:
-            return registry.resolve("formats", name)
-        except UnknownName as error:
-            raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.format != "auto":
             kind = registry.load("formats", self.format)
             options_of(kind, self.options, kind.implies or "label")
-        if self.encoding == ():
-            raise ValueError("encoding: names no encoding")
         if self.clean.min_score is not None and self.columns.score is None:
             raise ValueError("clean.min_score: name the score's field with 'columns: {score: …}'")
-        given = set(by_split(self.source)) - {"", "train"}
-        for split in sorted(given):
-            if getattr(self.split, split) is not None:
-                raise ValueError(
-                    f"split.{split}: {split} is given by its own source, drop the share"
-                )
-        shares = self.shares()
-        total = sum(shares.values())
-        if not math.isclose(total, 1.0, abs_tol=1e-9) or shares["train"] <= 0:
-            text = ", ".join(f"{name} {share:g}" for name, share in shares.items())
-            raise ValueError(
-                f"split: the shares must sum to 1 and leave some for train, but they are {text} "
-                f"(sum {total:g})"
-            )
-        if shares.get("dev") == 0:
-            raise ValueError("split.dev: must be above 0, validation and gates rest on dev")
         return self
-
-    def shares(self) -> dict[str, float]:
-        """The share of each split that is cut out of the (train) source, train among them."""
-        given = by_split(self.source)
-        default = {"dev": DEFAULT_SHARE, "test": 0.0}
-        shares = {
-            name: default[name] if (share := getattr(self.split, name)) is None else share
-            for name in ("dev", "test")
-            if name not in given
-        }
-        train = self.split.train
-        rest = 1.0 - sum(shares.values()) if train is None else train
-        return {"train": rest, **shares}
-
-    def encodings(self) -> tuple[str, ...] | None:
-        """The encodings to be tried in order; None leaves them to the format."""
-        if self.encoding is None or isinstance(self.encoding, tuple):
-            return self.encoding
-        return (self.encoding,)

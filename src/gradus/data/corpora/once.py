@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gradus.disk import sync
 from gradus.errors import StorageError
 
 
@@ -39,9 +40,9 @@ def make_once(target: Path, marker: str, write: Callable[[Path], None]) -> None:
             try:
                 write(partial)
                 for path in [*partial.rglob("*"), partial]:
-                    _sync(path)
+                    sync(path)
                 partial.rename(target)
-                _sync(target.parent)
+                sync(target.parent)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
@@ -57,13 +58,5 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

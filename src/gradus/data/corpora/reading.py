@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from gradus import registry
 from gradus.checkpoints.hashing import hash_file, list_files
-from gradus.data.config import by_split, options_of
+from gradus.data.config import options_of
 from gradus.data.corpora.config import CorpusColumns, CorpusConfig
 from gradus.data.formats.base import Format, RawRecord, Tally
+from gradus.data.given import by_split
 from gradus.data.pool import files_of, find_format
 from gradus.data.rows import choose, get_field
 from gradus.data.values import Where, as_cell, as_name, as_number, as_text

@@ -70,6 +70,9 @@ def _settle(model: nn.Module, wrapper: Any, wanted: Wanted) -> Attached:
         ]
         for module in model.modules():
             _own_dropout(module)
+            if hasattr(module, "cast_input_dtype_enabled"):
+                # Autocast casts what a product takes; a copy in float32 before it is for nothing.
+                setattr(module, "cast_input_dtype_enabled", False)  # noqa: B010  # nn.Module types attributes as tensors
     else:
         model.add_module(ENCODER, wrapper.prompt_encoder)
         names = [n for n, _ in model.named_parameters() if n.startswith(f"{ENCODER}.")]

@@ -301,6 +301,16 @@ ONE_FAULT: dict[str, tuple[str, str, Expected]] = {
         '    step: floor\n    data: news\n    gates: ["accuracy >= parent"]',
         ("steps.floor.gates[0]", 18, "step 'floor' has no parent: it names no model"),
     ),
+    "a checkpoint against itself": (
+        "    on: news.test",
+        '    on: news.test\n    gates: ["accuracy >= small"]',
+        (
+            "steps.final.gates[0]",
+            35,
+            "compares 'small' with itself: gates of 'final' are about the last of its models, so "
+            "put the one that is judged last",
+        ),
+    ),
     "unknown data set of a gate": (
         "accuracy >= 0.95",
         "new.accuracy >= 0.95",

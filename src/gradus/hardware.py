@@ -115,8 +115,8 @@ def keep_memory() -> bool:
     """Have this process keep the memory that it frees, where that is up to the C library (glibc).
 
     By default every large block is fetched from the system anew and zeroed page by page, which
-    training pays at every update: a quarter of the time of a model of 135 M parameters. What a
-    process holds at most stays the same; it gives less back between. Returns whether it was done.
+    training would pay for at every update. The process gives less back in between. Source: glibc's
+    manual, "Malloc Tunable Parameters" (mallopt). Returns whether it was done.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -207,6 +207,13 @@ def _check_reference(
         other = check_model(draft, step, name, path, faults)
     else:
         other = None
+    if name is not None and name == _last_of_several(step):
+        faults.add(
+            path,
+            f"compares '{name}' with itself: gates of '{step.id}' are about the last of its "
+            "models, so put the one that is judged last",
+        )
+        return
     if other is None or other.produces is None or step.produces is None:
         return
     if on_benchmark:
@@ -215,6 +222,16 @@ def _check_reference(
         draft, spec.metric, other.produces
     ):
         _not_measured(draft, other, spec, path, faults)
+
+
+def _last_of_several(step: StepDraft) -> str | None:
+    """What the gates are about where a step measures a list of models and makes none itself."""
+    listed = [
+        name
+        for field, name in (step.needs.models.items() if step.needs is not None else ())
+        if field.startswith("models[")
+    ]
+    return listed[-1] if listed else None
 
 
 def _may_have_data(draft: Draft, step: StepDraft) -> bool:

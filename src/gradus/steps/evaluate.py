@@ -42,7 +42,7 @@ class EvaluateConfig(StepConfig):
     """Config of `evaluate`.
 
     Attributes:
-        models: steps or models to measure, each on the same items.
+        models: steps or models to measure, each on the same items; gates are about the last.
         on: ``NAME.test``, ``NAME.dev.gate`` (or ``NAME``) or ``NAME.dev.select`` of a data set, or
             of a corpus, on which language models are measured.
         benchmarks: with `on` or instead of it, what language models are asked of published files:

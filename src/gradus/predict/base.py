@@ -79,6 +79,24 @@ class Predictor(ABC):
         """
         raise self._lacks("spans")
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """With target ``spans``: the K tags, in the order of `tag_log_probs`' columns."""
+        raise self._lacks("spans")
+
+    def tag_log_probs(
+        self,
+        texts: Sequence[str],
+        *,
+        words: Sequence[Sequence[tuple[int, int]]] | None = None,
+    ) -> np.ndarray:
+        """With target ``spans``: float64 [W, K], the log-probabilities of every word's K tags.
+
+        The W words of all texts in their order, `words` as in `spans`; no rule about which tag may
+        follow which is applied.
+        """
+        raise self._lacks("spans")
+
     def replies(
         self,
         texts: Sequence[str],

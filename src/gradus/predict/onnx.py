@@ -293,6 +293,24 @@ class OnnxPredictor(Predictor):
             raise self._lacks("spans")
         return self._tagger.spans(texts, words, progress)
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The K tags; see `Predictor.tags`."""
+        if self.target != "spans":
+            raise self._lacks("spans")
+        return self._tagger.names
+
+    def tag_log_probs(
+        self,
+        texts: Sequence[str],
+        *,
+        words: Sequence[Sequence[tuple[int, int]]] | None = None,
+    ) -> np.ndarray:
+        """float64 [W, K]; see `Predictor.tag_log_probs`."""
+        if self.target != "spans":
+            raise self._lacks("spans")
+        return self._tagger.log_probs(texts, words)
+
     def _of_words(self, windowed: Windowed) -> np.ndarray:
         """Log-probabilities of all words' tags, float64 [W, K]."""
         import numpy as np

@@ -66,6 +66,16 @@ class Tagger:
                 progress(len(found))
         return found
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The K tags."""
+        return tuple(self._tagset.tags)
+
+    def log_probs(self, texts: Sequence[str], words: Sequence[Words] | None = None) -> np.ndarray:
+        """See `Predictor.tag_log_probs`."""
+        of = [find_words(text) for text in texts] if words is None else list(words)
+        return self._log_probs(self._encoder(list(texts), of))
+
 
 def open_tagger(
     folder: Path,

@@ -144,6 +144,24 @@ class TransformerPredictor(Predictor):
             raise self._lacks("spans")
         return self._tagger.spans(texts, words, progress)
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The K tags; see `Predictor.tags`."""
+        if self._tagger is None:
+            raise self._lacks("spans")
+        return self._tagger.names
+
+    def tag_log_probs(
+        self,
+        texts: Sequence[str],
+        *,
+        words: Sequence[Sequence[tuple[int, int]]] | None = None,
+    ) -> np.ndarray:
+        """float64 [W, K]; see `Predictor.tag_log_probs`."""
+        if self._tagger is None:
+            raise self._lacks("spans")
+        return self._tagger.log_probs(texts, words)
+
     def _outputs(
         self, texts: Sequence[str], width: int, progress: Callable[[int], None] | None
     ) -> np.ndarray:

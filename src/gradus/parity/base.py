@@ -5,9 +5,10 @@ Legend: m rows (texts, words or tokens), K outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -86,6 +87,11 @@ class Parity(Record):
         """The measures whose bound isn't kept."""
         return tuple(name for name in self.bounds if not self._kept(name))
 
+    def to_json(self) -> dict[str, Any]:
+        """As every record's; JSON has neither NaN nor infinity, so that such a number is None."""
+        raw = Record.to_json(self)
+        return {name: None if _wild(value) else value for name, value in raw.items()}
+
     def under(self, bounds: Bounds) -> Parity:
         """The same numbers under a plan's bounds; those it doesn't name stay."""
         return replace(self, bounds=bounds.over(Bounds(**self.bounds)).named())
@@ -98,15 +104,17 @@ class Parity(Record):
         return [self._verdict(name, bound) for name, bound in self.bounds.items()]
 
     def _verdict(self, name: str, bound: float) -> Verdict:
-        value = getattr(self, name)
-        kept = self._kept(name)
-        shown = "no value" if value is None else f"{value:.3g}"
+        found, kept = getattr(self, name), self._kept(name)
+        value = None if _wild(found) else found
+        more = (
+            f", more than the {bound:g} allowed: hand over in another way, or say under 'parity:' "
+            "in the step what it may stray"
+        )
+        shown = "isn't a finite number" if value is None else f"{value:.3g}"
         return Verdict(
             gate=f"{self.handoff}: {name} <= {bound:g}",
             verdict=Answer.OPEN if kept else Answer.CLOSED,
-            why=f"{name} {shown} on {self.rows:,} fixed {self.unit}"
-            + ("" if kept else f", more than the {bound:g} allowed")
-            + ("" if kept else "; allow more with 'parity:' in the step, or hand over otherwise"),
+            why=f"{name} {shown} on {self.rows:,} fixed {self.unit}{'' if kept else more}",
             test=TEST,
             value=value,
             reference=bound,
@@ -116,3 +124,7 @@ class Parity(Record):
     def _kept(self, name: str) -> bool:
         value = getattr(self, name)
         return value is not None and value <= self.bounds[name]
+
+
+def _wild(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gradus import hardware
 from gradus.data.dataset import Dataset
 from gradus.records import CheckpointRef, StepSpec
+from gradus.runner import parity
 
 if TYPE_CHECKING:
     from gradus.data.corpora import Corpus
@@ -38,7 +39,8 @@ def of_step(
     It covers the resolved config, the seed, the digests of the checkpoints and of the splits that
     a step may see (train and dev.select: a new test row retrains nothing), the versions of Gradus,
     torch and transformers, dtype and threads. `others` are the data sets beyond the first,
-    `answers` the digest of what people said, `prompts` that of what models shall write to.
+    `answers` the digest of what people said, `prompts` that of what models shall write to. What a
+    hand-off may stray (`gradus.runner.parity`) isn't in it, as gates aren't.
     """
     read = {
         name: {s: corpus.split_digests[s] for s in ("train", "dev.select")}
@@ -51,7 +53,7 @@ def of_step(
     return digest(
         {
             "kind": spec.kind,
-            "config": spec.config,
+            "config": parity.without(spec.config),
             "seed": seed,
             "models": {name: [ref.kind, ref.digest] for name, ref in models.items()},
             "data": None

@@ -13,7 +13,7 @@ from typing import Any
 
 from gradus import hardware, registry
 from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict, Waiting
-from gradus.runner import corpora, fingerprint, ranks, writing
+from gradus.runner import corpora, fingerprint, parity, ranks, writing
 from gradus.runner.context import step_context
 from gradus.runner.gating import Gating, stops
 from gradus.runner.inputs import Inputs, Seeds
@@ -207,7 +207,8 @@ class StepRun:
         spec, folder, gating = self.spec, self.inputs.folder, self.gating
         place = made[chosen].place
         earlier = list(gating.measured)
-        verdicts = gating.judge(spec, measured, outcome.get("withheld", {}))
+        verdicts = parity.verdicts(spec, outcome["facts"])
+        verdicts += gating.judge(spec, measured, outcome.get("withheld", {}))
         changes = gating.changes(spec, earlier) if measured.measurements else []
         state = State.REUSED if all(one.reused for one in made) else State.DONE
         if stops(spec, verdicts):

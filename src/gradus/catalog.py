@@ -20,6 +20,8 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "tokenizer.v1": "gradus.steps.tokenizer:Tokenizer",
         "pretrain.v1": "gradus.steps.pretrain:Pretrain",
         "finetune.v1": "gradus.steps.finetune:Finetune",
+        "prune.v1": "gradus.steps.prune:Prune",
+        "distil.v1": "gradus.steps.distil:Distil",
         "quantize.v1": "gradus.steps.quantize:Quantize",
         "evaluate.v1": "gradus.steps.evaluate:Evaluate",
         "sample.v1": "gradus.steps.sample:Sample",

@@ -102,6 +102,7 @@ def _load(ref: CheckpointRef, auto: Any, what: str) -> tuple[Any, list[str]]:
     import torch
     from transformers.utils import logging
 
+    from gradus.training import shapes
     from gradus.training.models import forget_quantization
 
     if ref.kind not in READABLE:
@@ -109,6 +110,9 @@ def _load(ref: CheckpointRef, auto: Any, what: str) -> tuple[Any, list[str]]:
             f"'{ref.name}' is of kind '{ref.kind}', and only a causal language model "
             f"({' or '.join(READABLE)}) can be prompted; name one under 'models:'"
         )
+    sizes = None if ref.file else shapes.read(Path(ref.path))
+    if sizes is not None:
+        return shapes.load(auto, Path(ref.path), sizes)
     options: dict[str, Any] = {"gguf_file": ref.file} if ref.file else {"use_safetensors": True}
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

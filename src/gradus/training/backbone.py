@@ -7,7 +7,7 @@ K's input is hidden state K, so hidden state 0 is what the embeddings give.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -155,7 +155,14 @@ class Backbone:
     @contextmanager
     def _only(self, low: int, high: int) -> Iterator[None]:
         """Layers outside `low` .. `high` hand their input on."""
-        skipped = [m for k, m in enumerate(self.groups.layers) if not low <= k < high]
+        with self.without([k for k in range(self.layers) if not low <= k < high]):
+            yield
+
+    @contextmanager
+    def without(self, numbers: Iterable[int]) -> Iterator[None]:
+        """Inside the block the layers `numbers` hand their input on, as if they weren't there."""
+        every = [self.groups.layers[k] for k in numbers]
+        skipped = [layer for layer in every if "forward" not in layer.__dict__]
         for layer in skipped:
             layer.forward = self._hand_on
         try:

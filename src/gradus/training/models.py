@@ -14,6 +14,7 @@ from torch import nn
 
 from gradus.errors import CheckpointError, MissingExtra
 from gradus.records import CheckpointRef, Pair
+from gradus.training import shapes
 from gradus.training.adapters import attach
 from gradus.training.adapters.attached import of
 from gradus.training.packing import Tokens
@@ -93,6 +94,9 @@ def _without_pooler(auto: Any, ref: CheckpointRef, options: dict[str, Any]) -> A
 
     if ref.file:
         return auto.from_pretrained(ref.path, gguf_file=ref.file, **options)
+    sizes = shapes.read(Path(ref.path))
+    if sizes is not None:
+        return shapes.load(auto, Path(ref.path), sizes, add_pooling_layer=False)[0]
     config = AutoConfig.from_pretrained(ref.path, trust_remote_code=False)
     try:
         return auto.from_pretrained(
@@ -145,13 +149,15 @@ def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
     """Backbone and tokenizer in Hugging Face layout (safetensors, float32).
 
     A model with an adapter is saved as both: the weights as they were, and beside them the adapter
-    in peft's layout (`gradus.training.adapters.attach.write`).
+    in peft's layout (`gradus.training.adapters.attach.write`). One whose layers were cut is saved
+    with what they hold (`gradus.training.shapes`).
     """
     with _quietly():
         weights = attach.base_weights(model)
         model.save_pretrained(folder, state_dict=weights)  # type: ignore[operator]  # nn.Module types attributes as tensors
         tokenizer.save_pretrained(folder)
     attach.write(model, folder)
+    shapes.write(model, folder)
 
 
 def max_positions(model: nn.Module) -> int | None:

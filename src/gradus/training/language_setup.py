@@ -71,7 +71,7 @@ def prepare(config: PretrainConfig, context: StepContext, dtype: str) -> Ready:
     objective, options = config.settled()
     source = context.models[config.tokenizer or str(config.model)]
     tokenizer = load_tokenizer(source)
-    shards = _tokenised(context, _folder(source, tokenizer, context.work))
+    shards = tokenised(context, tokenizer_folder(source, tokenizer, context.work))
     full = _model(config, objective(), context, tokenizer)
     make = objective()
     how = Cutting(apart=config.documents == "apart", seed=context.seed)
@@ -135,7 +135,7 @@ def _probes(
     return tuple(found)
 
 
-def _folder(ref: CheckpointRef, tokenizer: Any, work: Path) -> Path:
+def tokenizer_folder(ref: CheckpointRef, tokenizer: Any, work: Path) -> Path:
     """A folder with the tokenizer's own file; a GGUF file's is written out."""
     if ref.file is None and (Path(ref.path) / "tokenizer.json").is_file():
         return Path(ref.path)
@@ -144,7 +144,7 @@ def _folder(ref: CheckpointRef, tokenizer: Any, work: Path) -> Path:
     return folder
 
 
-def _tokenised(context: StepContext, tokenizer: Path) -> dict[str, dict[str, Shards]]:
+def tokenised(context: StepContext, tokenizer: Path) -> dict[str, dict[str, Shards]]:
     """Shards by corpus and split, kept beside the corpus for whoever tokenises it alike.
 
     Of several processes the first one writes them, and the others open what it wrote.

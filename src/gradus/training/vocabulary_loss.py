@@ -10,7 +10,7 @@ for each product, which for a few rows takes longer than the product itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import torch
@@ -43,7 +43,28 @@ def summed_loss(
             cross-entropy alone, so that losses mean the same with and without it.
         dtype: of the products; all else is float32.
     """
-    found: torch.Tensor = _Summed.apply(hidden, weight, bias, targets, z_loss, dtype)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+    def chunk(logits: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        return cross_entropy_chunk(logits, targets[rows], z_loss)
+
+    return summed(hidden, weight, bias, chunk, dtype=dtype)
+
+
+Chunk = Callable[[torch.Tensor, slice], tuple[torch.Tensor, torch.Tensor]]
+"""From the logits, float32 [c, V], of some rows of a batch, and which rows they are, to their
+summed loss and its gradient [c, V]; the logits are its own to overwrite."""
+
+
+def summed(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    chunk: Chunk,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """The sum of any loss over a vocabulary: a scalar. Arguments as of `summed_loss`."""
+    found: torch.Tensor = _Summed.apply(hidden, weight, bias, chunk, dtype)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return found
 
 
@@ -78,8 +99,7 @@ class _Summed(torch.autograd.Function):
         hidden: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
-        targets: torch.Tensor,
-        z_loss: float,
+        chunk: Chunk,
         dtype: torch.dtype,
     ) -> torch.Tensor:
         matrix = weight.to(dtype)
@@ -88,12 +108,11 @@ class _Summed(torch.autograd.Function):
         of_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
         total = torch.zeros((), dtype=torch.float64)
         for group in _slices(len(hidden), len(weight), GROUP_NUMBERS):
-            states, expected = hidden[group].to(dtype), targets[group]
+            states = hidden[group].to(dtype)
             gradients = torch.empty(len(states), len(weight), dtype=dtype)
             for rows in _slices(len(states), len(weight), CHUNK_NUMBERS):
-                value, gradient = _chunk(
-                    _logits(states[rows], matrix, bias), expected[rows], z_loss
-                )
+                whole = slice(group.start + rows.start, group.start + rows.stop)
+                value, gradient = chunk(_logits(states[rows], matrix, bias), whole)
                 total += value
                 gradients[rows] = gradient
                 if of_bias is not None:
@@ -110,7 +129,7 @@ class _Summed(torch.autograd.Function):
         (scale,) = outputs
         found = [None if each is None else each.mul_(scale) for each in ctx.gradients]
         ctx.gradients = ()
-        return (*found, None, None, None)
+        return (*found, None, None)
 
 
 def _slices(count: int, vocabulary: int, numbers: int) -> Iterator[slice]:
@@ -126,10 +145,10 @@ def _logits(hidden: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | Non
     return logits if bias is None else logits.add_(bias)
 
 
-def _chunk(
+def cross_entropy_chunk(
     logits: torch.Tensor, targets: torch.Tensor, z_loss: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed cross-entropy, and the gradient [c, V] in the place of `logits`."""
+    """Summed cross-entropy of a `Chunk`, and the gradient in the place of `logits`."""
     columns = targets[:, None]
     chosen = logits.gather(1, columns).squeeze(1)
     top = logits.amax(dim=1)

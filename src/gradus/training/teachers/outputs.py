@@ -173,13 +173,13 @@ class Asked:
         if target == "number":
             return teacher.numbers(texts)[:, None]
         if target == "spans":
-            return np.maximum(teacher.tag_log_probs(texts, words=words), LEAST)
+            return np.asarray(np.maximum(teacher.tag_log_probs(texts, words=words), LEAST))
         found = teacher.log_probs(texts)
         if target == "label":
-            return np.maximum(found, LEAST)
+            return np.asarray(np.maximum(found, LEAST))
         # Exactly 1 has no logarithm of what is left over.
         other = np.log(-np.expm1(np.minimum(found, -1e-16)))
-        return np.clip(found - other, LEAST, -LEAST)
+        return np.asarray(np.clip(found - other, LEAST, -LEAST))
 
 
 def words_of(split: Split) -> list[list[tuple[int, int]]]:

@@ -114,10 +114,10 @@ def _said(
     if data.target == "label":
         return mixed.argmax(dim=1).numpy()
     if data.target == "labels":
-        return (mixed >= np.log(0.5)).numpy()
+        return np.asarray(mixed >= np.log(0.5))
     words = list((data.train.words or ())[first:])
     said = spans_of(mixed.double().numpy(), words, _tagset(data.labels, outputs))
-    found = np.empty(len(said), dtype=object)
+    found: np.ndarray = np.empty(len(said), dtype=object)
     found[:] = said
     return found
 
@@ -125,7 +125,7 @@ def _said(
 def _tagset(labels: Sequence[str], outputs: Sequence[str]) -> Tagset:
     """The tagset that has these tags."""
     for scheme in ("iob2", "iobes"):
-        tagset = Tagset(labels, scheme)  # type: ignore[arg-type]  # mypy widens the literals
+        tagset = Tagset(labels, scheme)
         if tagset.tags == tuple(outputs):
             return tagset
     raise DataError(f"tags {', '.join(outputs[:5])}, ... are of no scheme that is known")

@@ -56,6 +56,13 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
     },
     "schemes": {
         "int8-dynamic.v1": "gradus.compress.int8_dynamic:Int8Dynamic",
+        "int8-static.v1": "gradus.compress.int8_static:Int8Static",
+        "int8-qat.v1": "gradus.compress.int8_qat:Int8Qat",
+        "mixed.v1": "gradus.compress.mixed:MixedPrecision",
+        "int8-weights.v1": "gradus.compress.int8_weights:Int8Weights",
+        "int4-weights.v1": "gradus.compress.int4_weights:Int4Weights",
+        "bf16.v1": "gradus.compress.bf16:Bfloat16",
+        "float32.v1": "gradus.compress.float32:Float32",
     },
     "sources": {
         "hub.v1": "gradus.sources.hub:Hub",

@@ -141,9 +141,18 @@ class GradientStage:
         every = max(1, math.ceil(updates / POINTS_AN_EPOCH))
         last = progress.done == updates or progress.update == self.total
         if progress.done % every == 0 and not last:
-            mean = progress.recent[0] / progress.recent[1]
-            self.shared.point(progress.epoch + progress.done / updates, rate, train_loss=mean)
-            progress.recent = [0.0, 0.0]
+            at = progress.epoch + progress.done / updates
+            self.shared.point(at, rate, **self._recent())
+
+    def _recent(self) -> dict[str, float]:
+        """Means since the last row of the curves, for the next; they begin anew."""
+        progress, weight = self.progress, self.progress.recent[1]
+        terms = {f"train_{name}": sums[1] / weight for name, sums in progress.terms.items()}
+        row = {"train_loss": progress.recent[0] / weight, **terms, **self.task.standing()}
+        progress.recent = [0.0, 0.0]
+        for sums in progress.terms.values():
+            sums[1] = 0.0
+        return row
 
     def _update(self, parts: Sequence[np.ndarray]) -> float:
         """One update from the summed gradients of the batches `parts`; returns the learning rate.
@@ -163,7 +172,10 @@ class GradientStage:
             sum(batch.layout.tokens for batch in own),
             sum(task.flops(batch.layout, self._per_token) for batch in own),
         )
-        values = exchange.sum(*(self._backward(batch, share, weight) for batch, share in batches))
+        terms: dict[str, float] = {}
+        values = exchange.sum(
+            *(self._backward(batch, share, weight, terms) for batch, share in batches)
+        )
         for value in values:
             if not math.isfinite(value):
                 raise self._not_finite(own, value, rate)
@@ -177,6 +189,9 @@ class GradientStage:
             for value in values:
                 sums[0] += value
             sums[1] += weight
+        for name, value in zip(terms, exchange.sum(*terms.values()) if terms else (), strict=True):
+            held = progress.terms.setdefault(name, [0.0, 0.0])
+            held[0], held[1] = held[0] + value, held[1] + value
         if self._usual(math.fsum(values) / weight, norm):
             self.optimiser.step()
             progress.update += 1
@@ -186,12 +201,17 @@ class GradientStage:
             progress.update += 1
         return rate
 
-    def _backward(self, batch: Batch, share: float, weight: float) -> float:
-        """Add a batch's gradients; returns its summed loss, as far as `share` counts it."""
+    def _backward(
+        self, batch: Batch, share: float, weight: float, terms: dict[str, float]
+    ) -> float:
+        """Add a batch's gradients, and the loss's terms to `terms`; returns its summed loss, as far
+        as `share` counts it."""
         features = self.shared.features(self.task.train, batch)
         loss = self.task.loss(features, batch, self.shared.loss)
         if share != 1.0:
             loss = loss * share
+        for name, value in self.task.terms().items():
+            terms[name] = terms.get(name, 0.0) + value * share
         (loss / weight).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return float(loss.detach())
 
@@ -206,10 +226,12 @@ class GradientStage:
             progress.evaluation = self.shared.evaluate()
             self._remember_best()
         rate = self._rate(progress.update - 1)
-        mean = progress.losses[0] / progress.losses[1]
-        self.shared.point(at, rate, train_loss=mean, **progress.evaluation)
+        weight = progress.losses[1]
+        terms = {f"train_{name}": sums[0] / weight for name, sums in progress.terms.items()}
+        row = {"train_loss": progress.losses[0] / weight, **terms, **self.task.standing()}
+        self.shared.point(at, rate, **row, **progress.evaluation)
         progress.epoch, progress.done = progress.epoch + 1, 0
-        progress.losses, progress.recent = [0.0, 0.0], [0.0, 0.0]
+        progress.losses, progress.recent, progress.terms = [0.0, 0.0], [0.0, 0.0], {}
 
     def _rate(self, update: int) -> float:
         """The highest layer's learning rate at an update."""

@@ -125,6 +125,8 @@ class LongStage(GradientStage):
             self._validate(progress.epoch + progress.done / len(self._updates(progress.epoch)))
         progress.epoch, progress.done = progress.epoch + 1, 0
         progress.losses = [0.0, 0.0]
+        for sums in progress.terms.values():
+            sums[0] = 0.0
 
     def _usual(self, loss: float, norm: float) -> bool:
         self._norm = norm
@@ -173,17 +175,15 @@ class LongStage(GradientStage):
             values = {name: row[key] for key, name in told.items() if key in row}
             self.shared.point(at, rate, tokens=progress.tokens, spike=row["what"], **values)
         if progress.update % self.stage.log_every == 0 or progress.update == self.total:
-            mean = progress.recent[0] / progress.recent[1]
             self.shared.point(
                 at,
                 rate,
                 tokens=progress.tokens,
                 flops=progress.flops,
-                train_loss=mean,
+                **self._recent(),
                 grad_norm=self._norm,
                 **self.speed.row(),
             )
-            progress.recent = [0.0, 0.0]
 
     def _show(self) -> None:
         share = self.progress.update / self.total

@@ -79,6 +79,7 @@ class Progress:
         rows: curve rows written.
         losses: summed loss and its weight since the epoch began.
         recent: the same since the last curve row.
+        terms: by name, a term of the loss summed since the epoch began and since the last row.
         best: merit of the stage's best evaluation.
         best_file: where its weights lie.
         worse: evaluations since then.
@@ -99,6 +100,7 @@ class Progress:
     rows: int = 0
     losses: list[float] = field(default_factory=lambda: [0.0, 0.0])
     recent: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    terms: dict[str, list[float]] = field(default_factory=dict)
     best: list[float] | None = None
     best_file: str | None = None
     worse: int = 0
@@ -127,7 +129,7 @@ class Progress:
         """Counters of a fresh stage."""
         self.stage, self.epoch, self.done, self.update, self.worse = index, 0, 0, 0, 0
         self.best, self.best_file, self.evaluation = None, None, {}
-        self.losses, self.recent = [0.0, 0.0], [0.0, 0.0]
+        self.losses, self.recent, self.terms = [0.0, 0.0], [0.0, 0.0], {}
         while len(self.seconds) <= index:
             self.seconds.append(0.0)
 

@@ -115,6 +115,15 @@ class Task(ABC):
         ``loss(logits, gold, features)``.
         """
 
+    def terms(self) -> Mapping[str, float]:
+        """The terms of the last `loss`, by name, each summed as it is and before its own weight;
+        their means join the curves as ``train_NAME``. Empty where there is but one."""
+        return {}
+
+    def standing(self) -> Mapping[str, float]:
+        """Numbers that join each row of the training curve as they stand."""
+        return {}
+
     @abstractmethod
     def weight(self, batch: Batch) -> int:
         """How many terms `loss` sums."""

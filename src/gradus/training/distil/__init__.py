@@ -1,0 +1,1 @@
+"""Distilling: a small model learns from a large one, through the loop that all training takes."""

@@ -13,6 +13,7 @@ from gradus.errors import GradusError
 from gradus.objectives.base import ObjectiveConfig
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
 from gradus.training.config import ADAPTER, StageConfig, default_stages
+from gradus.training.distil.language_config import LanguageSettings
 from gradus.training.teachers.config import Teachers, Weighting, shares
 
 Factor = Annotated[float, Field(ge=0)]
@@ -119,7 +120,9 @@ class DistilConfig(StepConfig):
         temperature: T, what soft targets are softened by.
         alone: whether the same student is trained without a teacher too, from the same weights, by
             the same seed and the same stages: checkpoint ``ID.alone``.
-        stages: phases in order, as in ``finetune``.
+        language: of a corpus: how it is cut, and how its teachers are asked.
+        stages: phases in order, as in ``finetune``; left out, a solved head and then all layers,
+            and with a corpus all layers and embeddings.
         max_tokens: texts are cut there; what the student's start says when left out.
         batch_size: of every stage that doesn't say otherwise.
         batch_tokens: the same, in tokens.
@@ -137,6 +140,7 @@ class DistilConfig(StepConfig):
     losses: LossesConfig = LossesConfig()
     temperature: Annotated[float, Field(gt=0)] = 2.0
     alone: bool = False
+    language: LanguageSettings = LanguageSettings()
     stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = default_stages()
     max_tokens: Annotated[int, Field(ge=2)] | None = None
     batch_size: Count | None = None
@@ -144,10 +148,15 @@ class DistilConfig(StepConfig):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     prepare: Preparations | None = None
 
-    @field_validator("stages", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _left_out(cls, value: Any) -> Any:
-        return default_stages() if value is None else value
+    def _usual_stages(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping) or raw.get("stages") is not None:
+            return raw
+        # A language model's head is its embeddings or as large: there is nothing to solve.
+        causal = raw.get("corpus") is not None
+        usual = (StageConfig(train="all", embeddings=True),) if causal else default_stages()
+        return {**raw, "stages": usual}
 
     @field_validator("objective")
     @classmethod
@@ -173,6 +182,8 @@ class DistilConfig(StepConfig):
             raise ValueError("losses: reverse: is of language models, which take a corpus")
         if self.corpus is not None:
             return self._of_language()
+        if "language" in self.model_fields_set:
+            raise ValueError("language: is of language models, which take a corpus")
         return self
 
     def _of_language(self) -> Self:
@@ -180,7 +191,9 @@ class DistilConfig(StepConfig):
         if inside:
             raise ValueError(f"losses: {inside[0]}: isn't compared of language models")
         if self.unlabelled is not None:
-            raise ValueError("unlabelled: a corpus has no labels: add its documents to the corpus")
+            raise ValueError("unlabelled: a corpus has no labels: add the texts to it")
+        if self.weighting == "learned":
+            raise ValueError("weighting: learned: isn't to be had of language models")
         return self
 
     def shares(self) -> dict[str, float]:

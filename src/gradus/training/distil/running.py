@@ -57,9 +57,14 @@ def run(config: DistilConfig, context: StepContext) -> StepOutcome:
     """
     torch.set_num_threads(context.threads)
     dtype = context.dtype if config.dtype == "auto" else config.dtype
-    from gradus.training.distil.of_labels import ready_labels
+    if config.corpus is not None:
+        from gradus.training.distil.language import ready_language
 
-    made = ready_labels(config, context, dtype)
+        made = ready_language(config, context, dtype)
+    else:
+        from gradus.training.distil.of_labels import ready_labels
+
+        made = ready_labels(config, context, dtype)
     curves = Curves(context.monitor, context.work / "student")
     trained = _both(made, curves, config, context, dtype)
     return _outcome(made, trained, config, context, dtype)

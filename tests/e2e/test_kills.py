@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -113,3 +114,62 @@ def test_a_pretraining_killed_at_random_moments_ends_with_the_same_bits(runs: Ru
         assert resumed.digests == whole.digests, f"killed after {after:.1f} s of {seconds:.1f}"
         assert greatest_difference(resumed, whole) == 0.0
     assert killed >= PRETRAINING_MOMENTS - 1
+
+
+WAYS = {
+    "distil": {
+        "id": "child",
+        "step": "distil",
+        "teachers": "tuned",
+        "student": {"layers": 2},
+        "data": "news",
+        "losses": {"soft": 1.0, "hard": 0.5, "hidden": 1.0},
+        "stages": [{"train": "all", "epochs": 2}],
+    },
+    "prune": {
+        "id": "child",
+        "step": "prune",
+        "model": "tuned",
+        "data": "news",
+        "what": "units",
+        "amount": 0.5,
+        "recover": [{"train": "all", "epochs": 1}],
+        "sensitivity": {"texts": 0},
+    },
+    "quantize": {
+        "id": "child",
+        "step": "quantize",
+        "model": "tuned",
+        "data": "news",
+        "scheme": "int8-dynamic",
+        "vocabulary": "trim",
+    },
+}
+COMPRESSING_MOMENTS = 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_compressing_killed_at_random_moments_ends_with_the_same_bits(way: str, runs: Runs) -> None:
+    plan = runs.plan(HEAD, WAYS[way], models=ENCODER)
+    place = {"cwd": runs.folder, "env": runs.environment}
+
+    def command(folder: str, *more: str) -> list[str]:
+        return runs.command("run", plan, "--runs-dir", folder, *more)
+
+    before = run_to_end(command("whole", "--until", "tuned"), **place)
+    shutil.copytree(runs.folder / "whole", runs.folder / "killed")
+    seconds = run_to_end(command("whole"), **place)
+    whole = essence(runs.folder / "whole" / "mini")
+    assert {"tuned", "child"} <= set(whole.digests)
+    draw = random.Random(way)
+    start = min(before, seconds) / 2
+    killed = 0
+    for moment in range(COMPRESSING_MOMENTS):
+        after = start + (seconds - start) * (moment + draw.random()) / COMPRESSING_MOMENTS
+        killed += kill_after(command("killed"), after, **place)
+    run_to_end(command("killed"), **place)
+    resumed = essence(runs.folder / "killed" / "mini")
+    assert resumed.digests == whole.digests
+    assert greatest_difference(resumed, whole) == 0.0
+    assert killed

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ls": ("gradus.cli.ls", "List steps, metrics, sources, the gate grammar, runs ..."),
     "audit": ("gradus.cli.audit", "Find leaks, conflicting labels and drift in data."),
     "compare": ("gradus.cli.compare", "Compare models on the same items; test every difference."),
+    "compress": ("gradus.cli.compress", "Make a checkpoint smaller; recommend one as good."),
     "scaling": ("gradus.cli.scaling", "Fit loss against compute over a sweep of depths."),
     "overlap": ("gradus.cli.overlap", "Find what a training corpus holds of benchmarks."),
     "show": ("gradus.cli.show", "Show what a run measured and what its gates said."),

@@ -13,6 +13,7 @@ from gradus.records import CheckpointRef, RunRecord, State, StepRecord
 from gradus.registry import plain
 from gradus.report import raters
 from gradus.report.curves import read_curves
+from gradus.report.frontier import frontiers
 from gradus.report.headline import best, headline
 from gradus.report.predictions import predictions
 from gradus.report.reading import is_quality, main_metric, on_file
@@ -24,8 +25,8 @@ def facts(run_folder: Path) -> dict[str, Any]:
     """Everything a report says about a run, as plain JSON (no NaN, no infinity).
 
     Keys: ``format``, ``run``, ``headline``, ``main``, ``best``, ``lineage``, ``steps``, ``final``,
-    ``predictions``, ``data``, ``corpora``, ``readings``, ``models``, ``notes``, ``published``,
-    ``environment``, ``plan``. Values keep the units of the records they come from.
+    ``frontiers``, ``predictions``, ``data``, ``corpora``, ``readings``, ``models``, ``notes``,
+    ``published``, ``environment``, ``plan``. Values keep the units of the records they come from.
 
     Raises:
         UsageError: there is no ``run.json`` in the folder.
@@ -61,6 +62,7 @@ def facts(run_folder: Path) -> dict[str, Any]:
     gathered = finite(gathered)
     gathered["main"] = main_metric(gathered["steps"])
     gathered["final"] = _final(gathered["steps"], gathered["readings"])
+    gathered["frontiers"] = finite(frontiers(run_folder, gathered))
     gathered["best"] = best(gathered)
     gathered["predictions"] = finite(predictions(run_folder, gathered))
     gathered["lineage"] = _lineage(gathered, plan_steps)

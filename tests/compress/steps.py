@@ -5,17 +5,26 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from gradus.records import CheckpointRef
 from gradus.steps.base import StepContext, StepOutcome
 from gradus.steps.quantize import Quantize
+from gradus.testing.world import ListeningMonitor
 
 from .classifiers import Silent, make_classifier, make_data
 
 
-def quantise(ref: CheckpointRef, folder: Path, *, data: Any = None) -> StepOutcome:
+def quantise(
+    ref: CheckpointRef,
+    folder: Path,
+    *,
+    data: Any = None,
+    others: Mapping[str, Any] | None = None,
+    **config: Any,
+) -> StepOutcome:
     """What the step makes of a checkpoint, in ``folder / "checkpoint"``."""
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
@@ -26,11 +35,12 @@ def quantise(ref: CheckpointRef, folder: Path, *, data: Any = None) -> StepOutco
         work=work,
         models={"tuned": ref},
         data=data,
-        monitor=Silent(),
+        monitor=Silent() if data is None else ListeningMonitor(data),
         dtype="float32",
-        threads=2,
+        threads=1,
+        datasets=others or {},
     )
-    return Quantize().run(Quantize.Config(model="tuned"), context)
+    return Quantize().run(Quantize.Config(model="tuned", **config), context)
 
 
 FAMILIES = ("bert", "roberta", "distilbert", "gpt2", "llama")

@@ -12,7 +12,8 @@ from gradus.compress import export as exporting
 from gradus.compress.classifier import load_classifier
 from gradus.errors import CheckpointError
 from gradus.predict import load
-from gradus.predict.onnx import TOKENIZER, TextEncoder, open_session
+from gradus.predict.graph import TOKENIZER, TextEncoder
+from gradus.predict.onnx import open_session
 
 from .classifiers import make_classifier, make_texts
 from .steps import Pair

@@ -18,7 +18,7 @@ from gradus.checkpoints import read_manifest
 from gradus.errors import CheckpointError, MissingExtra
 from gradus.predict import load
 from gradus.predict import onnx as own
-from gradus.predict.onnx import BATCH_TEXTS, BATCH_TOKENS, equal_length_batches
+from gradus.predict.graph import BATCH_TEXTS, BATCH_TOKENS, equal_length_batches
 
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")

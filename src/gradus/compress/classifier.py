@@ -21,7 +21,7 @@ from gradus.errors import CheckpointError
 from gradus.objectives.classify import HEAD_FILE
 from gradus.objectives.pooled import load_head
 from gradus.objectives.pooling import LinearHead
-from gradus.predict.onnx import TOKENIZER
+from gradus.predict.graph import TOKENIZER
 from gradus.predict.outputs import head_outputs, target_of
 from gradus.records import CheckpointRef
 from gradus.training import models

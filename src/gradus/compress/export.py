@@ -19,7 +19,8 @@ import torch
 
 from gradus.compress.classifier import Classifier
 from gradus.errors import CheckpointError, MissingExtra
-from gradus.predict.onnx import Encoder, equal_length_batches, open_session
+from gradus.predict.graph import Encoder, equal_length_batches
+from gradus.predict.onnx import open_session
 
 ATTENTION: Final = "gradus_onnx"
 OPSET: Final = 18

@@ -58,7 +58,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What a step may see of a data set: train and dev.select."""
+    """What a step may see of a data set: train and dev.select.
+
+    `held` has the ids of dev.gate and test by split, so that a step can tell that a text stands
+    there, and no more than that.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -66,6 +70,7 @@ class TrainingData:
     select: Split
     digest: str
     target: Target = "label"
+    held: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def require(self, target: Target, who: str) -> None:
         """Raise DataError unless the data set has this target; `who` asks for it."""
@@ -102,4 +107,5 @@ class Dataset:
             select=self.splits["dev.select"],
             digest=self.digest,
             target=self.target,
+            held={n: self.splits[n].ids for n in ("dev.gate", "test") if n in self.splits},
         )

@@ -90,7 +90,8 @@ class TransformerPredictor(Predictor):
             "labels": manifest.labels,
             "tokenizer": models.load_tokenizer(ref),
             "preprocessing": manifest.preprocessing,
-            "dtype": dtype,
+            # What was compressed to a dtype computes in it.
+            "dtype": str(manifest.preprocessing.get("dtype", dtype)),
         }
         model = models.load_for_inference(ref)
         if target_of(manifest.preprocessing) == "spans":

@@ -1,83 +1,144 @@
-"""Step `quantize`: make a fine-tuned classifier smaller and faster without training it again."""
+"""Step `quantize`: make a fine-tuned classifier, or a language model, smaller and faster."""
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gradus import benchmarks, registry
 from gradus.benchmarks.cost import CostBenchmark
 from gradus.benchmarks.parity import ParityBenchmark
-from gradus.compress.base import Scheme
+from gradus.compress.base import Budget
 from gradus.errors import GradusError
-from gradus.records import CheckpointRef, Span
+from gradus.parity.base import Bounds
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.training.config import StageConfig
 
-SAMPLE_TEXTS: Final = 64
-# Texts to compare graph and torch on where the step has no data of its own.
-FALLBACK_TEXTS: Final = (
-    "The committee meets again on Thursday.",
-    "Why was I charged twice for the same transfer?",
-    "Rain.",
-    "Shares rose by 3.4 % after the company said that it would buy back stock worth 200 million.",
-)
+AUTO = "auto"
+
+
+class Calibration(BaseModel):
+    """What the scales of activations are settled on: texts of train, never of dev or test.
+
+    Attributes:
+        data: the data set whose train split is taken; left out, the step's own.
+        texts: how many, by content hash.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str | None = None
+    texts: Annotated[int, Field(ge=1)] = 256
 
 
 class QuantizeConfig(StepConfig):
     """Config of `quantize`.
 
     Attributes:
-        model: a finetune step, or a checkpoint that one has made.
-        scheme: name of a compression scheme (`gradus ls schemes`).
-        data: what the result is measured on; left out: the data of the model's step.
+        model: a finetune step, or a checkpoint that one has made; for a scheme of language models
+            a causal one.
+        scheme: name of a compression scheme (`gradus ls schemes`), or ``auto``: those that keep
+            the budget are measured, and the best for `target` is taken.
+        data: what the result is measured on, with train to calibrate or train on; left out: the
+            data of the model's step.
+        corpus: for schemes of language models, what they are measured on.
+        vocabulary: ``trim`` keeps the tokens that train's texts use, with all special ones and
+            single characters (see `gradus.compress.vocabulary`).
+        calibration: for schemes that settle scales on train.
+        budget: how much may be lost on dev.select, for schemes that search and for ``auto``.
+        target: with ``auto``, what shall be least: ``latency`` of one text, ``throughput``'s
+            inverse, or ``size``.
+        stages: for schemes that train under rounding; left out, one epoch of all layers.
+        parity: bounds of the hand-off gate, in the place of the scheme's own.
+        options: further ones of a scheme of language models.
     """
 
     model: str
     scheme: Annotated[str, Field(validate_default=True)] = "int8-dynamic"
     data: str | None = None
+    corpus: str | None = None
+    vocabulary: Literal["keep", "trim"] = "keep"
+    calibration: Calibration = Calibration()
+    budget: Budget | None = None
+    target: Literal["latency", "throughput", "size"] | None = None
+    stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] | None = None
+    parity: Bounds = Bounds()
+    options: Mapping[str, Any] = Field(default_factory=dict)
 
     @field_validator("scheme")
     @classmethod
     def _with_version(cls, scheme: str) -> str:
+        if scheme == AUTO:
+            return scheme
         try:
             return registry.resolve("schemes", scheme)
         except GradusError as error:
             raise ValueError(str(error)) from error
 
+    @model_validator(mode="after")
+    def _consistent(self) -> QuantizeConfig:
+        kind = self.kind()
+        auto = self.scheme == AUTO
+        if kind is not None and kind.takes == "language":
+            return self
+        asks = {
+            "stages": (self.stages is not None, not auto and kind.trains, "train"),
+            "budget": (self.budget is not None, auto or kind.budget, "search"),
+            "target": (self.target is not None, auto, "choose between schemes"),
+            "corpus": (self.corpus is not None, False, "take a language model"),
+            "options": (bool(self.options), False, "take a language model"),
+        }
+        for name, (given, taken, does) in asks.items():
+            if given and not taken:
+                raise ValueError(f"{name}: scheme {self.scheme} doesn't {does}: leave it out")
+        if self.data is None and self.calibration.data is not None:
+            raise ValueError("calibration.data: name what the result is measured on in data, too")
+        return self
+
+    def kind(self) -> Any:
+        """The scheme's class; None with ``auto``."""
+        return None if self.scheme == AUTO else registry.load("schemes", self.scheme)
+
 
 class Quantize(Step):
-    """Compress a fine-tuned transformer under a scheme.
+    """Compress a fine-tuned transformer or a language model under a scheme.
 
     What is handed to the scheme's runtime is compared with torch before it is compressed, and
-    refused when it strays; how far the compressed checkpoint strays from its parent is measured
-    afterwards on dev.gate (`parity_kl`, `parity_flips`), as its quality and cost are.
+    refused when it strays; how far the compressed checkpoint strays from its parent is a gate of
+    its own (`gradus.parity`) and is measured on dev.gate (`parity_kl`, `parity_flips`), as its
+    quality and cost are. Scales are settled and choices made on train and dev.select alone.
     """
 
     Config: ClassVar[type[StepConfig]] = QuantizeConfig
-    seeded: ClassVar[bool] = False
-    summary: ClassVar[str] = "make a fine-tuned classifier smaller and faster, without training"
+    summary: ClassVar[str] = "make a fine-tuned model smaller and faster"
     example: ClassVar[str] = """\
 id: small
 step: quantize
 model: tuned
+data: news
 scheme: int8-dynamic
+vocabulary: trim
 gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.6 * tuned"]
 """
 
     @classmethod
     def needs(cls, config: QuantizeConfig) -> Needs:
-        """One model, and the data set where one is named."""
+        """One model, and the data sets that are named."""
         data = {} if config.data is None else {"data": config.data}
-        return Needs(models={"model": config.model}, data=data)
+        if config.calibration.data is not None:
+            data["calibration.data"] = config.calibration.data
+        corpora = {} if config.corpus is None else {"corpus": config.corpus}
+        return Needs(models={"model": config.model}, data=data, corpora=corpora)
 
     @classmethod
     def produces(cls, config: QuantizeConfig) -> frozenset[str]:
         """Quality, cost, and parity with the parent."""
+        kind = config.kind()
+        if kind is not None and kind.takes == "language":
+            metrics: frozenset[str] = kind.metrics()
+            return metrics
         return frozenset(
             {*benchmarks.quality_metrics(), *CostBenchmark.metrics, *ParityBenchmark.metrics}
         )
@@ -88,77 +149,13 @@ gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.6 * tuned"]
         Raises:
             CheckpointError: the model isn't a fine-tuned transformer, or its architecture can't
                 be expressed in the scheme's format.
+            DataError: the calibration texts stand in dev or test too.
             MissingExtra: the scheme's runtime isn't installed.
         """
-        import torch
+        kind = config.kind()
+        if kind is not None and kind.takes == "language":
+            outcome: StepOutcome = kind().run(config, context)
+            return outcome
+        from gradus.compress.make import quantise
 
-        from gradus.checkpoints import save_checkpoint
-        from gradus.compress.classifier import load_classifier
-
-        torch.set_num_threads(context.threads)
-        context.monitor.rewind(0)
-        scheme: Scheme = registry.load("schemes", config.scheme)()
-        ref, texts = context.models[config.model], _texts(context)
-        start = time.perf_counter()
-        staged = _empty(context.work / "staged")
-        written = scheme.write(load_classifier(ref), staged, texts=texts)
-        facts = {"scheme": config.scheme, **written.facts}
-        saved = save_checkpoint(
-            context.out / "checkpoint",
-            kind=scheme.kind,
-            labels=ref.labels,
-            preprocessing=written.preprocessing,
-            parents=(ref,),
-            facts=facts,
-            write=lambda folder: _move(staged, folder),
-        )
-        seconds = time.perf_counter() - start
-        spread = _batch_effect(saved, texts, context.threads)
-        return StepOutcome(
-            checkpoint=context.out / "checkpoint",
-            notes=written.notes,
-            facts={**facts, "digest": saved.digest, "batch_effect_max_log_prob": spread},
-            cost={"compress_seconds": seconds},
-        )
-
-
-def _texts(context: StepContext) -> Sequence[str]:
-    if context.data is None or len(context.data.select) == 0:
-        return FALLBACK_TEXTS
-    return context.data.select.sample(SAMPLE_TEXTS).texts
-
-
-def _empty(folder: Path) -> Path:
-    """The folder, made anew: what a killed attempt left there is of no use."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _move(staged: Path, folder: Path) -> None:
-    for path in staged.iterdir():
-        shutil.move(path, folder / path.name)
-
-
-def _batch_effect(ref: CheckpointRef, texts: Sequence[str], threads: int) -> float:
-    """Greatest change between a text alone and in company: of a log-probability, a number or a
-    span's score."""
-    import numpy as np
-
-    from gradus.predict import load
-
-    predictor = load(ref, threads=threads, verify=False).predictor
-    if predictor.target == "spans":
-        alike = zip(predictor.spans(texts), texts, strict=True)
-        return max(_span_effect(spans, predictor.spans([text])[0]) for spans, text in alike)
-    together = predictor.say(texts)
-    alone = np.concatenate([predictor.say([text]) for text in texts])
-    return float(np.abs(together - alone).max())
-
-
-def _span_effect(one: Sequence[Span], two: Sequence[Span]) -> float:
-    """Greatest difference of a span's score; a span that isn't there has 0."""
-    scores = [{span: span.score or 0.0 for span in of} for of in (one, two)]
-    every = {*scores[0], *scores[1]}
-    return max((abs(scores[0].get(s, 0.0) - scores[1].get(s, 0.0)) for s in every), default=0.0)
+        return quantise(config, context)

@@ -242,6 +242,7 @@ gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.8 * tuned"]
         done = rounds.prune(found, config, context, dtype)
         settled = found.settle()
         facts = {
+            "parent": config.model,
             "what": list(config.parts),
             "methods": [config.method_of(what) for what in config.parts],
             "amount": config.share,

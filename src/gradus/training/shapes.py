@@ -102,8 +102,8 @@ def _layer(block: nn.Module, config: Any) -> Layer:
     attention, units = _found(block, _ATTENTION), _found(block, _UNITS)
     if attention is None or units is None:
         raise TrainingError(
-            f"a '{config.model_type}' layer isn't built like those of BERT, DistilBERT, GPT-2 or "
-            "Llama, so its heads and units can't be told apart: prune layers or weights"
+            f"layers of type '{config.model_type}' aren't built like those of BERT, DistilBERT, "
+            "GPT-2 or Llama, so heads and units can't be told apart: prune layers or weights"
         )
     inputs, out = attention
     heads, hidden = int(config.num_attention_heads), int(config.hidden_size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from gradus.compress.prune import structure
 from gradus.compress.prune.weights import by_rows, matrices
@@ -18,10 +19,10 @@ from gradus.training.task import Task
 def counted(task: Task) -> dict[str, Any]:
     """What the model holds and what a text of dev.select (of train where there is none) costs.
 
-    ``parameters``, ``nonzero`` and ``sparsity`` are of the layers' matrices; ``flops_per_text`` is
-    of a forward pass without head and embeddings: 2 for each weight and token, ``4 T^2 H k`` for
-    the products of attention in a layer, counted whole for causal models too. Zeros are
-    multiplied like other weights.
+    ``matrix_parameters``, ``nonzero`` and ``sparsity`` are of the layers' matrices;
+    ``flops_per_text`` is of a forward pass with its head: 2 for each weight and token (of the head
+    for each vector that it reads), ``4 T^2 H k`` for the products of attention in a layer, counted
+    whole for causal models too. Zeros are multiplied like other weights.
     """
     layers = task.backbone.groups.layers
     of_layers = [[by_rows(module) for module in matrices(layer).values()] for layer in layers]
@@ -30,7 +31,10 @@ def counted(task: Task) -> dict[str, Any]:
     texts = task.select if len(task.select) else task.train
     lengths = np.asarray(texts.lengths, dtype=np.float64)
     tokens, squares = float(lengths.mean()), float(np.square(lengths).mean())
-    heads = _head_width(task)
+    attention, head = _head_width(task), task.head.weight
+    assert isinstance(head, torch.Tensor)
+    vectors = float(task.feature_lengths(texts).mean())
+    flops = 2.0 * total * tokens + 4.0 * attention * squares + 2.0 * head.numel() * vectors
     return {
         "layers": len(layers),
         "parameters": sum(p.numel() for p in task.parameters().values()),
@@ -38,7 +42,7 @@ def counted(task: Task) -> dict[str, Any]:
         "nonzero": nonzero,
         "sparsity": 1 - nonzero / total,
         "tokens_per_text": tokens,
-        "flops_per_text": 2.0 * total * tokens + 4.0 * heads * squares,
+        "flops_per_text": flops,
         "sizes": _sizes(task),
     }
 

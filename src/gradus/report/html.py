@@ -6,13 +6,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gradus.report import benchmarks, breakdown, costs, sections, tables
+from gradus.report import benchmarks, breakdown, costs, frontier, sections, tables
 from gradus.report import format as write
 from gradus.report.audits import audits
 from gradus.report.charts import forest, lines
 from gradus.report.charts.lineage import lineage_svg
 from gradus.report.corpora import corpora
+from gradus.report.distil import distilled
 from gradus.report.pretraining import Pretrained, is_pretraining, pretraining
+from gradus.report.pruning import pruning
 from gradus.report.reading import Fact, all_gates
 from gradus.report.recorded import recorded
 from gradus.report.writing import writings
@@ -62,6 +64,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "forests": _forests(known),
         "change_forests": sections.change_plots(known),
         "finals": [(group, tables.final(group)) for group in known["final"]],
+        "frontiers": frontier.shown(known),
         "suites": benchmarks.suites(known),
         "as_published": benchmarks.as_published(
             [row for step in known["steps"] for row in step["benchmarks"]]
@@ -69,7 +72,9 @@ def _context(known: Fact) -> dict[str, Any]:
         "writings": writings(known),
         "gates": tables.gates(known),
         "curves": [_curves(s) for s in known["steps"] if _by_epoch(s)],
+        "distilled": distilled(known),
         "pretraining": [(p, _by_tokens(p)) for p in pretraining(known)],
+        "pruned": pruning(known),
         "predictions": [_prediction(p) for p in known["predictions"]],
         "step_costs": costs.of_steps(known),
         "checkpoint_costs": costs.of_checkpoints(known),
@@ -104,11 +109,14 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("steps", "Steps", shown["steps"]),
         ("metric", "Intervals", shown["forests"]),
         ("final", "Final table", shown["finals"]),
+        ("frontier", "Frontier", shown["frontiers"]),
         ("benchmarks", "Benchmarks", shown["suites"]),
         ("writing", "Writing", shown["writings"]),
         ("seeds", "Seeds", shown["seeds"]),
         ("gates", "Gates", shown["gates"]),
         ("slices", "Slices", shown["slices"]),
+        ("distilled", "Distilling", shown["distilled"]),
+        ("pruned", "Pruning", shown["pruned"]),
         ("pretraining", "Pretraining", shown["pretraining"]),
         ("curves", "Learning curves", shown["curves"]),
         ("confusion", "Confusion", shown["predictions"]),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from gradus.report import benchmarks, breakdown, costs, tables
+from gradus.report import benchmarks, breakdown, costs, frontier, tables
 from gradus.report import format as write
 from gradus.report.audits import AuditShown, audits
 from gradus.report.corpora import corpora
+from gradus.report.distil import distilled
 from gradus.report.pretraining import Pretrained, pretraining
+from gradus.report.pruning import Pruning, pruning
 from gradus.report.reading import Fact
 from gradus.report.recorded import recorded
 from gradus.report.writing import Written, writings
@@ -22,6 +24,10 @@ def markdown(known: Fact) -> str:
     parts += _section("Changes against the step before", table(tables.changes(known)))
     for group in known["final"]:
         parts += _section(_final_title(group), table(tables.final(group)), _readings(group))
+    for drawn in frontier.shown(known):
+        left_out = "\n".join(f"- {text(name)}: {text(why)}" for name, why in drawn.refused)
+        title = f"Frontier: {drawn.title}"
+        parts += _section(title, text(drawn.said), table(drawn.table), left_out)
     for suite in benchmarks.suites(known):
         parts += _section(
             f"Benchmarks of {suite.step}",
@@ -39,6 +45,16 @@ def markdown(known: Fact) -> str:
         named = "\n".join(f"- {text(sentence)}" for sentence in worse)
         none = "No slice is significantly worse than the rest."
         parts += _section(f"Slices: {title}", named or none, table(made))
+    for taught in distilled(known):
+        told = "\n".join(f"- {sign} {text(sentence)}" for sign, _, sentence in taught.said)
+        parts += _section(
+            f"Distilling: {taught.step}",
+            told,
+            table(taught.terms),
+            text(taught.weighting),
+            table(taught.teachers),
+        )
+    parts += _section("Pruning", *_pruned(pruning(known)))
     for trained in pretraining(known):
         parts += _section(f"Pretraining: {trained.step}", *_pretrained(trained))
     for p in known["predictions"]:
@@ -137,6 +153,17 @@ def _readings(group: Fact) -> str:
     return (
         "" if n is None else f"This test split has been read {write.count(n, 'time')} in all runs."
     )
+
+
+def _pruned(found: Pruning | None) -> list[str]:
+    if found is None:
+        return []
+    parts = [table(found.table)]
+    for one in found.steps:
+        parts += [f"### {text(one.step)}", text(one.said), table(one.rounds), table(one.layers)]
+        for of in one.sensitivity:
+            parts += [f"{text(of.title)}:", table(of.table)]
+    return parts
 
 
 def _prediction(p: Fact, full: bool) -> str:

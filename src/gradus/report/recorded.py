@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gradus.report import distil, pruning
 from gradus.report.format import plain
 from gradus.report.reading import Fact
 from gradus.report.tables import Cell, Table, make
 
+# Facts of a kind of step that a section of its own shows.
+_ELSEWHERE = {"distil": distil.SHOWN, pruning.KIND: pruning.SHOWN}
 Recorded = tuple[str, list[tuple[str, str]], list[tuple[str, Table]]]
 
 
@@ -23,6 +26,8 @@ def recorded(known: Fact) -> list[Recorded]:
         pairs: list[tuple[str, str]] = []
         grids: list[tuple[str, Table]] = []
         for key, value in step["facts"].items():
+            if key in _ELSEWHERE.get(step["step"], ()):
+                continue
             name = key.replace("_", " ")
             if _is_table(value):
                 grids.append((name, _grid(value)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from gradus import benchmarks, gates
 from gradus.benchmarks.cost import CostBenchmark
@@ -21,6 +21,9 @@ from gradus.runner import corpora
 from gradus.runner.inputs import Inputs
 from gradus.runner.measuring import Measured
 from gradus.runner.observing import predictions_of, slice_of
+
+CONTROL: Final = "alone"
+"""The further checkpoint of a step that was trained without what the step is about."""
 
 
 @dataclass
@@ -126,11 +129,18 @@ class Gating:
         return found or f"'{name}' isn't measured on {mine.split}"
 
     def changes(self, spec: StepSpec, earlier: Sequence[str]) -> list[dict[str, Any]]:
-        """The step's main metrics against those of its parent, or of the step before it.
+        """The step's main metrics against those of its parent, or of the step before it; behind
+        them those against the same training without what the step is about, if it has one.
 
         Each is the paired difference over the shared items with its two-sided interval.
         """
         own = self.measured[spec.id]
+        control = f"{spec.id}.{CONTROL}"
+        without = self._compare(own, control, taken=False) if own.of(control) else []
+        return [*self._since(spec, own, earlier), *without]
+
+    def _since(self, spec: StepSpec, own: Measured, earlier: Sequence[str]) -> list[dict[str, Any]]:
+        """Changes against the first of parents and steps before that can be compared."""
         candidates = [m for m in spec.models if m in self.measured] + list(reversed(earlier))
         for name in candidates:
             if name == spec.id:
@@ -145,9 +155,7 @@ class Gating:
         mine = [m for m in own.of(own.main) if m.items is not None and m.split]
         places = {(m.data, m.split) for m in mine}
         theirs = [
-            m
-            for m in self.measured[name].of(self.measured[name].main)
-            if m.items is not None and (m.data, m.split) in places
+            m for m in self._other(own, name) if m.items is not None and (m.data, m.split) in places
         ]
         shared = dict.fromkeys((m.data, m.split) for m in theirs)
         corpora_of = [place for place in shared if place[0] in self.inputs.plan.corpora]
@@ -173,16 +181,21 @@ class Gating:
         self, own: Measured, name: str, places: Sequence[tuple[str, str]], *, taken: bool
     ) -> list[dict[str, Any]]:
         """The step's checkpoint against that of another on corpora; several are told by name."""
-        theirs = self.measured[name]
         found = []
         for data, split in places:
             mine, other = (
-                {m.metric: m for m in of.of(of.main) if (m.data, m.split) == (data, split)}
-                for of in (own, theirs)
+                {m.metric: m for m in of if (m.data, m.split) == (data, split)}
+                for of in (own.of(own.main), self._other(own, name))
             )
             rows = self._differences(mine, other, name, taken=taken)
             found += rows if len(places) == 1 else [{"data": data, **row} for row in rows]
         return found
+
+    def _other(self, own: Measured, name: str) -> list[Measurement]:
+        """The measurements of another step's checkpoint, or of a further one of this step."""
+        if name in self.measured:
+            return self.measured[name].of(self.measured[name].main)
+        return own.of(name)
 
     def benchmark_changes(self, spec: StepSpec) -> list[dict[str, Any]]:
         """On each benchmark the checkpoints against the one that they were made from.

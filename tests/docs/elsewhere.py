@@ -44,6 +44,7 @@ SLOW: Final[frozenset[str]] = frozenset(
         "adapters",
         "compress",
         "contamination",
+        "distil",
         "finetune",
         "language-quantize",
         "prompt",

@@ -182,7 +182,7 @@ class DistilConfig(StepConfig):
             raise ValueError("losses: reverse: is of language models, which take a corpus")
         if self.corpus is not None:
             return self._of_language()
-        if "language" in self.model_fields_set:
+        if self.language != LanguageSettings():
             raise ValueError("language: is of language models, which take a corpus")
         return self
 
@@ -263,7 +263,7 @@ gates: ["accuracy >= small.alone - 0.2"]
             models["student.model"] = config.student.model
         return Needs(
             models=models,
-            data={"data": config.data} if config.data is not None else {},
+            data={"data": config.data} if config.data and not config.corpus else {},
             corpora={"corpus": config.corpus} if config.corpus is not None else {},
             either={"unlabelled": config.unlabelled} if config.unlabelled is not None else {},
         )

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gradus.parity import EXACT, LOSSY, Bounds, Parity
 from gradus.records import Answer
@@ -19,6 +19,17 @@ def test_a_plans_bound_goes_over_the_default() -> None:
     assert wanted.named() == {"kl": 0.05, "flips": 0.01}
     assert Bounds(kl=None).over(LOSSY).named() == {"flips": 0.05}
     assert Bounds().over(EXACT) == EXACT
+
+
+@pytest.mark.parametrize("given", [{}, {"kl": None}, {"flips": 0.1, "kl": None}])
+def test_a_resolved_plan_names_no_more_than_was_named(given: dict[str, float | None]) -> None:
+    class Config(BaseModel):
+        parity: Bounds = Bounds()
+
+    raw = {"parity": given} if given else {}
+    dumped = Config.model_validate(raw).model_dump(mode="json")
+    assert dumped == {"parity": given}
+    assert Config.model_validate(dumped).parity.over(LOSSY) == Bounds(**given).over(LOSSY)
 
 
 @pytest.mark.parametrize("wrong", [{"kl": -1}, {"flips": 1.5}, {"max_logit": math.nan}, {"k": 1}])

@@ -19,8 +19,8 @@ from gradus.report.gather import finite
 from .runs import news_run, stopped_run
 
 KEYS = (
-    "format run headline main best lineage steps final predictions data corpora readings models "
-    "notes published environment plan"
+    "format run headline main best lineage steps final frontiers predictions data corpora readings "
+    "models notes published environment plan"
 )
 
 

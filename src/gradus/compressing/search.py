@@ -124,6 +124,13 @@ class _Job:
     def _points(self, record: RunRecord) -> list[Point]:
         hows = {ORIGINAL: "as it is"} | {c.name: c.how for c in self.made}
         measured = record.step(SELECT).measurements
+        wanted = self.wanted.budget.measured
+        if not any(m.metric == wanted for m in measured):
+            known = sorted({m.metric for m in measured if "[" not in m.metric})
+            raise UsageError(
+                f"budget '{self.wanted.budget.text}': {wanted} isn't measured on "
+                f"{self.wanted.data}; measured are {', '.join(known)}"
+            )
         return choose.points(measured, hows, self.wanted.budget, self.wanted.target)
 
     def claim(self, names: Sequence[str]) -> tuple[RunRecord, list[Verdict]]:

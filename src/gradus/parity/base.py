@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from gradus.records import Answer, Record, Verdict
 
@@ -38,10 +38,14 @@ class Bounds(BaseModel):
     kl: float | None = Field(default=None, ge=0)
     flips: float | None = Field(default=None, ge=0, le=1)
 
+    @model_serializer(mode="wrap")
+    def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A resolved plan holds every default; here what isn't named is another's to say.
+        return {name: v for name, v in handler(self).items() if name in self.model_fields_set}
+
     def over(self, default: Bounds) -> Bounds:
         """These bounds where they are named, `default`'s elsewhere."""
-        named = {name: getattr(self, name) for name in self.model_fields_set}
-        return Bounds(**{**default.model_dump(), **named})
+        return Bounds(**{**default.model_dump(), **self.model_dump()})
 
     def named(self) -> dict[str, float]:
         """The bounds that there are, by what they bound."""
@@ -62,7 +66,7 @@ class Parity(Record):
     Attributes:
         handoff: what was done, in a word or two: ``export``, ``merge``, ``int8``, ``llama.cpp``.
         rows: m, of how many rows it is said.
-        unit: what a row is: ``texts``, ``words`` or ``tokens``.
+        unit: what a row is: ``texts``, ``words``, ``tokens``, or ``rows`` of a head.
         max_logit, mean_logit, kl, flips: see `Bounds`; None where it isn't defined (numbers have
             neither divergence nor label), infinite or NaN as it comes.
         bounds: by measure, what is allowed; see `Bounds`.

@@ -6,7 +6,7 @@ Legend: m rows (texts, words or tokens), K outputs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from gradus.errors import ContractError
 from gradus.parity.base import Bounds, Parity
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Outputs = Literal["label", "labels", "number"]
 """What the K outputs of a row say together: one label's distribution, a probability for each of K
 labels, or K numbers."""
+
+# Of a vocabulary's logits so many are taken to float64 at a time.
+_CELLS: Final = 2**21
 
 
 @dataclass(slots=True)
@@ -47,15 +50,18 @@ class Tally:
         Raises:
             ContractError: the two differ in shape.
         """
-        import numpy as np
-
         if parent.shape != child.shape or parent.ndim != 2:
             raise ContractError(
                 f"parity: the parent gave {parent.shape} outputs and the child {child.shape}: "
                 "give both the same texts, and compare models with the same labels"
             )
-        if not len(parent):
-            return
+        at_once = max(1, _CELLS // max(1, parent.shape[1]))
+        for start in range(0, len(parent), at_once):
+            self._add(parent[start : start + at_once], child[start : start + at_once])
+
+    def _add(self, parent: np.ndarray, child: np.ndarray) -> None:
+        import numpy as np
+
         left, right = parent.astype(np.float64), child.astype(np.float64)
         if self.outputs == "label":
             moved = _differences(_centred(left), _centred(right))
@@ -83,6 +89,9 @@ class Tally:
         if not self.rows:
             raise ContractError(f"parity of '{handoff}': no rows to compare")
         said = self.outputs != "number"
+        # Of numbers only differences are defined, and so only bounds on them.
+        asked = {} if bounds is None else bounds.named()
+        held = {name: v for name, v in asked.items() if said or name.endswith("logit")}
         return Parity(
             handoff=handoff,
             rows=self.rows,
@@ -91,7 +100,7 @@ class Tally:
             mean_logit=self.total / self.cells,
             kl=self.divergence / self.rows if said else None,
             flips=self.flipped / self.rows if said else None,
-            bounds={} if bounds is None else bounds.named(),
+            bounds=held,
         )
 
 

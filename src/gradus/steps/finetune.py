@@ -13,6 +13,7 @@ from gradus import registry
 from gradus.data.prepare import Preparations, Prepare
 from gradus.errors import GradusError
 from gradus.objectives.base import ObjectiveConfig
+from gradus.parity.base import Bounds
 from gradus.records import CheckpointRef
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
 from gradus.training.adapters.base import Adapter, Wanted, parse
@@ -50,6 +51,7 @@ class FinetuneConfig(StepConfig):
         dtype: ``auto`` takes bfloat16 where the processor is fast at it.
         prepare: what is done to every text first, in this order (``gradus ls preparations``);
             left out, what the checkpoint before was trained with.
+        parity: how far merging an adapter may move what the model says; see `gradus.parity`.
     """
 
     model: str
@@ -66,6 +68,7 @@ class FinetuneConfig(StepConfig):
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     prepare: Preparations | None = None
+    parity: Bounds = Bounds()
 
     @model_validator(mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from gradus.errors import TrainingError
+from gradus.parity import Bounds, compare
 from gradus.training.adapters import attach
 from gradus.training.adapters.attached import of
 from gradus.training.adapters.base import Wanted
@@ -103,13 +104,11 @@ def _check_positions(backbone: Backbone, virtual: int, max_tokens: int) -> None:
 
 
 def merge_with_parity(task: Task) -> dict[str, Any]:
-    """Merge the adapter and prove that the model still says the same; returns facts.
+    """Merge the adapter and see whether the model still says the same; returns facts.
 
     Compared are the head's outputs [N, K] in float32 on dev.select (on train where there is none),
-    on at most `PARITY_TEXTS` texts.
-
-    Raises:
-        TrainingError: an output moved by more than `LARGEST_DIFFERENCE`, or isn't finite.
+    on at most `PARITY_TEXTS` texts. The runner's gate closes where they moved by more than
+    `LARGEST_DIFFERENCE`, or whatever the step's ``parity:`` says (`gradus.parity`).
     """
     tokens = task.select if len(task.select) else task.train
     before = _outputs(task, tokens)
@@ -118,13 +117,16 @@ def merge_with_parity(task: Task) -> dict[str, Any]:
     after = _outputs(task, tokens)
     difference = float((after - before).abs().max())
     flips = int((after.argmax(-1) != before.argmax(-1)).sum())
-    if not difference <= LARGEST_DIFFERENCE:
-        raise TrainingError(
-            f"merging the adapter moves an output by {difference:.3g}, more than the "
-            f"{LARGEST_DIFFERENCE} allowed ({flips} of {len(after)} rows change their label): "
-            "leave merge out, or train the adapter at a lower rate"
-        )
+    found = compare(
+        before.float().numpy(),
+        after.float().numpy(),
+        handoff="merge",
+        bounds=Bounds(max_logit=LARGEST_DIFFERENCE),
+        outputs="number" if before.shape[1] == 1 else "label",
+        unit="rows",
+    )
     return {
+        "parity": [found.to_json()],
         "merge_max_difference": difference,
         "merge_flips": flips,
         "merge_rows": len(after),

@@ -139,6 +139,17 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
         "linear": {"checkpoint": by_step({"step": "baseline", "data": "news"})},
         "transformer": {"checkpoint": lambda self, world: Path(world.model("tuned").path)},
         "onnx": {"checkpoint": by_step({"step": "quantize", "model": "tuned", "data": "news"})},
+        "openvino": {
+            "checkpoint": by_step(
+                {
+                    "step": "quantize",
+                    "model": "tuned",
+                    "data": "news",
+                    "scheme": "openvino-int8",
+                    "calibration": {"texts": 16},
+                }
+            )
+        },
         "prompt": {"checkpoint": by_step(PROMPT)},
     },
 }

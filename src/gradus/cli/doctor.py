@@ -35,6 +35,11 @@ EXTRAS: Final = (
         ("onnx", "onnxruntime", "onnxscript"),
         "step quantize: int8 through ONNX Runtime, and prediction with it",
     ),
+    Extra(
+        "openvino",
+        ("openvino", "nncf"),
+        "step quantize: int8 through OpenVINO, and prediction with it",
+    ),
     Extra("llama", ("xllamacpp",), "writing with GGUF files through llama.cpp"),
     Extra("lm-eval", ("lm-eval",), "tasks of lm-evaluation-harness, and our engine in it"),
     Extra("panel", ("starlette", "uvicorn"), "the page for raters: gradus rate"),

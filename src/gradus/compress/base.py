@@ -9,9 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from gradus.parity.base import LOSSY, Bounds
+
+COARSE: Final = Bounds(kl=0.1, flips=0.1)
+"""Weights in four bits."""
 
 if TYPE_CHECKING:
     from gradus.compress.classifier import Classifier
@@ -98,6 +103,7 @@ class Scheme(ABC):
         calibrates: whether it needs texts of train to settle scales on.
         trains: whether the model is trained under the scheme's rounding first.
         budget: whether it searches under a budget.
+        bounds: how far its checkpoints may stray from what was rounded, where a plan says nothing.
     """
 
     kind: ClassVar[str]
@@ -106,6 +112,7 @@ class Scheme(ABC):
     calibrates: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     budget: ClassVar[bool] = False
+    bounds: ClassVar[Bounds] = LOSSY
 
     @abstractmethod
     def write(self, classifier: Classifier, folder: Path, *, material: Material) -> Compressed:

@@ -51,7 +51,9 @@ def texts(wanted: Calibration, context: StepContext) -> Calibrated:
     kept = [text for text in drawn if text not in found]
     if not kept:
         raise DataError(f"{source.name}: train has no text to settle scales on")
-    return Calibrated(kept, {"calibrated_on": source.name, "calibration_left_out": len(found)})
+    return Calibrated(
+        kept, {"calibrated_on": source.name, "calibration_left_out": len(drawn) - len(kept)}
+    )
 
 
 def _held(data: TrainingData) -> dict[str, str]:

@@ -98,9 +98,8 @@ def choose(job: Job, out: Path) -> Made:
     from gradus.checkpoints import open_checkpoint
 
     ref = open_checkpoint(out)
-    return Made(
-        ref=ref, facts=facts, notes=(*best.made.notes, _why(best, second, target, allowed, made))
-    )
+    notes = (*best.made.notes, _why(best, second, target, allowed, made))
+    return Made(ref=ref, parent=job.parent, bounds=best.made.bounds, facts=facts, notes=notes)
 
 
 def _made(job: Job, allowed: Allowance) -> tuple[list[Candidate], dict[str, str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gradus.compress.base import COARSE
 from gradus.compress.onnx_scheme import OnnxScheme, Rewrite
+from gradus.parity.base import Bounds
 
 if TYPE_CHECKING:
     from gradus.compress.base import Material
@@ -19,6 +21,7 @@ class Int4Weights(OnnxScheme):
     """
 
     summary: ClassVar[str] = "weights in int4 by blocks, arithmetic in float32, in ONNX Runtime"
+    bounds: ClassVar[Bounds] = COARSE
     dtype: ClassVar[str] = "float32, weights in int4"
 
     def rewrite(self, model: Any, classifier: Classifier, material: Material) -> Rewrite:

@@ -57,9 +57,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A compressed checkpoint with what is said of it."""
+    """A compressed checkpoint with what is said of it.
+
+    `parent` is what it is held against: the step's model or, where that was trained on under
+    rounding, what came of it.
+    """
 
     ref: CheckpointRef
+    parent: CheckpointRef
+    bounds: parity.Bounds
     facts: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -81,10 +87,10 @@ def quantise(config: QuantizeConfig, context: StepContext) -> StepOutcome:
         made = make(job, config.scheme, out)
     texts = parity.texts(context.data)
     found = parity.check(
-        job.parent,
+        made.parent,
         made.ref,
         texts,
-        parity.LOSSY,
+        made.bounds,
         handoff=registry.plain(str(made.facts["scheme"])),
         threads=context.threads,
     )
@@ -116,6 +122,7 @@ def make(job: Job, name: str, out: Path) -> Made:
 
         trained = train_rounded(ref, job.config.stages, context)
         ref, facts = trained.ref, {**facts, **trained.facts}
+    held = ref if scheme.trains else job.parent
     material = Material(
         texts=parity.texts(context.data, SAMPLE_TEXTS),
         calibration=() if calibration is None else job.prepare.texts(calibration.texts),
@@ -134,7 +141,8 @@ def make(job: Job, name: str, out: Path) -> Made:
         facts=facts,
         write=lambda folder: _move(staged, folder),
     )
-    return Made(ref=saved, facts=facts, notes=(*job.notes, *written.notes))
+    notes = (*job.notes, *written.notes)
+    return Made(ref=saved, parent=held, bounds=scheme.bounds, facts=facts, notes=notes)
 
 
 def _job(config: QuantizeConfig, context: StepContext) -> Job:

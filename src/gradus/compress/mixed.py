@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from gradus.compress.base import Allowance, Material
+from gradus.compress.base import COARSE, Allowance, Material
 from gradus.compress.onnx_scheme import OnnxScheme, Rewrite, integer_range
+from gradus.parity.base import Bounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,7 @@ class MixedPrecision(OnnxScheme):
 
     summary: ClassVar[str] = "four, eight or 32 bits a product by sensitivity, under a budget"
     budget: ClassVar[bool] = True
+    bounds: ClassVar[Bounds] = COARSE
     dtype: ClassVar[str] = "int8, int4 and float32 mixed"
 
     def rewrite(self, model: Any, classifier: Classifier, material: Material) -> Rewrite:

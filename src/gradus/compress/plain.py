@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from gradus.checkpoints import MANIFEST
 from gradus.objectives.vectors import HEAD_FILE
 from gradus.training import models
-from gradus.training.adapters.attached import of
+from gradus.training.adapters.attach import FOLDER as ADAPTER
 
 if TYPE_CHECKING:
     from gradus.compress.classifier import Classifier
@@ -32,7 +32,7 @@ def write_weights(classifier: Classifier, folder: Path, dtype: torch.dtype) -> d
     staged = folder / ".merged"
     source = classifier.folder
     backbone = classifier.module.backbone
-    if of(backbone) is not None or (source / "adapter_config.json").is_file():
+    if (source / ADAPTER).is_dir():
         models.save_model(backbone, classifier.tokenizer, staged)
         shutil.copyfile(source / HEAD_FILE, staged / HEAD_FILE)
         source = staged

@@ -14,8 +14,10 @@ from gradus.checkpoints import read_manifest, save_checkpoint
 from gradus.checkpoints.hashing import hash_json
 from gradus.compress.onnx_scheme import integer_range
 from gradus.compress.rounded import rounding
+from gradus.data.dataset import TrainingData
 from gradus.data.prepare import Prepare
 from gradus.errors import CheckpointError, DataError
+from gradus.objectives.base import Prepared
 from gradus.predict.outputs import target_of
 from gradus.records import CheckpointRef
 from gradus.steps.base import StepContext
@@ -46,25 +48,12 @@ def train_rounded(
         DataError: there are no data.
         TrainingError: training can't go on.
     """
-    if context.data is None:
+    data = context.data
+    if data is None:
         raise DataError("training under rounding needs train: name the data set in data")
     manifest = read_manifest(Path(ref.path))
     prepare = Prepare.of(manifest.preprocessing)
-    objective, options = _objective(manifest.preprocessing)
-    torch.manual_seed(context.seed % 2**63)
-    prepared = objective().prepare(
-        options,
-        ref=ref,
-        data=prepare.data(context.data),
-        monitor=context.monitor,
-        max_tokens=int(manifest.preprocessing["max_tokens"]),
-        seed=context.seed,
-    )
-    if not prepared.facts["head_kept"]:
-        raise CheckpointError(
-            f"'{ref.name}' was fine-tuned with other labels than {context.data.name} has: "
-            "name the data set that it was fine-tuned on"
-        )
+    prepared = _prepared(ref, manifest.preprocessing, prepare.data(data), context)
     chosen = tuple(stages) if stages else DEFAULT_STAGES
     most, _, _ = integer_range()
     with rounding(prepared.task.backbone.model, most) as layers:
@@ -76,7 +65,7 @@ def train_rounded(
             monitor=context.monitor,
             dtype=context.dtype,
             identity={
-                "data": context.data.digest,
+                "data": data.digest,
                 "model": ref.digest,
                 "preprocessing": hash_json(dict(manifest.preprocessing)),
                 "rounding": f"int8 {most}",
@@ -100,6 +89,31 @@ def train_rounded(
         "dtype": context.dtype,
     }
     return TrainedRounded(ref=saved, facts=facts)
+
+
+def _prepared(
+    ref: CheckpointRef,
+    preprocessing: Mapping[str, Any],
+    data: TrainingData,
+    context: StepContext,
+) -> Prepared:
+    """The checkpoint as a task that goes on from its head."""
+    objective, options = _objective(preprocessing)
+    torch.manual_seed(context.seed % 2**63)
+    prepared: Prepared = objective().prepare(
+        options,
+        ref=ref,
+        data=data,
+        monitor=context.monitor,
+        max_tokens=int(preprocessing["max_tokens"]),
+        seed=context.seed,
+    )
+    if not prepared.facts["head_kept"]:
+        raise CheckpointError(
+            f"'{ref.name}' was fine-tuned with other labels than {data.name} has: "
+            "name the data set that it was fine-tuned on"
+        )
+    return prepared
 
 
 def _objective(preprocessing: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gradus.checkpoints import is_checkpoint, read_manifest, save_checkpoint
+from gradus.compress.classifier import load_classifier
+from gradus.compress.plain import write_weights
 from gradus.compress.scoring import value_on_select
 from gradus.compress.vocabulary import changed_share, write_trimmed
 from gradus.data.prepare import Prepare
@@ -18,6 +22,7 @@ from gradus.predict import load
 from gradus.predict.graph import TOKENIZER
 from gradus.records import CheckpointRef
 from gradus.steps.base import StepContext
+from gradus.training.adapters.attach import FOLDER as ADAPTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,11 @@ def trimmed_parent(parent: CheckpointRef, context: StepContext, prepare: Prepare
         shutil.rmtree(place)
     train = prepare.texts(list(data.train.texts))
     manifest = read_manifest(source)
+    if (source / ADAPTER).is_dir():
+        # Its weights are trimmed with the adapter merged, as it is wherever it is used.
+        merged = _made(place / "merged")
+        write_weights(load_classifier(parent), merged, torch.float32)
+        source = merged
     spans = manifest.preprocessing.get("target") == "spans"
     trimmed = write_trimmed(source, _made(place / "files"), [*train, *_words(train, spans)])
     preprocessing = dict(manifest.preprocessing)

@@ -7,7 +7,7 @@ import pytest
 from gradus.checkpoints import open_checkpoint, save_checkpoint
 from gradus.errors import CheckpointError
 from gradus.predict import load
-from gradus.predict.onnx import GRAPH, TOKENIZER
+from gradus.predict.onnx import GRAPH
 
 
 def exported(folder: Path, graph: bytes) -> Path:
@@ -15,7 +15,7 @@ def exported(folder: Path, graph: bytes) -> Path:
 
     def write(place: Path) -> None:
         (place / GRAPH).write_bytes(graph)
-        (place / TOKENIZER).write_text("{}", encoding="utf-8")
+        (place / "tokenizer.json").write_text("{}", encoding="utf-8")
 
     save_checkpoint(
         folder,

@@ -173,6 +173,18 @@ class DistilConfig(StepConfig):
         return value
 
     @model_validator(mode="after")
+    def _fitting_objective(self) -> Self:
+        if self.objective is not None:
+            objective, options = _objective(self.objective)
+            if objective.corpora and (self.corpus is None or not objective.causal):
+                raise ValueError(
+                    f"objective: {options['name']}: it is causal-lm that takes a corpus"
+                )
+            if self.corpus is not None and not objective.corpora:
+                raise ValueError(f"objective: {options['name']}: learns from data, not a corpus")
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(self.shares()) == 1 and self.weighting != "fixed":
             raise ValueError(f"weighting: {self.weighting}: there is one teacher: leave it out")

@@ -24,6 +24,7 @@ from gradus.records import CheckpointRef
 from gradus.training.adapters.attached import of
 from gradus.training.groups import find_groups
 from gradus.training.models import load_for_inference, load_tokenizer, save_model
+from gradus.training.shapes import cut_layers
 
 if TYPE_CHECKING:
     from gradus.steps.distil import StudentConfig
@@ -86,7 +87,8 @@ def start(
     facts = {"teacher_parameters": sum(p.numel() for p in parent.parameters())}
     model = build(student, parent, seed=seed)
     layers = len(find_groups(model).layers)
-    notes = [f"The student has {layers} layers {student.told(teacher.name)}."]
+    many = "layer" if layers == 1 else "layers"
+    notes = [f"The student has {layers} {many} {student.told(teacher.name)}."]
     if not is_checkpoint(place):
         _write(place, student, teacher, model)
     return Start(ref=open_checkpoint(place, name="student"), facts=facts, notes=tuple(notes))
@@ -152,16 +154,8 @@ def every(count: int, held: int) -> tuple[int, ...]:
 def cut(model: nn.Module, kept: Sequence[int]) -> nn.Module:
     """The model with these of its layers only, in this order; changed in place."""
     groups = find_groups(model)
-    held = len(groups.layers)
-    parent, _, name = groups.path.rpartition(".")
-    stack = nn.ModuleList([groups.layers[k] for k in kept])
-    setattr(model.get_submodule(parent), name, stack)
-    for place, layer in enumerate(stack):
-        for module in layer.modules():
-            if isinstance(getattr(module, "layer_idx", None), int):
-                module.layer_idx = place  # type: ignore[assignment]  # a plain number, no tensor
-    config: Any = model.config
-    _set_layers(config, kept, held)
+    cut_layers(model, groups.path, kept)
+    _set_layers(model.config, kept, len(groups.layers))
     return model
 
 

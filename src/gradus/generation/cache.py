@@ -47,7 +47,7 @@ class Cache:
         every: whether hidden states of all tokens are wanted; who writes needs the last alone.
     """
 
-    every = False
+    every: bool = False
 
     def __init__(self, shape: Shape, dtype: torch.dtype) -> None:
         """An empty one; `begin` makes room."""

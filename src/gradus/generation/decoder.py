@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from gradus.generation.cache import Cache, Shape
-from gradus.generation.matrix import ROWS
+from gradus.generation.matrix import ROWS, Layout
 
 PROBE_TOLERANCE = 1e-4
 
@@ -80,11 +80,13 @@ class Decoder(ABC):
         return found
 
 
-def of(model: Any, dtype: torch.dtype, *, rows: int = ROWS) -> Decoder | None:
+def of(
+    model: Any, dtype: torch.dtype, *, rows: int = ROWS, layout: Layout | None = None
+) -> Decoder | None:
     """The decoder for a model of transformers; None for a family that has none.
 
-    Its matrices are laid out for products with so many `rows`. Whether it computes what the model
-    does is found out by trying, see `agrees`.
+    Its matrices are laid out for products with so many `rows`, or as `layout` says. Whether it
+    computes what the model does is found out by trying in float32, see `agrees`.
     """
     from gradus.generation.gpt2 import Gpt2Decoder
     from gradus.generation.llama import LlamaDecoder
@@ -92,10 +94,12 @@ def of(model: Any, dtype: torch.dtype, *, rows: int = ROWS) -> Decoder | None:
     for kind in (LlamaDecoder, Gpt2Decoder):
         if kind.takes(model):
             try:
-                exact = kind(model, torch.float32, rows=rows)
+                exact = kind(model, Layout(torch.float32, rows))
                 if not agrees(exact, model):
                     return None
-                return exact if dtype == torch.float32 else kind(model, dtype, rows=rows)
+                if layout is None and dtype == torch.float32:
+                    return exact
+                return kind(model, layout or Layout(dtype, rows))
             except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError):
                 # A model of the family's name whose layers are built in another way.
                 return None

@@ -6,15 +6,14 @@ Legend: as `gradus.generation.llama`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
-from torch.nn.functional import embedding, layer_norm
+from torch.nn.functional import layer_norm
 
 from gradus.generation.cache import Shape
 from gradus.generation.decoder import Attention, Decoder
-from gradus.generation.matrix import ROWS, Matrix
+from gradus.generation.matrix import Layout, Product
 
 Norm = tuple[torch.Tensor, torch.Tensor]
 
@@ -24,38 +23,39 @@ class _Layer:
     """Weights of a layer."""
 
     before: Norm
-    qkv: Matrix
-    out: Matrix
+    qkv: Product
+    out: Product
     after: Norm
-    wide: Matrix
-    narrow: Matrix
+    wide: Product
+    narrow: Product
 
 
 class Gpt2Decoder(Decoder):
     """See `Decoder`."""
 
-    def __init__(self, model: Any, dtype: torch.dtype, *, rows: int = ROWS) -> None:
+    def __init__(self, model: Any, layout: Layout) -> None:
         """Lay out the weights of a ``GPT2LMHeadModel``."""
         base, config = model.transformer, model.config
         size = config.n_embd // config.n_head
         scale = float(base.h[0].attn.scaling)
-        self.dtype = dtype
+        self.dtype = layout.dtype
         self.shape = Shape(len(base.h), config.n_head, config.n_head, size, scale)
-        self._output = model.get_output_embeddings()
-        self.vocabulary = self._output.weight.shape[0]
+        output = model.get_output_embeddings()
+        self.vocabulary = output.weight.shape[0]
+        self._head = layout.head(output)
         self._eps = float(config.layer_norm_epsilon)
         self._act = base.h[0].mlp.act
-        self._words = base.wte.weight.detach().to(dtype)
-        self._places = base.wpe.weight.detach().to(dtype)
-        self._norm = _norm(base.ln_f, dtype)
+        self._words = layout.words(base.wte)
+        self._places = layout.vector(base.wpe.weight)
+        self._norm = _norm(base.ln_f, layout)
         self._layers = [
             _Layer(
-                before=_norm(layer.ln_1, dtype),
-                qkv=_matrix(layer.attn.c_attn, dtype, rows),
-                out=_matrix(layer.attn.c_proj, dtype, rows),
-                after=_norm(layer.ln_2, dtype),
-                wide=_matrix(layer.mlp.c_fc, dtype, rows),
-                narrow=_matrix(layer.mlp.c_proj, dtype, rows),
+                before=_norm(layer.ln_1, layout),
+                qkv=layout.turned(layer.attn.c_attn),
+                out=layout.turned(layer.attn.c_proj),
+                after=_norm(layer.ln_2, layout),
+                wide=layout.turned(layer.mlp.c_fc),
+                narrow=layout.turned(layer.mlp.c_proj),
             )
             for layer in base.h
         ]
@@ -81,7 +81,7 @@ class Gpt2Decoder(Decoder):
         """See `Decoder.hidden`."""
         rows, new = ids.shape
         shape = self.shape
-        x = (embedding(ids, self._words) + embedding(positions, self._places)).view(rows * new, -1)
+        x = self._words(ids.reshape(-1)) + self._places[positions.reshape(-1)]
         wide = (x.shape[-1],)
         for number, layer in enumerate(self._layers):
             qkv = layer.qkv(layer_norm(x, wide, *layer.before, self._eps))
@@ -96,20 +96,10 @@ class Gpt2Decoder(Decoder):
             x = layer.narrow.added(h, x)
         return layer_norm(x, wide, *self._norm, self._eps)
 
-    @cached_property
-    def _head(self) -> Matrix:
-        """The vocabulary, which a scorer reads in another way."""
-        return Matrix.of(self._output, dtype=self.dtype)
-
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """See `Decoder.logits`."""
         return self._head(hidden).float()
 
 
-def _norm(layer: Any, dtype: torch.dtype) -> Norm:
-    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
-
-
-def _matrix(layer: Any, dtype: torch.dtype, rows: int) -> Matrix:
-    """Of a ``Conv1D``, which keeps its weight the other way round."""
-    return Matrix([layer.weight.t()], [layer.bias], dtype, rows)
+def _norm(layer: Any, layout: Layout) -> Norm:
+    return layout.vector(layer.weight), layout.vector(layer.bias)

@@ -7,7 +7,6 @@ of a head.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch.nn.functional import rms_norm, silu
 
 from gradus.generation.cache import Shape
 from gradus.generation.decoder import Attention, Decoder
-from gradus.generation.matrix import ROWS, Matrix
+from gradus.generation.matrix import Layout, Product
 
 # Positions are turned by the same angles however long a text is.
 _FIXED = ("default", "linear", "llama3", "yarn")
@@ -26,32 +25,33 @@ class _Layer:
     """Weights of a layer; matrices of the same input are one."""
 
     before: torch.Tensor
-    qkv: Matrix
+    qkv: Product
     turned: torch.Tensor | None
-    out: Matrix
+    out: Product
     after: torch.Tensor
-    wide: Matrix
-    narrow: Matrix
+    wide: Product
+    narrow: Product
 
 
 class LlamaDecoder(Decoder):
     """See `Decoder`."""
 
-    def __init__(self, model: Any, dtype: torch.dtype, *, rows: int = ROWS) -> None:
+    def __init__(self, model: Any, layout: Layout) -> None:
         """Lay out the weights of a ``...ForCausalLM`` of transformers."""
         base, config = model.model, model.config
         attention = base.layers[0].self_attn
         heads, shared = config.num_attention_heads, config.num_key_value_heads
-        self.dtype, self._rows = dtype, rows
+        self.dtype = layout.dtype
         self.shape = Shape(
             len(base.layers), heads, shared, attention.head_dim, float(attention.scaling)
         )
-        self._output = model.get_output_embeddings()
-        self.vocabulary = self._output.weight.shape[0]
+        output = model.get_output_embeddings()
+        self.vocabulary = output.weight.shape[0]
         self._eps = float(config.rms_norm_eps)
-        self._layers = [self._layer(layer) for layer in base.layers]
-        self._words = base.embed_tokens.weight.detach().to(dtype)
-        self._norm = base.norm.weight.detach().to(dtype)
+        self._layers = [self._layer(layer, layout) for layer in base.layers]
+        self._words = layout.words(base.embed_tokens)
+        self._norm = layout.vector(base.norm.weight)
+        self._head = layout.head(output)
         self._rotary = base.rotary_emb
         self._cos = self._sin = torch.empty(0)
 
@@ -71,30 +71,22 @@ class LlamaDecoder(Decoder):
             and hasattr(layers[0].mlp, "gate_proj")
         )
 
-    def _layer(self, layer: Any) -> _Layer:
-        attention, mlp, dtype = layer.self_attn, layer.mlp, self.dtype
+    def _layer(self, layer: Any, layout: Layout) -> _Layer:
+        attention, mlp = layer.self_attn, layer.mlp
         turned = None
         if hasattr(attention, "q_norm"):
             per_head = [attention.q_norm.weight] * self.shape.heads
             per_head += [attention.k_norm.weight] * self.shape.shared
-            turned = torch.stack(per_head).detach().to(dtype)
+            turned = layout.vector(torch.stack(per_head))
         return _Layer(
-            before=layer.input_layernorm.weight.detach().to(dtype),
-            qkv=self._matrix(attention.q_proj, attention.k_proj, attention.v_proj),
+            before=layout.vector(layer.input_layernorm.weight),
+            qkv=layout.matrix(attention.q_proj, attention.k_proj, attention.v_proj),
             turned=turned,
-            out=self._matrix(attention.o_proj),
-            after=layer.post_attention_layernorm.weight.detach().to(dtype),
-            wide=self._matrix(mlp.gate_proj, mlp.up_proj),
-            narrow=self._matrix(mlp.down_proj),
+            out=layout.matrix(attention.o_proj),
+            after=layout.vector(layer.post_attention_layernorm.weight),
+            wide=layout.matrix(mlp.gate_proj, mlp.up_proj),
+            narrow=layout.matrix(mlp.down_proj),
         )
-
-    def _matrix(self, *parts: Any) -> Matrix:
-        return Matrix.of(*parts, dtype=self.dtype, rows=self._rows)
-
-    @cached_property
-    def _head(self) -> Matrix:
-        """The vocabulary, which a scorer reads in another way."""
-        return Matrix.of(self._output, dtype=self.dtype)
 
     def _turn_up_to(self, positions: int) -> None:
         """Tables of cosines and sines [positions, 1, k]; the sines' first half is negated."""
@@ -118,7 +110,7 @@ class LlamaDecoder(Decoder):
         self._turn_up_to(cache.slots)
         flat = positions.reshape(-1)
         turn = self._cos[flat], self._sin[flat]
-        x = self._words[ids.reshape(-1)]
+        x = self._words(ids.reshape(-1))
         wide = (x.shape[-1],)
         for number, layer in enumerate(self._layers):
             h = rms_norm(x, wide, layer.before, self._eps)

@@ -139,7 +139,7 @@ def speaker(name: str, inputs: Inputs) -> CheckpointRef:
         CheckpointError: it is a classifier's or a masked model's. What can only be told from the
             weights is told when they are read.
     """
-    from gradus.scoring.load import find, is_masked
+    from gradus.scoring.load import READABLE, find, is_masked
 
     ref = find(inputs.checkpoint(name))
     wanted = "benchmarks on files ask a causal language model; name one such as "
@@ -151,7 +151,7 @@ def speaker(name: str, inputs: Inputs) -> CheckpointRef:
             raise CheckpointError(f"'{name}' gives labels, not words; {wanted}")
         return ref
     manifest = read_manifest(Path(ref.path))
-    if manifest.kind != "transformer" or target_of(manifest.preprocessing) != "text":
+    if manifest.kind not in READABLE or target_of(manifest.preprocessing) != "text":
         raise CheckpointError(
             f"'{name}' was trained to label texts, not to go on with them; {wanted}"
         )

@@ -102,6 +102,7 @@ def _load(ref: CheckpointRef, auto: Any, what: str) -> tuple[Any, list[str]]:
     import torch
     from transformers.utils import logging
 
+    from gradus.compress.language import stored
     from gradus.training import shapes
     from gradus.training.models import forget_quantization
 
@@ -114,17 +115,22 @@ def _load(ref: CheckpointRef, auto: Any, what: str) -> tuple[Any, list[str]]:
     if sizes is not None:
         return shapes.load(auto, Path(ref.path), sizes)
     options: dict[str, Any] = {"gguf_file": ref.file} if ref.file else {"use_safetensors": True}
+    place: str | None = ref.path
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
+        if stored.is_quantised(Path(ref.path)):
+            auto, options, place = *stored.source(auto, Path(ref.path)), None
         model, report = auto.from_pretrained(
-            ref.path,
+            place,
             dtype=torch.float32,
             trust_remote_code=False,
             output_loading_info=True,
             **options,
         )
+        if place is None:
+            stored.say_how_it_writes(model, Path(ref.path))
     except ImportError as error:
         raise MissingExtra("gguf", "gguf", f"reading {ref.path}") from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -198,6 +198,9 @@ class SchemeContract(Contract):
         """Fewer bytes, the same labels, few texts with another label."""
         from gradus.predict import load
 
+        if self.made.takes == "language":
+            self._language(tmp_path)
+            return
         world = self.world(tmp_path)
         parent = world.model("tuned")
         config = {"model": "tuned", "data": "news", "scheme": self.entry}
@@ -209,3 +212,25 @@ class SchemeContract(Contract):
         texts = list(world.dataset.splits["test"].texts)
         one, two = (m.predictor.log_probs(texts) for m in (whole, small))
         assert (one.argmax(axis=1) != two.argmax(axis=1)).mean() <= self.share_of_flips
+
+    def _language(self, folder: Path) -> None:
+        """It says almost what its parent says, and what is saved goes on with texts.
+
+        A model from random weights finds all tokens about as probable, so that which of them is
+        first says nothing.
+        """
+        from gradus.checkpoints import verify
+        from gradus.parity.base import Parity
+        from gradus.scoring.load import find, load_causal_lm
+
+        config = {"model": "lm", "corpus": "plays", "scheme": self.entry}
+        outcome = self.world(folder).run("quantize", config, folder / "small")
+        assert outcome.checkpoint is not None
+        assert verify(outcome.checkpoint).preprocessing["target"] == "text"
+        assert outcome.facts["bytes"] < outcome.facts["float32_bytes"]
+        handed = [Parity.from_json(one) for one in outcome.facts["parity"]]
+        assert handed
+        assert all(one.kl is not None and one.kl <= one.bounds["kl"] for one in handed)
+        ref = find(outcome.checkpoint)
+        assert ref.kind == self.made.kind
+        assert load_causal_lm(ref).get_output_embeddings() is not None

@@ -92,6 +92,11 @@ def _without_pooler(auto: Any, ref: CheckpointRef, options: dict[str, Any]) -> A
     """BERT and its kin carry a pooler that classification by other poolings never uses."""
     from transformers import AutoConfig
 
+    from gradus.compress.language import stored
+
+    if stored.is_quantised(Path(ref.path)):
+        kind, weights = stored.source(auto, Path(ref.path))
+        return kind.from_pretrained(None, **weights, dtype=options["dtype"])
     if ref.file:
         return auto.from_pretrained(ref.path, gguf_file=ref.file, **options)
     sizes = shapes.read(Path(ref.path))

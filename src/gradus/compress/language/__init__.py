@@ -1,0 +1,1 @@
+"""Quantising causal language models: integers for torch, GGUF files for llama.cpp."""

@@ -25,7 +25,12 @@ def quantise(
     others: Mapping[str, Any] | None = None,
     **config: Any,
 ) -> StepOutcome:
-    """What the step makes of a checkpoint, in ``folder / "checkpoint"``."""
+    """What the step makes of a checkpoint, in ``folder / "checkpoint"``.
+
+    `data` is the data themselves, `data_name` what the config calls them.
+    """
+    if "data_name" in config:
+        config["data"] = config.pop("data_name")
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     context = StepContext(

@@ -109,7 +109,7 @@ def _made(job: Job, allowed: Allowance) -> tuple[list[Candidate], dict[str, str]
     assert job.context.data is not None
     texts = list(job.context.data.select.texts)
     made, left_out = [], {}
-    for name in candidates():
+    for name in job.config.candidates or candidates():
         try:
             done = make(job, name, job.context.work / "candidates" / name)
         except (CheckpointError, MissingExtra) as error:

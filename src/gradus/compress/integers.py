@@ -192,7 +192,11 @@ class _Rewriter:
                 yield from self._integer_product(out, x, stem, matrix, bias)
             case "int8-weights":
                 integers, scales = self._columns(stem, matrix)
-                yield self._node("DequantizeLinear", [integers, scales], f"{out}_weights", axis=1)
+                # Spelled out, so that it is folded at loading: DequantizeLinear before a product would
+                # be taken for leave to round the activations, too.
+                whole = self.onnx.TensorProto.FLOAT
+                yield self._node("Cast", [integers], f"{out}_integers", to=whole)
+                yield self._node("Mul", [f"{out}_integers", scales], f"{out}_weights")
                 yield from self._biased("MatMul", [x, f"{out}_weights"], out, bias)
             case "int4-weights":
                 yield from self._block_product(out, x, stem, matrix, bias)

@@ -50,6 +50,8 @@ class QuantizeConfig(StepConfig):
         budget: how much may be lost on dev.select, for schemes that search and for ``auto``.
         target: with ``auto``, what shall be least: ``latency`` of one text, ``throughput``'s
             inverse, or ``size``.
+        candidates: with ``auto``, the schemes that are tried; left out, all for classifiers that
+            neither train nor search.
         stages: for schemes that train under rounding; left out, one epoch of all layers.
         parity: bounds of the hand-off gate, in the place of the scheme's own.
         options: further ones of a scheme of language models.
@@ -63,6 +65,7 @@ class QuantizeConfig(StepConfig):
     calibration: Calibration = Calibration()
     budget: Budget | None = None
     target: Literal["latency", "throughput", "size"] | None = None
+    candidates: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] | None = None
     parity: Bounds = Bounds()
     options: Mapping[str, Any] = Field(default_factory=dict)
@@ -77,6 +80,24 @@ class QuantizeConfig(StepConfig):
         except GradusError as error:
             raise ValueError(str(error)) from error
 
+    @field_validator("candidates")
+    @classmethod
+    def _simple(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is None:
+            return None
+        try:
+            found = tuple(registry.resolve("schemes", name) for name in names)
+        except GradusError as error:
+            raise ValueError(str(error)) from error
+        for name in found:
+            scheme = registry.load("schemes", name)
+            if scheme.takes != "classifier" or scheme.trains or scheme.budget:
+                raise ValueError(
+                    f"{name} can't be one: candidates are schemes for classifiers that neither "
+                    "train nor search"
+                )
+        return found
+
     @model_validator(mode="after")
     def _consistent(self) -> QuantizeConfig:
         kind = self.kind()
@@ -86,6 +107,7 @@ class QuantizeConfig(StepConfig):
         asks = {
             "stages": (self.stages is not None, not auto and kind.trains, "train"),
             "budget": (self.budget is not None, auto or kind.budget, "search"),
+            "candidates": (self.candidates is not None, auto, "choose between schemes"),
             "target": (self.target is not None, auto, "choose between schemes"),
             "corpus": (self.corpus is not None, False, "take a language model"),
             "options": (bool(self.options), False, "take a language model"),

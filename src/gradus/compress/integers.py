@@ -192,7 +192,7 @@ class _Rewriter:
                 yield from self._integer_product(out, x, stem, matrix, bias)
             case "int8-weights":
                 integers, scales = self._columns(stem, matrix)
-                # Spelled out, so that it is folded at loading: DequantizeLinear before a product would
+                # Spelled out, and folded at loading: DequantizeLinear before a product would
                 # be taken for leave to round the activations, too.
                 whole = self.onnx.TensorProto.FLOAT
                 yield self._node("Cast", [integers], f"{out}_integers", to=whole)

@@ -133,13 +133,14 @@ def wish(
             f"{checkpoint} is no checkpoint of Gradus: name the folder that a finetune step made, "
             "with gradus.json in it"
         )
+    kept = read(budget)
     data, config, found_seed, measure = _data(checkpoint, given)
     return Wanted(
         model={"folder": str(checkpoint.resolve())},
         layers=layers(checkpoint),
         data=data,
         config=config,
-        budget=read(budget),
+        budget=kept,
         target=target,  # type: ignore[arg-type]  # checked above
         ways=ways,  # type: ignore[arg-type]  # checked above
         schemes=named,

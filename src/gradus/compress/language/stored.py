@@ -54,11 +54,11 @@ def write(model: Any, tokenizer: Any, folder: Path, *, bits: Mapping[str, Bits])
         if module not in bits or not name.endswith(".weight"):
             tensors[name] = tensor.detach().clone().contiguous()
             continue
-        weight = weight_of(modules[module])
+        weight = weight_of(modules[module]).detach()
         found = rounded(weight, bits[module])
         tensors[name] = _packed(found)
         tensors[name + _SCALES] = found.scales.to(torch.bfloat16)
-        turned = weight is not modules[module].weight
+        turned = weight.stride() != modules[module].weight.stride()
         note[name] = {"bits": found.bits, "turned": turned}
         count += weight.numel()
         largest = float(weight.abs().max())

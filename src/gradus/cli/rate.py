@@ -17,7 +17,7 @@ from gradus.errors import UsageError
 from gradus.panel.setting import HOST, PORT, Language
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from gradus.panel.setting import Panel
     from gradus.panel.store import Progress, Store
@@ -135,7 +135,7 @@ def base(host: str, port: int, link: str | None) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
-def _application(panel: Panel, store: Store, language: str | None) -> Starlette:
+def _application(panel: Panel, store: Store, language: str | None) -> ASGIApp:
     from gradus.panel.criteria import CRITERIA
     from gradus.panel.pages import Pages
     from gradus.panel.server import application

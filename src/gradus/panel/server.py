@@ -33,9 +33,9 @@ from gradus.panel.records import scale
 from gradus.panel.store import Progress, Store
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
     from uvicorn import Server
 
 LARGEST_FORM: Final = 16_384
@@ -141,8 +141,8 @@ class Desk:
         return self.pages.language(self.store.language(rater), accepted)
 
 
-def application(store: Store, pages: Pages, on_answer: OnAnswer) -> Starlette:
-    """The application (ASGI).
+def application(store: Store, pages: Pages, on_answer: OnAnswer) -> ASGIApp:
+    """The application.
 
     Raises:
         MissingExtra: Starlette isn't installed.
@@ -170,10 +170,10 @@ def application(store: Store, pages: Pages, on_answer: OnAnswer) -> Starlette:
         405: partial(_told, desk, "nothing", 405),
         BadForm: partial(_told, desk, "bad", 400),
         sqlite3.Error: partial(_told, desk, "broken", 503),
+        Exception: partial(_told, desk, "broken", 500),
     }
-    made = Starlette(routes=routes, exception_handlers=handlers)
-    made.add_middleware(_Headers)
-    return made
+    # Around all of it, since Starlette's own middleware isn't around answers to faults.
+    return _Headers(Starlette(routes=routes, exception_handlers=handlers))
 
 
 class _Headers:
@@ -294,7 +294,7 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def server(app: Starlette) -> Server:
+def server(app: ASGIApp) -> Server:
     """What serves the application: ``.run(sockets=[...])`` does so until Ctrl-C or SIGTERM.
 
     Raises:

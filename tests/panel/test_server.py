@@ -153,7 +153,14 @@ def test_a_wrong_token_gets_nowhere(page: Served) -> None:
     assert page.store.rows() == []
 
 
-@pytest.mark.parametrize("path", ["/", "/r/", "/static/", "/static/../server.py", "/panel.sqlite"])
+def test_the_address_of_a_waiting_run_says_what_is_needed(page: Served) -> None:
+    reply = page.get("/")
+    assert reply.status == 200
+    assert "a link of your own" in reply.text
+    assert page.token() not in reply.text
+
+
+@pytest.mark.parametrize("path", ["/r", "/r/", "/static/", "/static/../server.py", "/panel.sqlite"])
 def test_other_addresses_say_what_is_needed(page: Served, path: str) -> None:
     reply = page.get(path)
     assert reply.status == 404

@@ -101,8 +101,9 @@ def _export(
 ) -> None:
     from gradus.cli.output import print_json
     from gradus.panel import exchange
+    from gradus.panel.given import said as everything
 
-    said = _answers(panel) if answers else []
+    said = everything(panel) if answers else []
     written = exchange.write(form, inquiry, said, out)
     if as_json:
         print_json(
@@ -117,28 +118,12 @@ def _export(
         print(path)
 
 
-def _answers(panel: Panel, *, but: Path | None = None) -> list[Rating]:
-    """Everything that was said so far, on the page and elsewhere, save in one file."""
-    from gradus.panel.records import read_ratings
-    from gradus.panel.store import Store
-
-    said: list[Rating] = []
-    if panel.store.is_file():
-        store = Store.open(panel.store)
-        try:
-            said += store.rows()
-        finally:
-            store.close()
-    for file in sorted(panel.imported.glob("*.jsonl")):
-        said += [] if file == but else read_ratings(file)
-    return said
-
-
 def _import(
     panel: Panel, inquiry: Inquiry, path: Path, form: str, name: str, *, as_json: bool
 ) -> None:
     from gradus.cli.output import print_json, stderr_console
     from gradus.panel import exchange
+    from gradus.panel.given import said
     from gradus.panel.records import write_ratings
 
     if not name.replace("-", "").replace("_", "").isalnum():
@@ -149,7 +134,7 @@ def _import(
     read = exchange.read(form, inquiry, path)
     if not read:
         raise UsageError(f"{path}: nobody has answered anything in it")
-    known = exchange.repeated(read, _answers(panel, but=file))
+    known = exchange.repeated(read, said(panel, but=file))
     found, names = exchange.renamed([one for one in read if one.rater not in known], name)
     if not found:
         raise UsageError(f"{path}: the panel has all these answers already")

@@ -90,6 +90,12 @@ class Rating:
         return row
 
 
+def attentive(rows: Iterable[Rating]) -> bool:
+    """Whether of a rater's attention checks at least half were answered as they ask."""
+    passed = [row.passed for row in rows if row.check]
+    return 2 * sum(passed) >= len(passed)
+
+
 def write_ratings(path: Path, ratings: Iterable[Rating]) -> None:
     """Write a file of ratings, one row a line, so that it is there as a whole or not at all."""
     part = path.with_name(path.name + ".part")

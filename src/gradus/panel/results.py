@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradus.errors import DataError
-from gradus.panel.records import PREFERENCE, Mode, Rating
+from gradus.panel.records import PREFERENCE, Mode, Rating, attentive
 from gradus.stats.agreement import Agreement, agreement
 from gradus.stats.raters import Estimate, Quality, Scores
 from gradus.stats.strengths import Answers, Strengths, outcomes, win_share, win_shares
@@ -175,7 +175,7 @@ def _careful(rows: Sequence[Rating]) -> tuple[list[Rating], dict[str, Any], list
     for rater, own in sorted(by_rater.items()):
         checks = [row for row in own if row.check]
         passed = sum(row.passed for row in checks)
-        left_out = 2 * passed < len(checks)
+        left_out = not attentive(own)
         usual = [row for row in own if not row.check]
         times = [row.seconds for row in usual if row.seconds > 0]
         facts[rater] = {

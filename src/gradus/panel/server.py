@@ -2,6 +2,7 @@
 
 ::
 
+    GET  /                  that every rater has a link of their own
     GET  /r/TOKEN/          what is asked for
     GET  /r/TOKEN/next      the form of the first item without an answer, or thanks
     POST /r/TOKEN/answer    item, nonce, seconds and one value for each criterion
@@ -157,6 +158,8 @@ def application(store: Store, pages: Pages, on_answer: OnAnswer) -> ASGIApp:
     get = partial(_getting, desk)
     post = partial(_posting, desk)
     routes = [
+        # The address that a waiting run tells of.
+        Route("/", partial(_told, desk, "nothing", 200)),
         Route("/r/{token}/", get(Desk.start)),
         Route("/r/{token}/next", get(Desk.next)),
         Route("/r/{token}/answer", post(Desk.answer), methods=["POST"]),
@@ -258,7 +261,9 @@ def _seconds(text: str) -> float:
     return min(seconds, LONGEST_SECONDS) if seconds >= 0 else 0.0
 
 
-async def _told(desk: Desk, about: str, status: int, request: Request, _: Exception) -> Response:
+async def _told(
+    desk: Desk, about: str, status: int, request: Request, _: Exception | None = None
+) -> Response:
     language = desk.pages.language(None, request.headers.get("accept-language", ""))
     return _html(desk.pages.message(language, about), status)
 

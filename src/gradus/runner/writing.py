@@ -24,7 +24,7 @@ from gradus.errors import CheckpointError, UsageError
 from gradus.measure import quality
 from gradus.measure.changes import changes
 from gradus.metrics.items import write_items
-from gradus.metrics.writings import Writings
+from gradus.metrics.writings import TEXTS_EACH, Writings
 from gradus.records import CheckpointRef, StepSpec
 from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
@@ -186,7 +186,7 @@ class _Measuring:
                 "split": "",
                 "benchmark": WrittenBenchmark.name,
                 "checkpoint": writer,
-                "contract": self.contract(),
+                "contract": {**self.contract(), TEXTS_EACH: f"{items.each:g}"},
                 "items": self.inputs.folder.relative(path),
             }
             measured += quality.measurements(
@@ -289,13 +289,21 @@ class _Measuring:
         return found
 
     def _against_people(self, own: Mapping[str, Writings]) -> list[dict[str, Any]]:
-        """Every metric of every model held against people's on the same prompts."""
+        """Every metric of every model held against people's on the same prompts.
+
+        But for numbers of whole sets, where the sets aren't equally large.
+        """
         if HUMAN not in own:
             return []
-        rows = []
+        rows, kinds = [], WrittenBenchmark.kinds()
         for writer in (name for name in self.samples.writers if name != HUMAN):
             both = set(WrittenBenchmark.metrics_on(own[HUMAN]))
-            metrics = [m for m in WrittenBenchmark.metrics_on(own[writer]) if m in both]
+            alike = own[writer].each == own[HUMAN].each
+            metrics = [
+                name
+                for name in WrittenBenchmark.metrics_on(own[writer])
+                if name in both and (alike or not kinds[name].of_set)
+            ]
             found = changes(
                 own[writer], own[HUMAN], against=HUMAN, metrics=metrics, **self._draws()
             )

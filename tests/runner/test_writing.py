@@ -124,7 +124,7 @@ def test_prompts_come_from_dev_gate_and_people_go_on_as_there(world: Path, tmp_p
 
 
 def test_several_texts_a_prompt_are_drawn_together(world: Path, tmp_path: Path) -> None:
-    record = ran(world, tmp_path, each=3, gates=["broken_sentences <= human + 1"])
+    record = ran(world, tmp_path, each=3, gates=["broken_sentences <= human + 2"])
     m = found(record, "distinct_2", "other")
     assert m.n == 36
     assert found(record, "distinct_2", "human").n == 12
@@ -215,7 +215,7 @@ def test_what_a_step_says_of_the_samples_is_measured(
 
         @classmethod
         def needs(cls, config: Any) -> Needs:
-            return Needs(models={"of": config.of})
+            return Needs(models={"of": config.of}, takes={"of": ("samples",)})
 
         @classmethod
         def produces(cls, config: Any) -> frozenset[str]:

@@ -200,6 +200,7 @@ repeats: 2
             ServiceError: the address can't be asked.
         """
         from gradus.judge import questions as asking
+        from gradus.judge.outcome import told
         from gradus.panel.results import estimate
         from gradus.writing.records import read_samples
 
@@ -227,6 +228,8 @@ repeats: 2
         facts = _facts(config, questions, answers, judge, results, len(prompts))
         trusted, withheld = _trust(config, context, rows, results, samples)
         facts |= {"trust": trusted}
+        for sentence in told(facts):
+            context.monitor.note(sentence)
         _save(config, context, rows, results, facts)
         return StepOutcome(
             checkpoint=context.out / "checkpoint",

@@ -20,7 +20,7 @@ CRITERIA: dict[str, Any] = {
             "human": {"value": 4.6, "low": 4.4, "high": 4.9, "ratings": 60},
         },
         "differences": [],
-        "raters": {"rater-1": {"severity": {"value": -0.3, "low": -0.5, "high": -0.1}}},
+        "raters": {"rater-1": {"leniency": {"value": -0.3, "low": -0.5, "high": -0.1}}},
     },
     "accuracy": {
         "alpha": {
@@ -87,6 +87,9 @@ def test_correlations_stand_by_what_people_said() -> None:
     rows = [row, {**row, "method": "kendall", "value": None}, {**row, "over": "writers"}]
     made = correlations(rows, "writings")
     assert cells(made) == [["repetition ↓", "36", "−0.400 [−0.600, −0.100]"]]
+    # A measure of too few texts has no correlation, and no row.
+    none = {**row, "measure": "supported", "value": None, "ci_low": None, "ci_high": None}
+    assert cells(correlations([*rows, none], "writings")) == cells(made)
 
 
 def test_what_people_said() -> None:
@@ -103,6 +106,16 @@ def test_what_people_said() -> None:
     assert estimates[0][:2] == ["base", "2.400 [2.100, 2.800]"]
     assert each[0] == ["rater-1", "40", "3 of 3", "", "7.5 s", "−0.300 [−0.500, −0.100]"]
     assert "left out" in each[1]
+
+
+def test_what_being_shown_first_adds() -> None:
+    ends = {"value": 0.2, "low": -0.1, "high": 0.5}
+    told = {"mode": "pairs", "criteria": {"preference": {"first": ends, "ties": 0.25}}}
+    found = raters.rated({"id": "people", "step": "panel", "rated": raters.apart(told)})
+    assert found is not None
+    ((title, made),) = found.tables
+    assert title == "What being shown first adds, log-odds"
+    assert cells(made) == [["preference", "0.200 [−0.100, 0.500]", "0.250"]]
 
 
 def test_what_a_judge_adds() -> None:

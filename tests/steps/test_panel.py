@@ -151,7 +151,7 @@ def test_enough_answers_become_a_checkpoint_of_ratings(run: Run) -> None:
     assert answers["checks_passed"] == {"rater-1": 1.0, "rater-2": 0.5, "rater-3": 0.0}
     assert outcome.notes[:2] == (
         "left out, not having finished: rater-4",
-        "rater-3 passed 0 of 2 attention checks: left out",
+        "rater-3 answered 0 of 2 questions of attention checks as asked: left out",
     )
     assert {name: of["left_out"] for name, of in outcome.facts["raters"].items()} == {
         "rater-1": False,

@@ -39,10 +39,14 @@ def rated(step: Fact) -> Rated | None:
     criteria = found["criteria"]
     mode = found.get("mode", "likert")
     scale = "1 to 5" if mode == "likert" else "strength, log-odds against the mean writer"
+    about = (
+        "for other texts and raters like these" if step["step"] == "panel" else "for other texts"
+    )
     titled = [
         ("How far raters agree: Krippendorff\u2019s \u03b1", agreement(criteria)),
-        (f"Writers by criterion ({scale})", estimates(criteria)),
+        (f"Writers by criterion ({scale}), {about}", estimates(criteria)),
         ("Preferred, share of comparisons", preferred(criteria)),
+        ("What being shown first adds, log-odds", position(criteria)),
         ("Raters", raters(found.get("raters", {}), criteria)),
         ("Agreement with the panel, as gates ask for it", trust(found.get("trust", {}))),
         ("What the way of asking does to answers", bias(found.get("bias", {}))),
@@ -103,15 +107,25 @@ def preferred(criteria: Fact) -> Table:
     )
 
 
+def position(criteria: Fact) -> Table:
+    """Of pairs: the advantage of the text that is shown first, and how many were ties."""
+    rows = [
+        (Cell(name), _ends(of["first"]), Cell(number(of.get("ties"), "proportion")))
+        for name, of in criteria.items()
+        if of.get("first")
+    ]
+    return make([("criterion", False), ("shown first", True), ("no difference", True)], rows)
+
+
 def raters(found: Fact, criteria: Fact) -> Table:
     """A row for each rater: how much was answered, how carefully, how strictly."""
-    spec = [("rater", False), ("ratings", True), ("checks passed", True), ("left out", False)]
-    spec += [("median time", True), *((f"severity, {name}", True) for name in criteria)]
+    spec = [("rater", False), ("ratings", True), ("checks right", True), ("left out", False)]
+    spec += [("median time", True), *((f"leniency, {name}", True) for name in criteria)]
     rows = []
     for name, of in found.items():
         checks = f"{of['passed']} of {of['checks']}" if of.get("checks") else NONE
-        severities = [
-            _ends(c.get("raters", {}).get(name, {}).get("severity")) for c in criteria.values()
+        leniencies = [
+            _ends(c.get("raters", {}).get(name, {}).get("leniency")) for c in criteria.values()
         ]
         rows.append(
             [
@@ -120,7 +134,7 @@ def raters(found: Fact, criteria: Fact) -> Table:
                 Cell(checks),
                 Cell("left out", tone="warn") if of.get("left_out") else Cell(""),
                 Cell(duration(of.get("median_seconds"))),
-                *severities,
+                *leniencies,
             ]
         )
     return make(spec, rows)

@@ -204,11 +204,20 @@ class _Measuring:
         return {"level": level, "draws": draws, "seed": plan.seed}
 
     def _own(self, writer: str) -> Writings:
-        """A writer's items with the columns that the step itself gives."""
+        """A writer's items with the columns that the step itself gives.
+
+        Texts of which a step says nothing, since no rater was shown them, aren't among the items:
+        an interval rests on those that were.
+        """
         writings = self.samples.of(writer)
         if self.spec.id == self.maker.id:
             return items_of(writings, self._features(writer))
-        return items_of(writings, self._said(self.spec.id, writings))
+        columns = self._said(self.spec.id, writings)
+        told = np.any([np.isfinite(values) for values in columns.values()], axis=0)
+        if not told.any():
+            return items_of(writings, columns)
+        kept = [one for one, there in zip(writings, told, strict=True) if there]
+        return items_of(kept, {name: values[told] for name, values in columns.items()})
 
     def _said(self, step: str, writings: Sequence[Writing]) -> dict[str, np.ndarray]:
         """What a step says of a writer's texts."""
@@ -315,12 +324,12 @@ class _Measuring:
         from gradus.writing.agreement import correlations
 
         everything = {}
-        for writer, items in own.items():
+        for writer in own:
             writings = self.samples.of(writer)
             columns = self._features(writer)
             for step in self._judged():
                 columns |= self._said(step, writings)
-            everything[writer] = items_of(writings, {**columns, **items.columns})
+            everything[writer] = items_of(writings, columns)
         some = next(iter(everything.values()))
         kinds = [registry.load("metrics", name) for name in WrittenBenchmark.metrics_on(some)]
         said = {name for items in own.values() for name in items.columns}

@@ -184,6 +184,20 @@ def test_one_rater_is_said_to_be_one() -> None:
     assert math.isfinite(found.facts["criteria"]["fluency"]["writers"]["late"]["low"])
 
 
+def test_intervals_stay_on_the_scale() -> None:
+    given = samples(6)
+    points = {"rater-1": 1, "rater-2": 3, "rater-3": 5}
+    rows = [
+        Rating(rater=rater, writing=one.id, criterion="fluency", value=value)
+        for rater, value in points.items()
+        for one in given.writings
+    ]
+    told = estimate(rows, given, mode="likert", criteria=("fluency",)).facts["criteria"]["fluency"]
+    # Raters who differ by everything say nothing of a writer's quality.
+    assert {(of["low"], of["high"]) for of in told["writers"].values()} == {(1, 5)}
+    assert all(-4 <= row["low"] <= row["high"] <= 4 for row in told["differences"])
+
+
 def test_ratings_of_something_else_are_refused() -> None:
     given = samples(2)
     foreign = Rating(rater="a", writing="0" * 16, criterion="fluency", value=3)

@@ -19,8 +19,15 @@ CRITERIA: dict[str, Any] = {
             "base": {"value": 2.4, "low": 2.1, "high": 2.8, "ratings": 60},
             "human": {"value": 4.6, "low": 4.4, "high": 4.9, "ratings": 60},
         },
-        "differences": [],
-        "raters": {"rater-1": {"leniency": {"value": -0.3, "low": -0.5, "high": -0.1}}},
+        "differences": [
+            {"writer": "base", "other": "human", "value": -1.5, "low": -1.9, "high": -1.1}
+        ],
+        "raters": {
+            "rater-1": {
+                "leniency": {"value": -0.3, "low": -0.5, "high": -0.1},
+                "spread": 0.9, "consistency": 0.62,
+            }
+        },
     },
     "accuracy": {
         "alpha": {
@@ -98,14 +105,16 @@ def test_what_people_said() -> None:
     found = raters.rated({"id": "people", "step": "panel", "rated": told})
     assert found is not None
     tables = {title: cells(made) for title, made in found.tables}
-    agreement, estimates, each = tables.values()
+    agreement, estimates, differences, each, ways = tables.values()
     assert agreement == [
         ["fluency", "0.610 [0.400, 0.750]", "ordinal", "3", "40", ""],
         ["accuracy", "–", "ordinal", "1", "0", "nothing was rated twice"],
     ]
     assert estimates[0][:2] == ["base", "2.400 [2.100, 2.800]"]
-    assert each[0] == ["rater-1", "40", "3 of 3", "", "7.5 s", "−0.300 [−0.500, −0.100]"]
+    assert differences == [["base", "human", "−1.500 [−1.900, −1.100]"]]
+    assert each[0] == ["rater-1", "40", "3 of 3", "", "7.5 s"]
     assert "left out" in each[1]
+    assert ways == [["rater-1", "fluency", "−0.300 [−0.500, −0.100]", "0.900", "0.620"]]
 
 
 def test_what_being_shown_first_adds() -> None:

@@ -24,6 +24,7 @@ PREFERENCE: Final = "preference"
 """The criterion of a pair where it is asked as a whole."""
 LOWEST, HIGHEST = 1, 5
 """The ends of the Likert scale."""
+SPAN: Final = HIGHEST - LOWEST
 NEITHER, FIRST, SECOND = 0, 1, 2
 """The answers to a pair: as good as one another, the first (left) is better, the second is."""
 

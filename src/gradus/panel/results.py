@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradus.errors import DataError
-from gradus.panel.records import PREFERENCE, Mode, Rating, attentive
+from gradus.panel.records import HIGHEST, LOWEST, PREFERENCE, SPAN, Mode, Rating, attentive
 from gradus.stats.agreement import Agreement, agreement
 from gradus.stats.raters import Estimate, Quality, Scores
 from gradus.stats.strengths import Answers, Strengths, outcomes, win_share, win_shares
@@ -220,8 +220,14 @@ def _likert(rows: Sequence[Rating], known: _Known, *, level: float, seed: int) -
     return _Found(
         {
             "alpha": _alpha(agreed, "ordinal"),
-            "writers": _writers(scores.writers, known.writers, quality.of),
-            "differences": _differences(scores.writers, known.writers, quality.difference),
+            "writers": _writers(
+                scores.writers, known.writers, lambda i: quality.of(i).within(LOWEST, HIGHEST)
+            ),
+            "differences": _differences(
+                scores.writers,
+                known.writers,
+                lambda i, j: quality.difference(i, j).within(-SPAN, SPAN),
+            ),
             "raters": {name: _rater(quality, i) for name, i in of_rater.items()},
         },
         _means(texts, scores.texts, quality.adjusted()),

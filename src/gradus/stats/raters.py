@@ -57,6 +57,13 @@ class Estimate:
     low: float
     high: float
 
+    def within(self, least: float, most: float) -> Estimate:
+        """With ends on a scale that no value leaves; unbounded ones stay so."""
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            return self
+        low, high = max(self.low, least), min(self.high, most)
+        return Estimate(self.value, min(low, self.value), max(high, self.value))
+
 
 @dataclass(frozen=True, slots=True)
 class Rater:

@@ -8,7 +8,11 @@ Two questions, which have different answers:
 Spearman's rho and Kendall's tau-b, ties at their mean rank. What is drawn for intervals is the
 prompt, with all that every writer wrote to it, since texts to one prompt are alike; the ends are
 percentiles on Fisher's scale, drawn out as Student's t is. Over writers the interval is of these
-writers: it says how sure the order is of these few, not how other writers would fall out.
+writers: it says how far other prompts would move their order, not how other writers would fall out.
+Where writers are nearer to one another than so many prompts can tell, chance mixes their order and
+pulls value and interval towards 0, away from what endless prompts would give: the interval is then
+wide, and holds that less often than it says (81 % and 51 % in simulations with six and five writers
+a third of a standard error apart; 96 to 100 % where they are further apart).
 
 Legend: N writings, P prompts, W writers, D draws.
 """

@@ -258,6 +258,9 @@ def test_keys_of_one_character_can_be_switched_off(browser: Any, tmp_path: Path)
         rater = Rater(browser, origin(page))
         rater.page.goto(f"{origin(page)}/r/{page.token()}/next")
         rater.press("2", "?")
+        assert rater.page.get_by_role("button", name=WORDS["en"]["close"]).evaluate(
+            "button => button === document.activeElement"
+        )
         rater.page.get_by_label(WORDS["en"]["single_keys"]).uncheck()
         rater.accessible()
         rater.press("Escape")

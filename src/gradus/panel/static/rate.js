@@ -147,6 +147,12 @@ function turnPage(text, address) {
 
 // --- keys
 
+function showKeys() {
+  keys.showModal();
+  // Not on what comes first, which a space would switch off.
+  keys.querySelector("button").focus();
+}
+
 function move(key) {
   if (!likert) {
     const side = { ArrowLeft: 1, ArrowRight: 2 }[key];
@@ -172,7 +178,7 @@ function pressed(event) {
   const away = event.target.closest("button, a");
   if (event.key === "?" && keys) {
     if (keys.open) keys.close();
-    else keys.showModal();
+    else showKeys();
     event.preventDefault();
   } else if (keys && keys.open) {
     return;
@@ -226,7 +232,7 @@ function beginForm() {
   }
   const help = document.getElementById("help");
   help.hidden = false;
-  help.addEventListener("click", () => keys.showModal());
+  help.addEventListener("click", showKeys);
   const single = document.getElementById("single");
   single.checked = kept("single") !== false;
   single.addEventListener("change", () => keep("single", single.checked));

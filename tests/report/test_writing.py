@@ -95,7 +95,7 @@ def test_correlations_stand_by_what_people_said() -> None:
     made = correlations(rows, "writings")
     assert cells(made) == [["repetition ↓", "36", "−0.400 [−0.600, −0.100]"]]
     # A measure of too few texts has no correlation, and no row.
-    none = {**row, "measure": "supported", "value": None, "ci_low": None, "ci_high": None}
+    none = {**row, "measure": "unsupported", "value": None, "ci_low": None, "ci_high": None}
     assert cells(correlations([*rows, none], "writings")) == cells(made)
 
 

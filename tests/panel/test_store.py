@@ -141,6 +141,10 @@ def test_tokens_tell_raters_apart(store: Store) -> None:
             assert store.rater_of(wrong) is None
 
 
+def test_nobody_else_reads_the_secret(store: Store) -> None:
+    assert store.path.stat().st_mode & 0o077 == 0
+
+
 def test_secrets_differ_between_panels(tmp_path: Path) -> None:
     made = [
         Store.create(tmp_path / name, mode="likert", criteria=CRITERIA, samples="d")

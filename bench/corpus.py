@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from common import Result, finish, parser, ratio, say, shared_data
+from gradus.hardware import peak_memory_mb
 
 BYTES, QUICK_BYTES = 1_000_000_000, 50_000_000
 GROWTH: Final = 1.25  # of peak memory, at ten times the text
@@ -49,11 +49,6 @@ def write(path: Path, size: int, document: int) -> int:
     return number
 
 
-def peak_mb() -> float:
-    """Peak resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-
 def work(path: Path, near: bool) -> dict[str, Any]:
     """Build the corpus and tokenise its largest split."""
     from gradus.data.corpora import load_corpus, tokenise
@@ -70,7 +65,7 @@ def work(path: Path, near: bool) -> dict[str, Any]:
     }
     began = time.perf_counter()
     corpus = load_corpus("bench", config, folder=Path(), seed=13, place=path.parent / "corpora")
-    loaded, reached = time.perf_counter(), peak_mb()
+    loaded, reached = time.perf_counter(), peak_memory_mb()
     tokenizer = locate_weights("m", {"package": PACKAGE}, Path()).path
     train = corpus.splits["train"]
     shards = tokenise(train, tokenizer, place=path.parent / "tokens", workers=2)
@@ -83,7 +78,7 @@ def work(path: Path, near: bool) -> dict[str, Any]:
         "load_s": loaded - began,
         "tokenise_s": time.perf_counter() - loaded,
         "load_peak_mb": reached,
-        "peak_mb": peak_mb(),
+        "peak_mb": peak_memory_mb(),
     }
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from common import Result, finish, parser, ratio, say, shared_data
+from gradus.hardware import peak_memory_mb
 
 ROWS, QUICK_ROWS = 1_000_000, 100_000
 SECONDS, MEGABYTES = 60.0, 1500.0
@@ -49,7 +50,7 @@ def ours(path: Path) -> dict[str, Any]:
     began = time.perf_counter()
     data = load_dataset("bench", {"source": {"file": str(path)}}, folder=Path(), seed=13)
     loaded = time.perf_counter()
-    reached = peak_mb()
+    reached = peak_memory_mb()
     from gradus.sources import locate_weights
     from gradus.training.models import encode, load_tokenizer
 
@@ -84,7 +85,7 @@ def theirs(path: Path) -> dict[str, Any]:
         first = whole.train_test_split(test_size=0.2, seed=13)
         second = first["test"].train_test_split(test_size=0.5, seed=13)
         loaded = time.perf_counter()
-        reached = peak_mb()
+        reached = peak_memory_mb()
         where = locate_weights("m", {"package": PACKAGE}, Path()).path
         tokenizer = AutoTokenizer.from_pretrained(where)
 
@@ -114,13 +115,6 @@ def theirs(path: Path) -> dict[str, Any]:
     }
 
 
-def peak_mb() -> float:
-    """Peak resident memory of this process so far, in MB."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-
 def apart(side: str, path: Path) -> dict[str, Any]:
     """One side in a process of its own; seconds are those of the whole process."""
     say(f"{side}: begins")
@@ -148,7 +142,7 @@ def main() -> None:
     if options.side:
         found = (ours if options.side == "ours" else theirs)(options.file)
         # Unlike wall time, processor time hardly depends on what else runs on the machine.
-        print(json.dumps({**found, "peak_mb": peak_mb(), "cpu_s": time.process_time()}))
+        print(json.dumps({**found, "peak_mb": peak_memory_mb(), "cpu_s": time.process_time()}))
         return
     rows = QUICK_ROWS if options.quick else ROWS
     with tempfile.TemporaryDirectory() as folder:

@@ -102,6 +102,9 @@ from gradus import hardware
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
 def use():
     before = faults()
     block = bytearray(100_000_000)
@@ -110,17 +113,22 @@ def use():
 
 use()
 usual = use()
-print(int(hardware.keep_memory()))
-use()
-print(usual, use())
+with hardware.kept_memory() as kept:
+    use()
+    again = use()
+    held = resident()
+afterwards = use()
+print(int(kept), usual, again, afterwards, held, resident())
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
-def test_memory_that_is_kept_is_not_fetched_again() -> None:
+def test_memory_is_kept_for_a_while_and_then_given_back() -> None:
     done = subprocess.run(
         [sys.executable, "-c", FAULTING], capture_output=True, text=True, check=True
     )
-    kept, usual, again = map(int, done.stdout.split())
+    kept, usual, again, afterwards, held, left = map(int, done.stdout.split())
     # Pages may be huge ones; kept memory needs none of either size.
     assert again < usual / 10 if kept else again == usual
+    assert afterwards > usual / 2
+    assert left < held - 90_000_000 if kept else left <= held

@@ -189,7 +189,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "novelty_4.v1": "gradus.metrics.novelty:Novelty4",
         "novelty_8.v1": "gradus.metrics.novelty:Novelty8",
         "longest_copy.v1": "gradus.metrics.longest_copy:LongestCopy",
-        "supported.v1": "gradus.metrics.supported:Supported",
+        "unsupported.v1": "gradus.metrics.unsupported:Unsupported",
         "coherence.v1": "gradus.metrics.coherence:Coherence",
         "relevance.v1": "gradus.metrics.relevance:Relevance",
         "entity_consistency.v1": "gradus.metrics.entity_consistency:EntityConsistency",

@@ -12,7 +12,8 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -32,8 +33,16 @@ _NAMED_FEATURES: Final = (
     "i8mm",
     "sve",
 )
-# Numbers of mallopt's parameters in glibc's malloc.h.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+# mallopt's parameters, by their numbers in glibc's malloc.h, and its defaults; the thresholds are
+# those that glibc itself arrives at when large blocks come and go.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
+_KEEPING: Final = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 256 << 20))
+_USUAL: Final = (
+    (_MMAP_MAX, 65536),
+    (_TRIM_THRESHOLD, 64 << 20),
+    (_TOP_PAD, 128 << 10),
+    (_MMAP_THRESHOLD, 32 << 20),
+)
 _FAST_BF16: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
@@ -110,20 +119,27 @@ def describe(*, measured: bool = True) -> dict[str, Any]:
     return facts
 
 
-@cache
-def keep_memory() -> bool:
+@contextmanager
+def kept_memory() -> Iterator[bool]:
     """Have this process keep the memory that it frees, where that is up to the C library (glibc).
 
     By default every large block is fetched from the system anew and zeroed page by page, which
-    training would pay for at every update. The process gives less back in between. Source: glibc's
-    manual, "Malloc Tunable Parameters" (mallopt). Returns whether it was done.
+    training would pay for at every update. Afterwards blocks come from the system again, and what
+    is free goes back to it. Source: glibc's manual, "Malloc Tunable Parameters" (mallopt). Gives
+    whether it was done.
     """
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        library = ctypes.CDLL(None)
+        mallopt, trim = library.mallopt, library.malloc_trim
     except (OSError, AttributeError, TypeError):
-        return False
-    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 256 << 20))
-    return all(mallopt(name, value) == 1 for name, value in settings)
+        yield False
+        return
+    try:
+        yield all(mallopt(name, value) == 1 for name, value in _KEEPING)
+    finally:
+        for name, value in _USUAL:
+            mallopt(name, value)
+        trim(0)
 
 
 def ceilings() -> dict[str, Any]:

@@ -18,6 +18,7 @@ KINDS = {
     "replies": "reply.v1",
     "outcomes": "outcome.v1",
     "gaps": "masked.v1",
+    "writings": "written.v1",
     **dict.fromkeys(("latency", "throughput", "memory", "size"), "cost.v1"),
 }
 # Taken of each label, these would cost more than all other metrics together where labels are many.

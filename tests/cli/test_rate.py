@@ -17,8 +17,10 @@ pytest.importorskip("uvicorn", reason="the extra 'panel' isn't installed")
 from tests.panel.panels import leave, request, samples
 
 from gradus.cli.main import main
-from gradus.cli.rate import base
+from gradus.cli.rate import _teller, base
 from gradus.errors import EXIT_DONE, EXIT_USAGE
+from gradus.panel.setting import find
+from gradus.panel.store import Progress, Store
 
 
 @pytest.fixture
@@ -42,6 +44,42 @@ def test_status_prints_a_link_for_every_rater(
     assert len(table) == 5
     token = first[0]["link"].split("/")[-2]
     assert table[1].endswith(f"0 of 9    https://rate.example/panel/r/{token}/")
+
+
+def answer(run: Path, rater: str, *, care: bool) -> None:
+    """All items of a rater, the attention checks as they ask or otherwise."""
+    store = Store.open(find(run).store)
+    for item in store.items(rater):
+        value = 3 if item.expected is None else item.expected
+        value = value if care or item.expected is None else 6 - value
+        scores = dict.fromkeys(store.criteria, value)
+        assert store.submit(rater, item.name, store.nonce(rater, item.name), scores, 1.0)
+    store.close()
+
+
+def test_who_failed_the_checks_isnt_said_to_count(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rate", str(run), "--status"]) == EXIT_DONE
+    capsys.readouterr()
+    panel = find(run)
+    tell = _teller(panel)
+    said = []
+    for number, care in enumerate((True, False, True), 1):
+        answer(run, f"rater-{number}", care=care)
+        tell(Progress(rater=f"rater-{number}", answered=9, total=9))
+        said.append(capsys.readouterr().err)
+    assert said[0] == "rater-1 has finished: 1 of 3\n"
+    assert "isn't counted: --raters 4 makes a link for somebody else" in said[1]
+    assert said[2] == "rater-3 has finished: 2 of 3\n"
+    assert main(["rate", str(run), "--status", "--raters", "4"]) == EXIT_DONE
+    assert "9 of 9, checks failed" in capsys.readouterr().out.splitlines()[2]
+    answer(run, "rater-4", care=True)
+    tell(Progress(rater="rater-4", answered=9, total=9))
+    assert "Enough raters have finished" in capsys.readouterr().err
+    assert main(["rate", str(run), "--status", "--json"]) == EXIT_DONE
+    told = json.loads(capsys.readouterr().out)
+    assert [row["careless"] for row in told] == [False, True, False, False]
 
 
 def test_where_links_lead() -> None:

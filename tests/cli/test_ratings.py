@@ -57,14 +57,14 @@ def test_out_and_back_through_label_studio(
 
     tasks = json.loads(Path("out/tasks.json").read_text("utf-8"))
     scores = {"base": 2, "human": 5}
-    of = {one.id: scores[one.writer] for one in SAMPLES.writings}
+    of = {one.text: scores[one.writer] for one in SAMPLES.writings}
     for task in tasks:
         results = [
             {
                 "from_name": name,
                 "to_name": "text",
                 "type": "rating",
-                "value": {"rating": of[task["data"]["id"]]},
+                "value": {"rating": of[task["data"]["text"]]},
             }
             for name in ("fluency", "coherence")
         ]
@@ -88,6 +88,9 @@ def test_out_and_back_through_label_studio(
     assert cli.main(["ratings", "import", "quality", "back.json"]) == 0
     assert "leaves 10 unanswered" in capsys.readouterr().err
     assert len(read_ratings(file)) == 6
+    # What the panel's own exports call a writing stays what an import knows it by.
+    assert cli.main(["ratings", "export", "quality", "once-more"]) == 0
+    assert Path("once-more/tasks.json").read_text() == Path("out/tasks.json").read_text()
 
 
 def test_what_was_said_here_and_elsewhere_goes_out(
@@ -106,12 +109,23 @@ def test_what_was_said_here_and_elsewhere_goes_out(
     assert cli.main([*command, "--json"]) == 0
     # Two criteria; the attention check stays at home.
     assert json.loads(capsys.readouterr().out)["ratings"] == 2
+    # They are the page's, and would count twice.
     back = ["ratings", "import", "quality", "all", "--format", "argilla", "--name", "again"]
+    assert cli.main(back) == 2
+    assert "has all these answers already" in capsys.readouterr().err
+    assert not panel.imported.exists()
+    records = json.loads(Path("all/records.json").read_text("utf-8"))
+    for record in records:
+        record["responses"].setdefault("fluency", []).append({"value": 3, "user_id": "zoe"})
+    Path("all/records.json").write_text(json.dumps(records), "utf-8")
     assert cli.main([*back, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["ratings"] == 2
-    assert list(told["raters"]) == ["again-1"]
+    assert told["ratings"] == len(records)
+    assert (list(told["raters"]), told["left_out"]) == (["again-1"], ["rater-1"])
     assert (panel.imported / "again.jsonl").is_file()
+    # The same import again replaces itself.
+    assert cli.main([*back, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ratings"] == len(records)
 
 
 def test_faults_are_named(panel: Panel, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,6 +135,7 @@ def test_faults_are_named(panel: Panel, capsys: pytest.CaptureFixture[str]) -> N
         (["export", "quality", "out", "--format", "argila"], "did you mean 'argilla'"),
         (["import", "quality", "absent.json"], "no such file"),
         (["import", "quality", "absent.json", "--name", "a/b"], "letters, digits"),
+        (["import", "quality", "absent.json", "--name", "rater"], "of the page"),
         (["export", "quality", "out", "--step", "peple"], "did you mean 'people'"),
     ):
         assert cli.main(["ratings", *args]) == 2, args

@@ -34,7 +34,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "gradus run plans/pretrain-shakespeare.yaml": "a quarter of an hour",
     "gradus run plans/quality-shakespeare.yaml": "a quarter of an hour",
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
-    "gradus predict runs/news/steps/tuned/checkpoint --input articles.csv": "needs the demo's run",
+    "gradus predict runs/news/steps/tuned/KEY/checkpoint --input articles.csv": "the demo's run",
 }
 
 # Documents whose blocks take more than 20 s on two free cores.

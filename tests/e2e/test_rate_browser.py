@@ -252,6 +252,62 @@ def test_every_key(browser: Any, tmp_path: Path, pictures: Path) -> None:
         assert rater.complaints == []
 
 
+def test_keys_of_one_character_can_be_switched_off(browser: Any, tmp_path: Path) -> None:
+    """WCAG 2.1.4: who dictates would answer with every word."""
+    with served(tmp_path / "run") as page:
+        rater = Rater(browser, origin(page))
+        rater.page.goto(f"{origin(page)}/r/{page.token()}/next")
+        rater.press("2", "?")
+        assert rater.page.get_by_role("button", name=WORDS["en"]["close"]).evaluate(
+            "button => button === document.activeElement"
+        )
+        rater.page.get_by_label(WORDS["en"]["single_keys"]).uncheck()
+        rater.accessible()
+        rater.press("Escape")
+        for _ in range(2):
+            rater.press("5", "u", "?")
+            assert ticked(rater) == {"fluency": "2"}
+            assert not rater.page.locator("#keys").is_visible()
+            rater.page.reload()
+            rater.listens()
+        rater.press("ArrowRight")
+        assert ticked(rater) == {"fluency": "2", "coherence": "3"}
+        rater.page.get_by_role("button", name="Keys").click()
+        rater.page.get_by_label(WORDS["en"]["single_keys"]).check()
+        rater.press("Escape", "1")
+        assert ticked(rater) == {"fluency": "2", "coherence": "1"}
+        assert rater.complaints == []
+
+
+def test_a_browser_that_keeps_nothing_can_rate(browser: Any, tmp_path: Path) -> None:
+    with served(tmp_path / "run", each=4) as page:
+        rater = Rater(browser, origin(page))
+        rater.page.add_init_script(
+            "Object.defineProperty(window, 'sessionStorage',"
+            " { get() { throw new DOMException('denied', 'SecurityError'); } })"
+        )
+        rater.page.goto(f"{origin(page)}/r/{page.token()}/next")
+        for at in range(1, 6):
+            rater.at(f"{at} of 5")
+            rater.press("1", "2", "3", "4", "5", "Enter")
+        rater.at("That was all. Thank you.")
+        assert len(page.store.rows()) == 5 * len(CRITERIA)
+        assert rater.complaints == []
+
+
+def test_a_second_window_is_told_that_its_answers_werent_kept(browser: Any, tmp_path: Path) -> None:
+    with served(tmp_path / "run") as page:
+        one, two = (Rater(browser, origin(page)) for _ in range(2))
+        for rater in (one, two):
+            rater.page.goto(f"{origin(page)}/r/{page.token()}/next")
+        one.press("1", "2", "3", "4", "5", "Enter")
+        one.at("2 of 9")
+        two.press("5", "4", "3", "2", "1", "Enter")
+        two.at(WORDS["en"]["stale"])
+        two.at("2 of 9")
+        assert [row.value for row in page.store.rows()] == [1, 2, 3, 4, 5]
+
+
 def test_pairs_by_keys_and_clicks(browser: Any, tmp_path: Path) -> None:
     with served(tmp_path / "run", mode="pairs", each=6) as page:
         rater = Rater(browser, origin(page))
@@ -281,7 +337,7 @@ def test_the_page_works_without_script(browser: Any, tmp_path: Path) -> None:
         plain.get_by_text("2 of 9").first.wait_for()
         plain.get_by_role("button", name="Undo").click()
         plain.get_by_text(WORDS["en"]["undone"]).wait_for()
-        assert plain.locator("input:checked").count() == 5
+        assert plain.locator("#answers input:checked").count() == 5
         assert page.store.rows() == []
         context.close()
 

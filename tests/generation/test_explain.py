@@ -16,6 +16,7 @@ from gradus.errors import CheckpointError, UsageError
 from gradus.generation import Decoding
 from gradus.generation.explain import Explained, causal, explain, masked
 from gradus.generation.explain.page import page, rank_class
+from gradus.generation.explain.reading import _spelt_out
 from gradus.generation.explain.records import Likely, Position
 from gradus.generation.spelling import spelt, visible
 from gradus.scoring.seam import encode
@@ -258,6 +259,17 @@ def test_ranks_have_classes() -> None:
         *("r0", "r1", "r1", "r2", "r2", "r3", "r4"),
         "none",
     ]
+
+
+def test_half_a_character_is_shown_as_its_bytes(tokenizer: Any) -> None:
+    """Not by the letters that byte-level vocabularies write bytes with."""
+    found = causal.explained(
+        make_model("gpt2", tokenizer), tokenizer, "a 春", None, top=300, name="t"
+    )
+    told = "".join(place.token for place in found.positions[:-1])
+    assert told == "a \\xe6\\x98\\xa5"
+    assert not any(letter in told for letter in "æĺ")
+    assert _spelt_out("<0xE6>") == "<0xE6>"
 
 
 def test_control_characters_are_spelt_out() -> None:

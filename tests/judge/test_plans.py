@@ -36,17 +36,20 @@ def judge(**said: Any) -> dict[str, Any]:
     [
         (
             judge(of="people"),
-            "steps.opinion.of: 'people' is a step 'panel', which makes no samples",
+            "steps.opinion.of: 'people' is a step 'panel', which makes ratings; name a step that "
+            "makes samples",
         ),
         (
             judge(trust={**TRUST, "panel": "other"}),
-            "trust.panel: 'other' is a step 'sample', which makes no ratings; name a step 'panel'",
+            "trust.panel: 'other' is a step 'sample', which makes samples; name a step that makes "
+            "ratings",
         ),
         (judge(of="other", trust=TRUST), "'people' judged the samples of 'written', this step 'o"),
         (judge(mode="pairs", trust=TRUST), "'people' is of the mode 'likert', this step 'pairs'"),
         (
             {"id": "more", "step": "panel", "of": "people"},
-            "steps.more.of: 'people' is a step 'panel', which makes no samples",
+            "steps.more.of: 'people' is a step 'panel', which makes ratings; name a step that "
+            "makes samples",
         ),
     ],
 )

@@ -17,6 +17,7 @@ from gradus.measure.compare_scaling import scaled
 from gradus.metrics.base import Predictions
 from gradus.metrics.score import Scores
 from gradus.metrics.texts import Texts
+from gradus.metrics.writings import TEXTS_EACH, Writings
 from gradus.records import CheckpointRef
 from gradus.sources import locate_weights
 
@@ -70,6 +71,35 @@ def test_every_pair_by_every_metric_as_json() -> None:
     assert found["pairs"][0]["better"] == "a"
     assert found["refused"] == []
     assert found["models"] == ["a", "b", "c"]
+
+
+def writer(name: str, each: int, shift: float) -> Contender:
+    """A writer's items: `each` texts to twelve prompts."""
+    n = 12 * each
+    ids = tuple(f"{i // each:012x}/{i % each}" for i in range(n))
+    draw = np.random.default_rng(each)
+    columns = {
+        "distinct_2": np.full(n, 0.6 + shift) + draw.normal(0, 0.05, n),
+        "coherence": shift + draw.normal(0, 0.1, n),
+    }
+    seen = Writings(("p",) * n, ("t",) * n, (None,) * n, ids, columns)
+    contract = {"dtype": "float32", TEXTS_EACH: f"{each}"}
+    common = {"data": "written", "benchmark": "written.v1", "contract": contract}
+    return Contender(name, seen, seen.texts, common)
+
+
+def test_writers_are_compared_by_their_prompts() -> None:
+    found = compared("written", [writer("lm", 3, 0.0), writer("human", 1, 0.2)], QUICK)
+    (row,) = (r for r in found["pairs"] if r["metric"] == "coherence")
+    assert row["better"] == "human"
+    assert found["disagreements"][0]["items"] == []  # nothing is right or wrong about a text
+    assert found["notes"] == []
+    # How varied a set is depends on its size.
+    (refused,) = found["refused"]
+    assert refused["metric"] == "distinct_2"
+    assert "texts_each is '3' here and '1' there" in refused["why"]
+    alike = compared("written", [writer("lm", 2, 0.0), writer("other", 2, 0.2)], QUICK)
+    assert "distinct_2" in {row["metric"] for row in alike["pairs"]}
 
 
 def test_with_against_there_are_only_pairs_with_that_model() -> None:

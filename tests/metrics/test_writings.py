@@ -129,7 +129,7 @@ def test_what_was_never_seen_isnt_impossible() -> None:
     full = interval(Share(), writings(np.ones(20)), draws=50)
     assert (full.low, full.high) == (pytest.approx(0.025 ** (1 / 20)), 1.0)
     middle = interval(Share(), writings(np.full(20, 0.5)), draws=50)
-    assert (middle.low, middle.high) == (0.5, 0.5)
+    assert 0.3 < middle.low < 0.5 < middle.high < 0.7  # that all are alike so far is no certainty
 
 
 def clustered(seed: int, each: int = 5) -> Writings:

@@ -18,6 +18,7 @@ from gradus.panel import argilla, exchange
 from gradus.panel.criteria import CRITERIA
 from gradus.panel.exchange import FORMATS, Inquiry
 from gradus.panel.records import PREFERENCE, Mode, Rating
+from gradus.panel.tokens import Seal
 from gradus.writing.records import Samples, Writing
 
 NASTY = ["", 'a "quoted" <b>tag</b> & more', "中文续写。\n第二行", "\x00\t|", "half \ud800 a pair"]
@@ -36,8 +37,19 @@ ASKED: dict[Mode, tuple[str, ...]] = {"likert": tuple(CRITERIA), "pairs": (PREFE
 names = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12)
 
 
+def outside(writing: str) -> str:
+    return Seal("5e" * 32).sign("outside", writing)
+
+
 def inquiry(mode: Mode) -> Inquiry:
-    return Inquiry.of(SAMPLES, TASKS[mode], mode=mode, criteria=ASKED[mode], languages=("en", "zh"))
+    return Inquiry.of(
+        SAMPLES,
+        TASKS[mode],
+        mode=mode,
+        criteria=ASKED[mode],
+        named=outside,
+        languages=("en", "zh"),
+    )
 
 
 @st.composite
@@ -93,11 +105,18 @@ def test_what_goes_out_comes_back(name: str, mode: Mode, data: st.DataObject) ->
 @pytest.mark.parametrize("mode", ["likert", "pairs"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_nothing_tells_who_wrote(name: str, mode: Mode, tmp_path: Path) -> None:
-    for path in exchange.write(name, inquiry(mode), [], tmp_path):
+    first = TASKS[mode][0]
+    about: dict[str, Any] = {"writing": first[0]} if mode == "likert" else {"pair": first}
+    row = Rating(rater="a", criterion=ASKED[mode][0], value=1, **about)
+    for path in exchange.write(name, inquiry(mode), [row], tmp_path):
         text = path.read_text("utf-8")
         assert "base.at" not in text
         assert "human" not in text
         assert '"writer"' not in text
+        # An id is a digest of the writer's name too: who knows the names can try them.
+        for writing in SAMPLES.writings:
+            assert writing.id not in text
+            assert writing.prompt_id not in text
 
 
 def test_attention_checks_stay_at_home() -> None:
@@ -156,7 +175,7 @@ def exported(**change: Any) -> dict[str, Any]:
         "lead_time": 4.288,
         "task": 1,
     }
-    data = {"id": IDS["human"][1], "prompt": "opening", "text": "text"}
+    data = {"id": outside(IDS["human"][1]), "prompt": "opening", "text": "text"}
     return {"id": 1, "data": data, "annotations": [annotation | change], "predictions": []}
 
 
@@ -212,6 +231,9 @@ def test_a_broken_annotation_is_named(
 def test_tasks_of_another_panel_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="names no writing of this panel"):
         read_task(exported() | {"data": {"id": "0" * 16}}, tmp_path)
+    for name in (IDS["human"][1], outside(IDS["human"][1]) + "|", "|".join(map(outside, IDS))):
+        with pytest.raises(DataError, match="names no writing of this panel"):
+            read_task(exported() | {"data": {"id": name}}, tmp_path)
     with pytest.raises(DataError, match="JSON-MIN"):
         read_task({"fluency": 4, "annotator": 1}, tmp_path)
 
@@ -229,7 +251,7 @@ def test_argilla_reads_the_folder(tmp_path: Path) -> None:
     assert [field["name"] for field in asked["fields"]] == ["prompt", "text"]
     assert json.loads((tmp_path / ".argilla/dataset.json").read_text("utf-8"))["name"] == "panel"
     records = json.loads((tmp_path / "records.json").read_text("utf-8"))
-    (record,) = [each for each in records if each["id"] == row.writing]
+    (record,) = [each for each in records if each["id"] == outside(IDS["human"][0])]
     user = argilla.user_of("rater-1")
     told = {"value": 2, "user_id": user, "status": "submitted"}
     assert record["responses"] == {"fluency": [told]}
@@ -243,7 +265,7 @@ def test_argilla_reads_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["4", True, 7, None])
 def test_argilla_answers_that_are_none(value: Any, tmp_path: Path) -> None:
     response = {"value": value, "user_id": "u"}
-    record = {"id": IDS["human"][0], "responses": {"fluency": [response]}}
+    record = {"id": outside(IDS["human"][0]), "responses": {"fluency": [response]}}
     file = tmp_path / "records.json"
     file.write_text(json.dumps([record]), "utf-8")
     with pytest.raises(DataError) as raised:
@@ -273,6 +295,16 @@ def test_one_answer_of_a_rater_to_a_question(tmp_path: Path) -> None:
     file.write_text(json.dumps([exported(), exported()]), "utf-8")
     with pytest.raises(DataError, match="twice"):
         exchange.read("label-studio", inquiry("likert"), file)
+
+
+def test_who_is_there_already_isnt_counted_twice() -> None:
+    def row(rater: str, value: int, of: str = "human") -> Rating:
+        return Rating(rater=rater, writing=IDS[of][0], criterion="fluency", value=value)
+
+    known = [row("rater-1", 4), row("rater-1", 2, "base.at-100"), row("rater-2", 4)]
+    back = [row("rater-1", 4), row("rater-2", 3), row("new", 4)]
+    assert exchange.repeated(back, known) == {"rater-1"}
+    assert exchange.repeated(back, []) == frozenset()
 
 
 def test_raters_get_names_without_personal_data() -> None:

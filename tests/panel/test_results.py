@@ -83,7 +83,7 @@ def test_likert_from_rows_to_facts() -> None:
         assert row["low"] < row["value"] < row["high"]
         assert row["value"] == pytest.approx(GOOD[name] - 0.1, abs=0.4)
         assert row["ratings"] == 36
-    assert told["raters"]["rater-2"]["severity"]["value"] > 0.3
+    assert told["raters"]["rater-2"]["leniency"]["value"] > 0.3
     assert 0.3 < told["alpha"]["low"] < told["alpha"]["value"] < told["alpha"]["high"] <= 1
     against = {(row["writer"], row["other"]): row for row in told["differences"]}
     assert against["early", "human"]["high"] < 0
@@ -92,7 +92,7 @@ def test_likert_from_rows_to_facts() -> None:
     assert found.notes == ()
 
 
-def test_columns_are_scores_without_severities(tmp_path: object) -> None:
+def test_columns_are_scores_without_leniencies(tmp_path: object) -> None:
     given = samples(4)
     rows = [
         Rating(rater=rater, writing=one.id, criterion="fluency", value=3 + more)
@@ -170,7 +170,7 @@ def test_careless_raters_are_left_out_and_named() -> None:
         check("rater-3", True),
     ]
     found = estimate(rows, given, mode="likert", criteria=("fluency",))
-    assert any("rater-2 passed 0 of 1" in note for note in found.notes)
+    assert any("rater-2 answered 0 of 1 questions" in note for note in found.notes)
     assert found.facts["raters"]["rater-2"]["left_out"] is True
     assert list(found.facts["criteria"]["fluency"]["raters"]) == ["rater-1", "rater-3"]
 
@@ -182,6 +182,20 @@ def test_one_rater_is_said_to_be_one() -> None:
     assert any("one rater" in note for note in found.notes)
     assert found.facts["criteria"]["fluency"]["alpha"]["value"] is None
     assert math.isfinite(found.facts["criteria"]["fluency"]["writers"]["late"]["low"])
+
+
+def test_intervals_stay_on_the_scale() -> None:
+    given = samples(6)
+    points = {"rater-1": 1, "rater-2": 3, "rater-3": 5}
+    rows = [
+        Rating(rater=rater, writing=one.id, criterion="fluency", value=value)
+        for rater, value in points.items()
+        for one in given.writings
+    ]
+    told = estimate(rows, given, mode="likert", criteria=("fluency",)).facts["criteria"]["fluency"]
+    # Raters who differ by everything say nothing of a writer's quality.
+    assert {(of["low"], of["high"]) for of in told["writers"].values()} == {(1, 5)}
+    assert all(-4 <= row["low"] <= row["high"] <= 4 for row in told["differences"])
 
 
 def test_ratings_of_something_else_are_refused() -> None:

@@ -18,6 +18,7 @@ pytest.importorskip("uvicorn", reason="the extra 'panel' isn't installed")
 from gradus.errors import MissingExtra, UsageError
 from gradus.panel.criteria import CRITERIA
 from gradus.panel.server import HEADERS, LARGEST_FORM, application, listen, server
+from gradus.panel.store import Item
 from gradus.panel.words import WORDS
 
 from .panels import CHINESE, HOSTILE, Served, samples, served, undo_of
@@ -101,9 +102,9 @@ def test_items_are_called_otherwise_by_every_rater(page: Served) -> None:
 def test_a_replayed_form_changes_nothing(page: Served) -> None:
     fields = page.form() | dict.fromkeys(CRITERIA, "5")
     path = f"/r/{page.token()}/answer"
-    for value in ("5", "5", "1"):
+    for value, to in (("5", "next"), ("5", "next"), ("1", "next?note=stale")):
         reply = page.post(path, fields | dict.fromkeys(CRITERIA, value))
-        assert reply.status == 303
+        assert (reply.status, reply.to) == (303, to)
     assert [row.value for row in page.store.rows()] == [5] * len(CRITERIA)
     page.answer(value=2)
     assert page.post(path, fields).to == "next"
@@ -152,7 +153,14 @@ def test_a_wrong_token_gets_nowhere(page: Served) -> None:
     assert page.store.rows() == []
 
 
-@pytest.mark.parametrize("path", ["/", "/r/", "/static/", "/static/../server.py", "/panel.sqlite"])
+def test_the_address_of_a_waiting_run_says_what_is_needed(page: Served) -> None:
+    reply = page.get("/")
+    assert reply.status == 200
+    assert "a link of your own" in reply.text
+    assert page.token() not in reply.text
+
+
+@pytest.mark.parametrize("path", ["/r", "/r/", "/static/", "/static/../server.py", "/panel.sqlite"])
 def test_other_addresses_say_what_is_needed(page: Served, path: str) -> None:
     reply = page.get(path)
     assert reply.status == 404
@@ -353,6 +361,16 @@ def test_a_store_that_fails_is_said_and_nothing_is_lost(page: Served) -> None:
         other.execute("ALTER TABLE gone RENAME TO scores")
     assert page.post(path, fields).status == 303
     assert len(page.store.rows()) == len(CRITERIA)
+
+
+def test_a_fault_of_ours_tells_nothing_and_has_the_policy(page: Served) -> None:
+    page.store.enrol("rater-9", [Item(first="of other samples")])
+    reply = page.get(f"/r/{page.token(9)}/next")
+    assert reply.status == 500
+    assert WORDS["en"]["broken_more"] in reply.text
+    assert "other samples" not in reply.text
+    for name, value in HEADERS.items():
+        assert reply.headers[name.lower()] == value
 
 
 def test_a_port_that_is_taken_is_said() -> None:

@@ -71,7 +71,9 @@ def test_a_second_copy_of_a_form_changes_nothing(store: Store) -> None:
     item = store.items("rater-1")[0].name
     nonce = store.nonce("rater-1", item)
     for value in (4, 4, 1):
-        assert store.submit("rater-1", item, nonce, dict.fromkeys(CRITERIA, value), 1)
+        # Other answers, from a second window, aren't taken, and that isn't hushed up.
+        kept = store.submit("rater-1", item, nonce, dict.fromkeys(CRITERIA, value), 1)
+        assert kept == (value == 4)
     assert [x.value for x in store.rows()] == [4, 4]
 
 
@@ -137,6 +139,10 @@ def test_tokens_tell_raters_apart(store: Store) -> None:
         assert store.rater_of(token) == rater
         for wrong in (token[:-1], token + "A", token.swapcase(), "", "rater-1", "\udc80"):
             assert store.rater_of(wrong) is None
+
+
+def test_nobody_else_reads_the_secret(store: Store) -> None:
+    assert store.path.stat().st_mode & 0o077 == 0
 
 
 def test_secrets_differ_between_panels(tmp_path: Path) -> None:

@@ -19,8 +19,15 @@ CRITERIA: dict[str, Any] = {
             "base": {"value": 2.4, "low": 2.1, "high": 2.8, "ratings": 60},
             "human": {"value": 4.6, "low": 4.4, "high": 4.9, "ratings": 60},
         },
-        "differences": [],
-        "raters": {"rater-1": {"severity": {"value": -0.3, "low": -0.5, "high": -0.1}}},
+        "differences": [
+            {"writer": "base", "other": "human", "value": -1.5, "low": -1.9, "high": -1.1}
+        ],
+        "raters": {
+            "rater-1": {
+                "leniency": {"value": -0.3, "low": -0.5, "high": -0.1},
+                "spread": 0.9, "consistency": 0.62,
+            }
+        },
     },
     "accuracy": {
         "alpha": {
@@ -87,6 +94,9 @@ def test_correlations_stand_by_what_people_said() -> None:
     rows = [row, {**row, "method": "kendall", "value": None}, {**row, "over": "writers"}]
     made = correlations(rows, "writings")
     assert cells(made) == [["repetition ↓", "36", "−0.400 [−0.600, −0.100]"]]
+    # A measure of too few texts has no correlation, and no row.
+    none = {**row, "measure": "unsupported", "value": None, "ci_low": None, "ci_high": None}
+    assert cells(correlations([*rows, none], "writings")) == cells(made)
 
 
 def test_what_people_said() -> None:
@@ -95,14 +105,26 @@ def test_what_people_said() -> None:
     found = raters.rated({"id": "people", "step": "panel", "rated": told})
     assert found is not None
     tables = {title: cells(made) for title, made in found.tables}
-    agreement, estimates, each = tables.values()
+    agreement, estimates, differences, each, ways = tables.values()
     assert agreement == [
         ["fluency", "0.610 [0.400, 0.750]", "ordinal", "3", "40", ""],
         ["accuracy", "–", "ordinal", "1", "0", "nothing was rated twice"],
     ]
     assert estimates[0][:2] == ["base", "2.400 [2.100, 2.800]"]
-    assert each[0] == ["rater-1", "40", "3 of 3", "", "7.5 s", "−0.300 [−0.500, −0.100]"]
+    assert differences == [["base", "human", "−1.500 [−1.900, −1.100]"]]
+    assert each[0] == ["rater-1", "40", "3 of 3", "", "7.5 s"]
     assert "left out" in each[1]
+    assert ways == [["rater-1", "fluency", "−0.300 [−0.500, −0.100]", "0.900", "0.620"]]
+
+
+def test_what_being_shown_first_adds() -> None:
+    ends = {"value": 0.2, "low": -0.1, "high": 0.5}
+    told = {"mode": "pairs", "criteria": {"preference": {"first": ends, "ties": 0.25}}}
+    found = raters.rated({"id": "people", "step": "panel", "rated": raters.apart(told)})
+    assert found is not None
+    ((title, made),) = found.tables
+    assert title == "What being shown first adds, log-odds"
+    assert cells(made) == [["preference", "0.200 [−0.100, 0.500]", "0.250"]]
 
 
 def test_what_a_judge_adds() -> None:

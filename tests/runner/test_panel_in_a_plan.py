@@ -90,6 +90,16 @@ def test_from_samples_to_verdicts(world: World, tmp_path: Path) -> None:
     assert "panel_fluency" in page
 
 
+def test_what_nobody_was_shown_isnt_counted(world: World, tmp_path: Path) -> None:
+    made = plan(world, each=7, gates=["panel_fluency < human"])
+    rate(Path(gradus.run(made, runs_dir=tmp_path).run))
+    step = gradus.run(made, runs_dir=tmp_path).step("people")
+    assert step.state is State.DONE, step.gates
+    # Seven of two writers are three whole prompts of eight.
+    assert {m.n for m in step.measurements} == {3}
+    assert "on 3 shared items" in step.gates[0].why
+
+
 def scores(record: RunRecord) -> dict[str, float]:
     return {
         m.checkpoint: float(m.value or 0)

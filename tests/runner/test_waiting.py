@@ -234,7 +234,7 @@ def test_the_command_ends_with_4_and_says_where_to_go(
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     assert "asked waits: 0 of 2 have answered" in lines
-    assert "  http://here/" in lines
+    assert "  opens http://here/ and prints a link for each of them" in lines
     assert "run mini waiting" in shown.err
     assert cli.main(["run", "mini.yaml", "--json", "--quiet"]) == 4
     told = json.loads(capsys.readouterr().out)

@@ -124,7 +124,7 @@ def test_prompts_come_from_dev_gate_and_people_go_on_as_there(world: Path, tmp_p
 
 
 def test_several_texts_a_prompt_are_drawn_together(world: Path, tmp_path: Path) -> None:
-    record = ran(world, tmp_path, each=3, gates=["distinct_2 >= human - 2"])
+    record = ran(world, tmp_path, each=3, gates=["broken_sentences <= human + 2"])
     m = found(record, "distinct_2", "other")
     assert m.n == 36
     assert found(record, "distinct_2", "human").n == 12
@@ -132,6 +132,11 @@ def test_several_texts_a_prompt_are_drawn_together(world: Path, tmp_path: Path) 
     groups = items.groups()
     assert groups is not None
     assert np.bincount(groups).tolist() == [3] * 12
+    assert (m.contract["texts_each"], m.unit) == ("3", "proportion")
+    # How varied three times as many texts are says nothing beside people's.
+    held = {row["metric"] for row in record.step("written").facts["written"]["against"]}
+    assert "repetition" in held, held
+    assert held.isdisjoint({"distinct_1", "distinct_2", "distinct_3", "self_bleu", "entropy"})
     assert record.step("written").gates[0].verdict is Answer.OPEN
 
 
@@ -210,7 +215,7 @@ def test_what_a_step_says_of_the_samples_is_measured(
 
         @classmethod
         def needs(cls, config: Any) -> Needs:
-            return Needs(models={"of": config.of})
+            return Needs(models={"of": config.of}, takes={"of": ("samples",)})
 
         @classmethod
         def produces(cls, config: Any) -> frozenset[str]:

@@ -14,8 +14,9 @@ from statsmodels.stats.multitest import multipletests
 
 from gradus.metrics import get
 from gradus.metrics.base import Predictions
-from gradus.metrics.repeated import Repeated
+from gradus.metrics.repeated import Repeated, Seen
 from gradus.metrics.texts import Texts
+from gradus.metrics.writings import Writings
 from gradus.stats import compare, paired, power
 from gradus.stats.compare import Pairing
 
@@ -33,7 +34,7 @@ def predictions(seed: int, share: float, n: int = 150, sure: float = 0.8) -> Pre
     return Predictions(gold, log_probs.argmax(axis=1), log_probs, ("a", "b", "c"), ids)
 
 
-def pairing(one: Predictions, two: Predictions, names: str = "ab") -> Pairing:
+def pairing(one: Seen, two: Seen, names: str = "ab") -> Pairing:
     return Pairing(names[0], names[1], one, two)
 
 
@@ -147,6 +148,30 @@ def test_the_bootstraps_p_value_errs_as_often_as_it_may() -> None:
         wrong += compare.bootstrap_p(metric, one, two, draws=300, seed=seed) <= 0.05
     # 150 tests at 5 % are wrong 16 times or more with probability 0.3 %.
     assert 1 <= wrong <= 15
+
+
+def scored(values: np.ndarray, each: int) -> Writings:
+    """A writer with `each` texts to every prompt, all with the prompt's value."""
+    n = len(values) * each
+    ids = tuple(f"{i // each:012x}/{i % each}" for i in range(n))
+    columns = {"judge_fluency": np.repeat(values, each)}
+    return Writings(("p",) * n, ("t",) * n, (None,) * n, ids, columns)
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(1, 1), (4, 4), (3, 1), (1, 3)])
+def test_texts_to_one_prompt_are_drawn_and_exchanged_together(mine: int, theirs: int) -> None:
+    """Saying a thing four times over makes no prompt more of it."""
+    draw, metric = np.random.default_rng(8), get("judge_fluency")
+    one, two = draw.normal(3.2, 1, 14), draw.normal(2.6, 1, 14)
+    plain, several = (
+        compare.compare(metric, [pairing(scored(one, a), scored(two, b))], draws=500)[0]
+        for a, b in ((1, 1), (mine, theirs))
+    )
+    assert plain is not None
+    assert several is not None
+    assert several.p_value == plain.p_value
+    assert 0.001 < several.p_value < 0.5
+    assert (several.low, several.high) == pytest.approx((plain.low, plain.high), abs=1e-9)
 
 
 @pytest.mark.parametrize(("discordant", "n", "level"), [(0.1, 300, 0.975), (0.3, 100, 0.95)])

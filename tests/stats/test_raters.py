@@ -1,4 +1,4 @@
-"""Qualities and severities against hand-made tables and an independent fit."""
+"""Qualities and leniencies against hand-made tables and an independent fit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_writer_doesnt_profit_from_lenient_raters() -> None:
     values[1, 0] = 4.0
     values[1, 1, 0] = 4.0
     found = Quality(table(values), 2, 2)
-    assert found.severities == pytest.approx([-0.5, 0.5])
+    assert found.leniencies == pytest.approx([-0.5, 0.5])
     assert found.values == pytest.approx([3.5, 3.5])
     assert found.adjusted() == pytest.approx(np.full(len(found.scores), 3.5))
 
@@ -41,7 +41,7 @@ def test_the_fit_is_that_of_least_squares() -> None:
     rater = np.eye(4)[scores.raters][:, :3] - np.eye(4)[scores.raters][:, 3:]
     fitted = OLS(scores.values, np.hstack([np.eye(4)[scores.writers], rater])).fit().params
     assert found.values == pytest.approx(fitted[:4])
-    assert found.severities == pytest.approx([*fitted[4:], -fitted[4:].sum()])
+    assert found.leniencies == pytest.approx([*fitted[4:], -fitted[4:].sum()])
 
 
 def test_balanced_its_the_mean_with_students_interval() -> None:
@@ -58,7 +58,7 @@ def test_balanced_its_the_mean_with_students_interval() -> None:
     assert (told.low, told.high) == pytest.approx((paired.low, paired.high))
 
 
-def test_severity_cancels_in_a_difference() -> None:
+def test_leniency_cancels_in_a_difference() -> None:
     draw = np.random.default_rng(3)
     values = np.array([3.0, 3.6])[None, :, None] + 0.3 * draw.normal(size=(3, 2, 20))
     values += np.array([-1.0, 0.0, 1.0])[:, None, None]
@@ -76,12 +76,12 @@ def test_what_a_rater_is_like() -> None:
     values = np.concatenate([values, draw.normal(3, 1, size=texts.shape), np.full_like(texts, 3)])
     found = Quality(table(values), 2, 4)
     severe, lenient, random, bored = (found.rater(i) for i in range(4))
-    assert severe.severity.high < 0 < lenient.severity.low
+    assert severe.leniency.high < 0 < lenient.leniency.low
     assert severe.consistency > 0.6 > abs(random.consistency)
     assert bored.spread == 0
     assert math.isnan(bored.consistency)
     assert severe.ratings == 60
-    total = sum(found.rater(i).severity.value for i in range(4))
+    total = sum(found.rater(i).leniency.value for i in range(4))
     assert total == pytest.approx(0)
 
 

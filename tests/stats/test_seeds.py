@@ -12,6 +12,7 @@ from gradus.metrics import get
 from gradus.metrics.base import Items, Predictions
 from gradus.metrics.numbers import Numbers
 from gradus.metrics.repeated import Repeated, kept, runs_of, value
+from gradus.metrics.writings import Writings
 from gradus.stats import seeds
 
 LABELS = ("a", "b", "c")
@@ -134,6 +135,29 @@ def test_numbers_have_no_pseudo_items() -> None:
     metric = get("rmse")
     found = seeds.interval(metric, Repeated(tuple(runs)), draws=300)
     assert found.low < value(metric, Repeated(tuple(runs))) < found.high
+
+
+def told(values: np.ndarray, each: int) -> Writings:
+    n = len(values) * each
+    ids = tuple(f"{i // each:012x}/{i % each}" for i in range(n))
+    columns = {"judge_fluency": np.repeat(values, each)}
+    return Writings(("p",) * n, ("t",) * n, (None,) * n, ids, columns)
+
+
+def test_texts_to_one_prompt_are_drawn_together() -> None:
+    rng, metric = np.random.default_rng(7), get("judge_fluency")
+    values = rng.normal(3, 0.5, (5, 20))
+
+    def sides(each: int, prompts: int = 20) -> list[Repeated]:
+        runs = [told(of[:prompts], each) for of in values]
+        return [Repeated(tuple(runs[:3])), Repeated(tuple(runs[3:]))]
+
+    single, several = (seeds.difference(metric, *sides(each), draws=300) for each in (1, 4))
+    assert (several.low, several.high) == pytest.approx((single.low, single.high), abs=1e-9)
+    one, four = (seeds.interval(metric, sides(each)[0], draws=300) for each in (1, 4))
+    assert (four.low, four.high) == pytest.approx((one.low, one.high), abs=1e-9)
+    of_one_prompt = seeds.difference(metric, *sides(4, prompts=1))
+    assert (of_one_prompt.low, of_one_prompt.high) == (-math.inf, math.inf)
 
 
 def test_nothing_is_claimed_of_one_item_or_of_what_is_undefined() -> None:

@@ -30,6 +30,7 @@ class Run:
 
     def __init__(self, folder: Path, samples: Samples, server: Server) -> None:
         self.folder, self.samples, self.server = folder, samples, server
+        self.said: list[str] = []
         place = folder / "steps" / "written" / "checkpoint"
         write_samples(place, samples, facts={})
         self.models = {"written": open_checkpoint(place, name="written", origin={})}
@@ -56,6 +57,8 @@ class Run:
         )
         out = self.folder / "steps" / "opinion" / name
         (out / "work").mkdir(parents=True)
+        monitor = ListeningMonitor(None)
+        self.said = monitor.notes
         context = StepContext(
             id="opinion",
             seed=5,
@@ -63,7 +66,7 @@ class Run:
             work=out / "work",
             models=self.models,
             data=None,
-            monitor=ListeningMonitor(None),
+            monitor=monitor,
             dtype="float32",
             threads=1,
             run=self.folder,
@@ -106,6 +109,11 @@ def test_what_it_leaves(run: Run) -> None:
     assert facts["judge"]["url"] == run.server.url
     assert facts["orders"] == []
     assert outcome.measure is None
+    alpha, turned = run.said
+    assert alpha.startswith("agreement with itself (Krippendorff's alpha): fluency 1.00 [")
+    assert turned == "a scale told from 5 to 1 adds: fluency 0.00 [0.00, 0.00] points"
+    run.go("good", name="once", repeats=1)
+    assert run.said == ["agreement with itself isn't known: each question was asked once"]
 
 
 def test_a_gate_rests_on_no_judge_that_nobody_checked(run: Run) -> None:
@@ -149,6 +157,9 @@ def test_pairs_are_asked_both_ways_and_held_against_people(run: Run) -> None:
     assert outcome.facts["bias"]["first"]["value"] == pytest.approx(0.5)
     assert outcome.facts["bias"]["consistent"]["value"] == 1
     assert outcome.facts["trust"]["judge_wins"]["value"] == 1
+    assert any(s.startswith("what is shown first is preferred in 0.50 [") for s in run.said)
+    assert any("both orders prefer the same text in 1.00 [" in s for s in run.said)
+    assert run.said[-1].startswith("agreement with the panel 'people': judge_wins 1.00 [")
     biased = run.go("first", name="two", mode="pairs", criteria=None, repeats=1, trust=TRUST)
     assert biased.facts["bias"]["first"]["value"] == 1
     assert "judge_wins" in biased.withheld, "it prefers each text as often as the other"

@@ -121,6 +121,8 @@ def test_it_counts_who_has_finished_with_care(run: Run) -> None:
         "1 of 2 raters has finished, 1 more is at it; rater-3 is not counted, having failed more "
         "than half of the attention checks"
     )
+    # The three links are taken: the command makes one for somebody else.
+    assert waiting.command == f"gradus rate {run.folder} --raters 3"
 
 
 def test_enough_answers_become_a_checkpoint_of_ratings(run: Run) -> None:
@@ -148,9 +150,15 @@ def test_enough_answers_become_a_checkpoint_of_ratings(run: Run) -> None:
     assert answers["counted"] == ["rater-1", "rater-2"]
     assert answers["checks_passed"] == {"rater-1": 1.0, "rater-2": 0.5, "rater-3": 0.0}
     assert outcome.notes[:2] == (
-        "left out, having failed more than half of the attention checks: rater-3",
         "left out, not having finished: rater-4",
+        "rater-3 answered 0 of 2 questions of attention checks as asked: left out",
     )
+    assert {name: of["left_out"] for name, of in outcome.facts["raters"].items()} == {
+        "rater-1": False,
+        "rater-2": False,
+        "rater-3": True,
+    }
+    assert set(outcome.facts["criteria"]["fluency"]["raters"]) == {"rater-1", "rater-2"}
     columns = read_columns(outcome.checkpoint)
     assert {"panel_fluency", "panel_coherence"} <= set(columns)
     for writer, points in zip(WRITERS, (2.0, 3.0, 5.0), strict=True):

@@ -154,3 +154,38 @@ def test_intervals_hold_the_truth_as_often_as_they_say(method: str) -> None:
         held += of.ci_low <= truth <= of.ci_high
     # 400 runs at 95 %: within 92 to 98 % in all but one case of a hundred.
     assert 0.92 <= held / 400 <= 0.98
+
+
+def of_writers(seed: int, apart: float, number: int, prompts: int) -> Correlation:
+    """Writers whose measures are `apart`, the first two of them in the other order for people."""
+    rng = np.random.default_rng(seed)
+    order = np.arange(number)
+    people = order.copy()
+    people[:2] = people[1::-1]
+    alike = rng.normal(size=prompts)  # some prompts are easy for everybody
+    writers = {
+        f"w{i}": writings(
+            -(apart * order[i] + alike + rng.normal(size=prompts)),
+            np.ones(prompts),
+            3 + apart * people[i] + 0.7 * alike + rng.normal(size=prompts),
+        )
+        for i in range(number)
+    }
+    found = by_key(correlations(writers, [Measure()], [Score()], draws=200, seed=seed))
+    return found["writers", "spearman"]
+
+
+@pytest.mark.slow
+def test_intervals_over_writers_hold_the_order_of_writers_that_prompts_can_tell_apart() -> None:
+    runs = [of_writers(seed, 0.5, 4, 30) for seed in range(150)]
+    held = sum((of.ci_low or 0) - 1e-9 <= -0.8 <= (of.ci_high or 0) + 1e-9 for of in runs)
+    assert held / 150 >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 150)
+
+
+@pytest.mark.slow
+def test_chance_pulls_the_order_of_like_writers_towards_none_and_the_interval_is_wide() -> None:
+    """What the module's docstring says of writers that prompts can't tell apart."""
+    runs = [of_writers(seed, 0.05, 5, 24) for seed in range(60)]
+    assert abs(np.mean([of.value for of in runs])) < 0.45  # with endless prompts -0.9
+    widths = [(of.ci_high or 0) - (of.ci_low or 0) for of in runs]
+    assert np.median(widths) > 1

@@ -13,8 +13,8 @@ from scipy import stats
 
 from gradus.metrics.distinct import Distinct2
 from gradus.metrics.self_bleu import SelfBleu
-from gradus.metrics.writings import Writings
-from gradus.stats.intervals import interval
+from gradus.metrics.writings import ColumnRatio, Writings
+from gradus.stats.intervals import Interval, interval
 from gradus.writing.diversity import distinct, entropy, repeated, self_bleu
 
 WORDS = st.lists(st.sampled_from("abcde"), max_size=12)
@@ -128,6 +128,31 @@ def test_texts_without_words_have_no_part() -> None:
     assert np.isnan(distinct([[], []], np.arange(2), 1)).all()
 
 
+def measured(metric: ColumnRatio, column: np.ndarray) -> Interval:
+    number = len(column)
+    texts, ids = ("",) * number, tuple(f"{i}/0" for i in range(number))
+    items = Writings(texts, texts, (None,) * number, ids, {metric.columns[0]: column})
+    return interval(metric, items, draws=200)
+
+
+@pytest.mark.parametrize("number", [2, 12])
+def test_a_writer_that_always_writes_the_same_isnt_known_to_the_point(number: int) -> None:
+    same = [["to", "be", "or", "not"]] * number
+    found = measured(Distinct2(), distinct(same, np.arange(number), 2))
+    unseen = 1 - 0.025 ** (1 / number)  # what may yet come, by the rule of a zero numerator
+    assert found.low == pytest.approx((1 - unseen) / number)
+    assert found.high == pytest.approx(1 / number + unseen * (1 - 1 / number))
+
+
+def test_what_a_single_text_has_says_nothing_of_the_spread() -> None:
+    texts, groups = [["a", "b", "a", "b"], ["c"], []], np.arange(3)
+    found = distinct(texts, groups, 2)
+    assert found[0] == pytest.approx(2 / 3)
+    assert np.isnan(found[1:]).all()
+    told = measured(Distinct2(), found)
+    assert (told.low, told.high) == (0.0, 1.0)
+
+
 def drawn(draw: np.random.Generator, number: int) -> list[list[str]]:
     """Texts of a writer with a favourite topic each, so that texts differ among one another."""
     topics = draw.integers(0, 8, number)
@@ -156,5 +181,5 @@ def test_intervals_hold_the_expected_number_of_such_a_set(metric, compute) -> No
         items = Writings(texts, texts, (None,) * number, ids, columns)
         found = interval(metric, items, draws=400, seed=run)
         held += found.low <= truth <= found.high
-    # 95 % less three standard errors; the jackknife errs on the wide side.
+    # 95 % less three standard errors. With half as many texts self-BLEU's holds it in 90 to 93 %.
     assert held / runs >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)

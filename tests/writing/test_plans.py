@@ -89,6 +89,7 @@ def test_what_is_wrong_with_a_step(changes: dict[str, Any], path: str, said: str
         ("reference_perplexity < human", "isn't measured by reference", {"reference": None}),
         ("relevance > human", "isn't measured by relevance", {"embedder": None}),
         ("divergence < small", "isn't measured by divergence", {"human": False}),
+        ("self_bleu <= human", "people wrote one to each prompt where models write 4", {"each": 4}),
         ("novelty_4 > human", "isn't measured by novelty_4", {"training": None}),
     ],
 )

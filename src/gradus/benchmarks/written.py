@@ -36,7 +36,7 @@ class WrittenBenchmark(Benchmark):
         "novelty_4",
         "novelty_8",
         "longest_copy",
-        "supported",
+        "unsupported",
         "coherence",
         "entity_consistency",
         "relevance",

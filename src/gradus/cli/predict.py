@@ -87,7 +87,7 @@ def predict(
     Exit code 0 when every line was classified, 1 when some were bad.
 
     Examples:
-      gradus predict runs/news/steps/tuned/checkpoint --input articles.csv
+      gradus predict runs/news/steps/tuned/KEY/checkpoint --input articles.csv
       gradus predict CHECKPOINT --input articles.jsonl --output labels.jsonl --top-k 3
       gradus predict CHECKPOINT --input pairs.csv --text-field premise --text-field hypothesis
       echo "Parliament voted late last night" | gradus predict CHECKPOINT --threshold 0.6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -17,7 +17,7 @@ from gradus.errors import UsageError
 from gradus.panel.setting import HOST, PORT, Language
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from gradus.panel.setting import Panel
     from gradus.panel.store import Progress, Store
@@ -83,11 +83,11 @@ def rate(
     panel = setting.find(folder.path, step)
     with opened(panel, raters) as store:
         if status:
-            _print(store, base(host, port, link), as_json)
+            _print(panel, store, base(host, port, link), as_json)
             return
         app = _application(panel, store, language)
         sock = listen(host, port)
-        _print(store, base(host, sock.getsockname()[1], link), as_json)
+        _print(panel, store, base(host, sock.getsockname()[1], link), as_json)
         _say("The page is open. Ctrl-C closes it; answers are kept, and the same command goes on.")
         signal.signal(signal.SIGTERM, _stop)
         # Ctrl-C is how a page is closed; nothing was interrupted.
@@ -135,7 +135,7 @@ def base(host: str, port: int, link: str | None) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
-def _application(panel: Panel, store: Store, language: str | None) -> Starlette:
+def _application(panel: Panel, store: Store, language: str | None) -> ASGIApp:
     from gradus.panel.criteria import CRITERIA
     from gradus.panel.pages import Pages
     from gradus.panel.server import application
@@ -148,40 +148,58 @@ def _application(panel: Panel, store: Store, language: str | None) -> Starlette:
         criteria=about.criteria if about.mode == "likert" else tuple(CRITERIA),
         spoken=next(x for x in LANGUAGES if x == (language or about.language)),
     )
-    return application(store, pages, _teller(store, about.raters))
+    return application(store, pages, _teller(panel))
 
 
-def _print(store: Store, address: str, as_json: bool) -> None:
+def _print(panel: Panel, store: Store, address: str, as_json: bool) -> None:
     from gradus.cli.output import print_json, print_table
+    from gradus.panel.given import collect
 
+    careless = collect(panel).careless
     links = {each.rater: f"{address}/r/{store.token(each.rater)}/" for each in store.progress()}
     if as_json:
-        print_json([_fact(each, links[each.rater]) for each in store.progress()])
+        print_json(
+            [_fact(each, links[each.rater], each.rater in careless) for each in store.progress()]
+        )
     else:
-        rows = [(x.rater, f"{x.answered} of {x.total}", links[x.rater]) for x in store.progress()]
+        rows = [(x.rater, _far(x, careless), links[x.rater]) for x in store.progress()]
         print_table(("rater", "answered", "link"), rows)
     sys.stdout.flush()
 
 
-def _fact(progress: Progress, link: str) -> dict[str, Any]:
+def _far(progress: Progress, careless: Collection[str]) -> str:
+    said = f"{progress.answered} of {progress.total}"
+    return f"{said}, checks failed" if progress.rater in careless else said
+
+
+def _fact(progress: Progress, link: str, careless: bool) -> dict[str, Any]:
     return {
         "rater": progress.rater,
         "answered": progress.answered,
         "total": progress.total,
         "finished": progress.finished,
+        "careless": careless,
         "link": link,
     }
 
 
-def _teller(store: Store, needed: int) -> Callable[[Progress], None]:
+def _teller(panel: Panel) -> Callable[[Progress], None]:
     """Says who has finished, and when there are enough."""
+    from gradus.panel.given import collect
 
     def tell(progress: Progress) -> None:
         if not progress.finished:
             return
-        finished = len(store.finished())
-        _say(f"{progress.rater} has finished: {finished} of {needed}")
-        if finished == needed:
+        given, needed = collect(panel), panel.setting.raters
+        if progress.rater in given.careless:
+            spare = needed + len(given.careless)
+            _say(
+                f"{progress.rater} has finished, but failed more than half of the attention checks "
+                f"and isn't counted: --raters {spare} makes a link for somebody else"
+            )
+            return
+        _say(f"{progress.rater} has finished: {len(given.raters)} of {needed}")
+        if len(given.raters) == needed:
             _say("Enough raters have finished: run the plan again, and it goes on.")
 
     return tell

@@ -48,7 +48,8 @@ def ratings(
     """Have a panel's writings rated elsewhere, and bring the answers back.
 
     What is exported doesn't tell who wrote a text. An import replaces the earlier one of the same
-    name; run the plan again to have it reckoned up.
+    name, and leaves out raters whose answers the panel has already; run the plan again to have it
+    reckoned up.
 
     Examples:
       gradus ratings export quality to-rate --format label-studio
@@ -74,17 +75,25 @@ def _inquiry(panel: Panel) -> Inquiry:
     from gradus.panel.assignment import deal
     from gradus.panel.criteria import LANGUAGES
     from gradus.panel.exchange import Inquiry
+    from gradus.panel.store import Store
     from gradus.writing.records import read_samples
 
     asked, samples = panel.setting, read_samples(panel.samples)
     items = deal(samples, mode=asked.mode, each=asked.each, seed=asked.seed, rater="elsewhere")
-    return Inquiry.of(
-        samples,
-        [(i.first,) if i.second is None else (i.first, i.second) for i in items if not i.check],
-        mode=asked.mode,
-        criteria=asked.criteria,
-        languages=LANGUAGES if asked.language == "both" else (asked.language,),
+    store = Store.create(
+        panel.store, mode=asked.mode, criteria=asked.criteria, samples=asked.digest
     )
+    try:
+        return Inquiry.of(
+            samples,
+            [(i.first,) if i.second is None else (i.first, i.second) for i in items if not i.check],
+            mode=asked.mode,
+            criteria=asked.criteria,
+            named=store.outside,
+            languages=LANGUAGES if asked.language == "both" else (asked.language,),
+        )
+    finally:
+        store.close()
 
 
 def _export(
@@ -92,8 +101,9 @@ def _export(
 ) -> None:
     from gradus.cli.output import print_json
     from gradus.panel import exchange
+    from gradus.panel.given import said as everything
 
-    said = _answers(panel) if answers else []
+    said = everything(panel) if answers else []
     written = exchange.write(form, inquiry, said, out)
     if as_json:
         print_json(
@@ -108,42 +118,35 @@ def _export(
         print(path)
 
 
-def _answers(panel: Panel) -> list[Rating]:
-    """Everything that was said so far, on the page and elsewhere."""
-    from gradus.panel.records import read_ratings
-    from gradus.panel.store import Store
-
-    said: list[Rating] = []
-    if panel.store.is_file():
-        store = Store.open(panel.store)
-        try:
-            said += store.rows()
-        finally:
-            store.close()
-    for file in sorted(panel.imported.glob("*.jsonl")):
-        said += read_ratings(file)
-    return said
-
-
 def _import(
     panel: Panel, inquiry: Inquiry, path: Path, form: str, name: str, *, as_json: bool
 ) -> None:
     from gradus.cli.output import print_json, stderr_console
     from gradus.panel import exchange
+    from gradus.panel.given import said
     from gradus.panel.records import write_ratings
 
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"--name {name}: letters, digits, - and _ only")
-    found, names = exchange.renamed(exchange.read(form, inquiry, path), name)
-    if not found:
-        raise UsageError(f"{path}: nobody has answered anything in it")
+    if name == "rater":
+        raise UsageError("--name rater: so are those of the page called; choose another")
     file = panel.imported / f"{name}.jsonl"
+    read = exchange.read(form, inquiry, path)
+    if not read:
+        raise UsageError(f"{path}: nobody has answered anything in it")
+    known = exchange.repeated(read, said(panel, but=file))
+    found, names = exchange.renamed([one for one in read if one.rater not in known], name)
+    if not found:
+        raise UsageError(f"{path}: the panel has all these answers already")
     panel.imported.mkdir(parents=True, exist_ok=True)
     write_ratings(file, found)
     told = _told(found, inquiry)
     if as_json:
-        print_json({"file": str(file), "ratings": len(found), "raters": told})
+        left_out = {"left_out": sorted(known)} if known else {}
+        print_json({"file": str(file), "ratings": len(found), "raters": told, **left_out})
         return
+    for rater in sorted(known):
+        print(f"{rater}: left out, the panel has these answers already")
     for rater, row in told.items():
         missing = row["asked"] - row["answered"]
         print(f"{rater}: {row['answered']} of {row['asked']} answered")

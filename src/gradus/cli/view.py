@@ -87,7 +87,7 @@ def waiting_lines(record: RunRecord) -> list[str]:
         if step.waiting is not None:
             lines.append(f"{step.id} waits: {step.waiting.why}")
             lines.append(f"  {step.waiting.command}")
-            lines.append(f"  {step.waiting.link}")
+            lines.append(f"  opens {step.waiting.link} and prints a link for each of them")
     if lines:
         lines.append("run the plan again when they have answered: it goes on from here")
     return lines

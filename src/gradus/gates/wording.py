@@ -7,6 +7,8 @@ import math
 from gradus.gates.grammar import GateSpec
 from gradus.records import Answer
 
+_ROUNDING = 1e-9
+
 
 def number(value: float) -> str:
     """Three decimals below 10, fewer above, three significant digits where small.
@@ -23,11 +25,13 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """The number with its sign.
+    """The number with its sign; what is a rounding error is none.
 
-    >>> signed(0.25)
-    '+0.250'
+    >>> signed(0.25), signed(1e-12)
+    ('+0.250', '0.000')
     """
+    if abs(value) < _ROUNDING:
+        return number(0.0)
     return f"+{number(value)}" if value > 0 else number(value)
 
 

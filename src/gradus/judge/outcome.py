@@ -192,6 +192,49 @@ def _told(value: float, low: float, high: float, prompts: int) -> dict[str, Any]
     return {"value": value, "low": ends[0], "high": ends[1], "prompts": prompts}
 
 
+def told(facts: Mapping[str, Any]) -> list[str]:
+    """How far the judge agrees with itself and with people, and its bias of position, in sentences.
+
+    Each number with its interval.
+    """
+    said = []
+    alphas = {name: of["alpha"] for name, of in facts["criteria"].items() if of.get("alpha")}
+    known = {name: one for name, one in alphas.items() if one["value"] is not None}
+    if known:
+        said.append(f"agreement with itself (Krippendorff's alpha): {_listed(known)}")
+    elif facts["repeats"] == 1 and facts["mode"] == "likert":
+        said.append("agreement with itself isn't known: each question was asked once")
+    bias = facts["bias"]
+    if bias.get("first"):
+        line = f"what is shown first is preferred in {_listed({'': bias['first']})} of the answers"
+        if bias["consistent"]:
+            both = _listed({"": bias["consistent"]})
+            line += f" (0.5 without a bias of position); both orders prefer the same text in {both}"
+        said.append(line)
+    for effect, how in (
+        ("turned", "a scale told from 5 to 1 adds"),
+        ("material_first", "a text shown before the scale adds"),
+    ):
+        found = {name: of[effect] for name, of in bias.items() if effect in of}
+        if found:
+            said.append(f"{how}: {_listed(found)} points")
+    trusted = {name: one for name, one in facts["trust"].items() if one["value"] is not None}
+    if trusted:
+        panel = next(iter(trusted.values()))["panel"]
+        said.append(f"agreement with the panel '{panel}': {_listed(trusted)}")
+    return said
+
+
+def _listed(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Numbers with their intervals, each behind its name."""
+    parts = []
+    for name, one in found.items():
+        ends = ["unknown" if one[end] is None else f"{one[end]:.2f}" for end in ("low", "high")]
+        value = f"{one['value']:.2f} [{ends[0]}, {ends[1]}]"
+        parts.append(f"{name} {value}" if name else value)
+    return ", ".join(parts)
+
+
 def notes(facts: Mapping[str, Any]) -> list[str]:
     """What a reader of the judge's numbers must know first."""
     found = []

@@ -320,10 +320,11 @@ def _notes(contenders: Sequence[Contender], pairings: Any) -> list[str]:
     ]
     sizes = {c.name: len(c.seen) for c in contenders}
     for pairing in pairings:
-        ours, theirs, both = sizes[pairing.first], sizes[pairing.second], len(pairing.one)
-        if both < max(ours, theirs):
+        ours, theirs = sizes[pairing.first], sizes[pairing.second]
+        # Of texts to the same prompts one side may have more than the other.
+        if len(pairing.one) < ours or len(pairing.two) < theirs:
             notes.append(
-                f"{pairing.first} and {pairing.second} share {both:,} of {ours:,} and "
+                f"{pairing.first} and {pairing.second} share {len(pairing.one):,} of {ours:,} and "
                 f"{theirs:,} items"
             )
     return notes

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from gradus.metrics.writings import ColumnRatio
+from gradus.metrics.writings import TEXTS_EACH, ColumnRatio
 
 
 class _Distinct(ColumnRatio):
@@ -18,6 +18,8 @@ class _Distinct(ColumnRatio):
     range = (0.0, 1.0)
     source = "Li et al. (2016), A diversity-promoting objective function for conversation models"
     facts = {"words": "alphanumeric.v1", "interval": "jackknife over prompts"}
+    bound = (TEXTS_EACH,)
+    of_set = True
 
 
 class Distinct1(_Distinct):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gradus.metrics.base import Items
 from gradus.metrics.frontier import MIXTURES, SCALE, frontier_area
-from gradus.metrics.writings import WritingMetric, Writings
+from gradus.metrics.writings import TEXTS_EACH, WritingMetric, Writings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,8 @@ class Divergence(WritingMetric):
         "divergence frontiers"
     )
     summary = "writings: distance to human text, 1 - area under the divergence frontier"
-    bound = ("embedder",)
+    bound = ("embedder", TEXTS_EACH)
+    of_set = True
     columns = ("cell", "human_cell", "half")
     facts = {  # noqa: RUF012  # declared as a ClassVar by the base
         "scale": SCALE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from gradus.metrics.writings import ColumnRatio
+from gradus.metrics.writings import TEXTS_EACH, ColumnRatio
 
 
 class Entropy(ColumnRatio):
@@ -23,4 +23,6 @@ class Entropy(ColumnRatio):
     source = "Shannon (1948); of generated text: Zhang et al. (2018), Ent-n"
     summary = "diversity: entropy of the words of the texts"
     facts = {"words": "alphanumeric.v1", "interval": "jackknife over prompts"}
+    bound = (TEXTS_EACH,)
+    of_set = True
     columns = ("entropy",)

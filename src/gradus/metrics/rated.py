@@ -1,6 +1,6 @@
 """What a panel of people said of N writings, as the step `panel` leaves it.
 
-A score is the mean over raters, each rater's severity taken out; since raters differ in that, it
+A score is the mean over raters, each rater's leniency taken out; since raters differ in that, it
 can lie a little outside of 1 to 5. Intervals and gates are about other prompts and the same raters;
 the step's own estimates are about other raters too, see `gradus.panel.results`.
 """
@@ -13,7 +13,7 @@ SCALE = "Likert (1932), A technique for the measurement of attitudes; anchors in
 
 
 class PanelScore(ColumnRatio):
-    """Mean score from 1 to 5 by a panel, the raters' severities taken out."""
+    """Mean score from 1 to 5 by a panel, the raters' leniencies taken out."""
 
     unit = "points"
     direction = "higher"
@@ -25,7 +25,7 @@ class PanelFluency(PanelScore):
     """Mean score of fluency by a panel: whether the language is correct and natural."""
 
     name = "panel_fluency"
-    summary = "writings: fluency by people, 1 to 5, severities taken out"
+    summary = "writings: fluency by people, 1 to 5, leniencies taken out"
     columns = ("panel_fluency",)
 
 
@@ -33,7 +33,7 @@ class PanelCoherence(PanelScore):
     """Mean score of coherence by a panel: whether sentences follow from one another."""
 
     name = "panel_coherence"
-    summary = "writings: coherence by people, 1 to 5, severities taken out"
+    summary = "writings: coherence by people, 1 to 5, leniencies taken out"
     columns = ("panel_coherence",)
 
 
@@ -41,7 +41,7 @@ class PanelRelevance(PanelScore):
     """Mean score of relevance by a panel: whether a text goes on from its prompt."""
 
     name = "panel_relevance"
-    summary = "writings: relevance to the prompt by people, 1 to 5, severities taken out"
+    summary = "writings: relevance to the prompt by people, 1 to 5, leniencies taken out"
     columns = ("panel_relevance",)
 
 
@@ -49,7 +49,7 @@ class PanelDiversity(PanelScore):
     """Mean score of diversity and creativity by a panel."""
 
     name = "panel_diversity"
-    summary = "writings: diversity and creativity by people, 1 to 5, severities taken out"
+    summary = "writings: diversity and creativity by people, 1 to 5, leniencies taken out"
     columns = ("panel_diversity",)
 
 
@@ -57,7 +57,7 @@ class PanelAccuracy(PanelScore):
     """Mean score of factual accuracy by a panel, as far as people can tell."""
 
     name = "panel_accuracy"
-    summary = "writings: factual accuracy by people, 1 to 5, severities taken out"
+    summary = "writings: factual accuracy by people, 1 to 5, leniencies taken out"
     columns = ("panel_accuracy",)
 
 

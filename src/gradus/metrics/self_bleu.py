@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from gradus.metrics.writings import ColumnRatio
+from gradus.metrics.writings import TEXTS_EACH, ColumnRatio
 
 
 class SelfBleu(ColumnRatio):
@@ -21,4 +21,6 @@ class SelfBleu(ColumnRatio):
     source = "Zhu et al. (2018), Texygen: a benchmarking platform for text generation models"
     summary = "diversity: mean BLEU-4 of each text against all others of its writer"
     facts = {"words": "alphanumeric.v1", "orders": 4, "interval": "jackknife over prompts"}
+    bound = (TEXTS_EACH,)
+    of_set = True
     columns = ("self_bleu",)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _PREFIX: Final = "column."
+TEXTS_EACH: Final = "texts_each"
+"""What a contract calls the number of a writer's texts to a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Writings(Items):
         if len(known) == len(prompts):
             return None
         return np.array([known[prompt] for prompt in prompts], dtype=np.int64)
+
+    @property
+    def each(self) -> float:
+        """How many texts there are to a prompt, on average."""
+        return len(self) / max(len(set(self.prompt_ids())), 1)
 
     def take(self, rows: np.ndarray) -> Writings:
         """See `Items.take`."""
@@ -146,10 +153,14 @@ class WritingMetric(Metric):
     Class attributes:
         columns: names of the columns that the value is computed from; it is only taken where all
             of them are there.
+        of_set: whether it is a number of all texts together, which no text has by itself and which
+            depends on how many there are. Writers are then only compared where they wrote equally
+            many texts to a prompt (`TEXTS_EACH` is to be among `bound`).
     """
 
     needs = "writings"
     columns: ClassVar[tuple[str, ...]]
+    of_set: ClassVar[bool] = False
 
     @classmethod
     def asked_of(cls, items: Items) -> bool:

@@ -22,7 +22,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from gradus.errors import DataError, UsageError
 from gradus.panel.criteria import CRITERIA
-from gradus.panel.exchange import Inquiry, Where, load, mark, save, task_of
+from gradus.panel.exchange import Inquiry, Where, load, save, task_of
 from gradus.panel.label_studio import CHOICES
 from gradus.panel.records import HIGHEST, LOWEST, Rating
 from gradus.panel.words import WORDS
@@ -49,10 +49,11 @@ class Argilla:
                     f"Argilla takes whole scores only, and {rating.rater} gave {rating.value}: "
                     "export as label-studio or jsonl"
                 )
-            said.setdefault(mark(task_of(rating)), []).append(rating)
+            said.setdefault(inquiry.mark(task_of(rating)), []).append(rating)
         records = [
-            _record(inquiry, mark(task), inquiry.data(task), said.get(mark(task), []))
+            _record(inquiry, name, inquiry.data(task), said.get(name, []))
             for task in inquiry.tasks
+            for name in [inquiry.mark(task)]
         ]
         raters = {user_of(name): name for name in sorted({rating.rater for rating in ratings})}
         (out / ".argilla").mkdir(exist_ok=True)

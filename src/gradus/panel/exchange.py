@@ -5,15 +5,17 @@
 - ``argilla``: a folder as ``rg.Dataset.from_disk`` reads and ``to_disk`` writes it (Argilla 2).
 - ``jsonl``: the project's own rows, see `gradus.panel.records`.
 
-Nothing that goes out tells who wrote a text. Attention checks belong to the project's own page and
-go neither way.
+Nothing that goes out tells who wrote a text. Writings are called by names drawn under the panel's
+secret: their ids are digests of writer and text, which whoever sees the text could try writers on.
+Attention checks belong to the project's own page and go neither way.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, get_args
 
@@ -30,7 +32,7 @@ Ids = tuple[str, ...]
 """What one task is about: the id of a writing, or the two of a pair as they are shown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Inquiry:
     """What is asked of whom about what.
 
@@ -40,6 +42,7 @@ class Inquiry:
         languages: of the questions, one or both.
         tasks: what is shown, in order.
         shown: by id of a writing, its prompt and text.
+        names: by id of a writing, what it is called outside.
     """
 
     mode: Mode
@@ -47,6 +50,7 @@ class Inquiry:
     languages: tuple[Language, ...]
     tasks: tuple[Ids, ...]
     shown: Mapping[str, tuple[str, str]]
+    names: Mapping[str, str]
 
     @classmethod
     def of(
@@ -56,9 +60,12 @@ class Inquiry:
         *,
         mode: Mode,
         criteria: Sequence[str],
+        named: Callable[[str], str],
         languages: Sequence[Language] = ("en",),
     ) -> Inquiry:
         """The inquiry about these tasks on writings of the samples.
+
+        `named` makes a writing's outside name of its id (`Store.outside`).
 
         Raises:
             DataError: a task is of a writing that isn't among the samples.
@@ -74,6 +81,7 @@ class Inquiry:
             languages=tuple(languages),
             tasks=tuple(dict.fromkeys(tasks)),
             shown=shown,
+            names={one: named(one) for one in shown},
         )
 
     def data(self, task: Ids) -> dict[str, str]:
@@ -83,17 +91,24 @@ class Inquiry:
         texts = {name: self.shown[one][1] for name, one in zip(names, task, strict=True)}
         return {"prompt": prompt, **texts}
 
+    def mark(self, task: Ids) -> str:
+        """What a task is called outside."""
+        return "|".join(self.names[one] for one in task)
+
     def task_of(self, name: str, where: Where) -> Ids:
         """The task that `mark` named.
 
         Raises:
-            DataError: it isn't about writings of these samples.
+            DataError: it isn't about writings of this panel.
         """
-        ids = tuple(name.split("|"))
-        wanted = 1 if self.mode == "likert" else 2
-        if len(ids) != wanted or any(one not in self.shown for one in ids):
+        ids = tuple(self._ids[one] for one in name.split("|") if one in self._ids)
+        if len(ids) != name.count("|") + 1 or len(ids) != (1 if self.mode == "likert" else 2):
             raise where.fault(f"'{name}' names no {self._thing} of this panel", "id")
         return ids
+
+    @cached_property
+    def _ids(self) -> Mapping[str, str]:
+        return {name: one for one, name in self.names.items()}
 
     @property
     def _thing(self) -> str:
@@ -134,11 +149,6 @@ class Form(Protocol):
 
     def read(self, inquiry: Inquiry, path: Path) -> list[Rating]:
         """The ratings of a file or folder; names of raters as they stand there."""
-
-
-def mark(task: Ids) -> str:
-    """What a task is called outside."""
-    return "|".join(task)
 
 
 def task_of(rating: Rating) -> Ids:
@@ -195,12 +205,26 @@ def read(name: str, inquiry: Inquiry, path: Path) -> list[Rating]:
         key = (rating.rater, task_of(rating), rating.criterion)
         if key in seen:
             raise DataError(
-                f"'{rating.rater}' answered about {rating.criterion} of {mark(key[1])} twice: "
-                "keep one of the two",
+                f"'{rating.rater}' answered about {rating.criterion} of {inquiry.mark(key[1])} "
+                "twice: keep one of the two",
                 file=path,
             )
         seen.add(key)
     return found
+
+
+def repeated(ratings: Sequence[Rating], known: Sequence[Rating]) -> frozenset[str]:
+    """The raters of whom `known` has every answer under the same name.
+
+    They went out with ``--answers`` and would count twice.
+    """
+
+    def said(rating: Rating) -> tuple[str, Ids, str, float]:
+        return rating.rater, task_of(rating), rating.criterion, rating.value
+
+    there = {said(rating) for rating in known}
+    new = {rating.rater for rating in ratings if said(rating) not in there}
+    return frozenset({rating.rater for rating in ratings} - new)
 
 
 def renamed(ratings: Sequence[Rating], prefix: str) -> tuple[list[Rating], dict[str, str]]:
@@ -219,21 +243,32 @@ class Rows:
     def write(self, inquiry: Inquiry, ratings: Sequence[Rating], out: Path) -> list[Path]:
         """``ratings.jsonl`` and, for whoever asks elsewhere, ``tasks.jsonl``."""
         tasks, said = out / "tasks.jsonl", out / "ratings.jsonl"
-        rows = [{"id": mark(task), **inquiry.data(task)} for task in inquiry.tasks]
+        rows = [{"id": inquiry.mark(task), **inquiry.data(task)} for task in inquiry.tasks]
         save(tasks, "".join(json.dumps(row) + "\n" for row in rows))
-        write_ratings(said, ratings)
+        write_ratings(said, [_about(rating, inquiry.mark(task_of(rating))) for rating in ratings])
         return [tasks, said]
 
     def read(self, inquiry: Inquiry, path: Path) -> list[Rating]:
         """The rows of a file, or of ``ratings.jsonl`` in a folder."""
         file = path / "ratings.jsonl" if path.is_dir() else path
-        found = [rating for rating in read_ratings(file) if not rating.check]
-        for number, rating in enumerate(found, start=1):
+        found = []
+        for number, rating in enumerate(read_ratings(file), start=1):
+            if rating.check:
+                continue
             where = Where(file, number)
-            inquiry.task_of(mark(task_of(rating)), where)
             if rating.criterion not in inquiry.criteria:
                 raise where.fault(unknown("criterion", rating.criterion, inquiry.criteria))
+            ids = inquiry.task_of("|".join(task_of(rating)), where)
+            found.append(_about(rating, "|".join(ids)))
         return found
+
+
+def _about(rating: Rating, name: str) -> Rating:
+    """The rating, with what it is about called `name`."""
+    if rating.pair is None:
+        return replace(rating, writing=name)
+    first, second = name.split("|")
+    return replace(rating, pair=(first, second))
 
 
 def save(path: Path, text: str) -> None:

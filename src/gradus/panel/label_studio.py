@@ -17,7 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 from gradus.errors import DataError
 from gradus.panel.criteria import CRITERIA
-from gradus.panel.exchange import Ids, Inquiry, Where, load, mark, save, task_of
+from gradus.panel.exchange import Ids, Inquiry, Where, load, save, task_of
 from gradus.panel.records import FIRST, NEITHER, SECOND, Rating
 from gradus.panel.words import WORDS
 
@@ -41,7 +41,7 @@ class LabelStudio:
         return [out / TASKS, out / CONFIG]
 
     def _task(self, inquiry: Inquiry, task: Ids, by: Mapping[str, list[Rating]]) -> dict[str, Any]:
-        made: dict[str, Any] = {"data": {"id": mark(task), **inquiry.data(task)}}
+        made: dict[str, Any] = {"data": {"id": inquiry.mark(task), **inquiry.data(task)}}
         if by:
             made["annotations"] = [self._annotation(inquiry, r, said) for r, said in by.items()]
         return made

@@ -24,6 +24,7 @@ PREFERENCE: Final = "preference"
 """The criterion of a pair where it is asked as a whole."""
 LOWEST, HIGHEST = 1, 5
 """The ends of the Likert scale."""
+SPAN: Final = HIGHEST - LOWEST
 NEITHER, FIRST, SECOND = 0, 1, 2
 """The answers to a pair: as good as one another, the first (left) is better, the second is."""
 
@@ -88,6 +89,12 @@ class Rating:
         if self.check:
             row |= {"check": True, "expected": self.expected}
         return row
+
+
+def attentive(rows: Iterable[Rating]) -> bool:
+    """Whether of a rater's attention checks at least half were answered as they ask."""
+    passed = [row.passed for row in rows if row.check]
+    return 2 * sum(passed) >= len(passed)
 
 
 def write_ratings(path: Path, ratings: Iterable[Rating]) -> None:

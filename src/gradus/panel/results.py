@@ -1,7 +1,7 @@
 """What a panel found: from rows of ratings to estimates, facts for the report, and columns.
 
 Of Likert scores: quality of each writer by criterion (`gradus.stats.raters`), Krippendorff's alpha
-(`gradus.stats.agreement`), each rater's severity. Of pairs: strengths and shares of wins
+(`gradus.stats.agreement`), each rater's leniency. Of pairs: strengths and shares of wins
 (`gradus.stats.strengths`), and alpha of which writer was preferred. Attention checks are read for
 the rater's care alone.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradus.errors import DataError
-from gradus.panel.records import PREFERENCE, Mode, Rating
+from gradus.panel.records import HIGHEST, LOWEST, PREFERENCE, SPAN, Mode, Rating, attentive
 from gradus.stats.agreement import Agreement, agreement
 from gradus.stats.raters import Estimate, Quality, Scores
 from gradus.stats.strengths import Answers, Strengths, outcomes, win_share, win_shares
@@ -37,7 +37,7 @@ class Results:
         facts: JSON; numbers that aren't defined or not bounded are None.
         notes: what a reader of the numbers must know.
         columns: by column, a number or None for each writing's id. ``panel_fluency`` is the mean
-            score with the raters' severities taken out, ``panel_wins`` the share of comparisons
+            score with the raters' leniencies taken out, ``panel_wins`` the share of comparisons
             won, ties half.
     """
 
@@ -175,7 +175,7 @@ def _careful(rows: Sequence[Rating]) -> tuple[list[Rating], dict[str, Any], list
     for rater, own in sorted(by_rater.items()):
         checks = [row for row in own if row.check]
         passed = sum(row.passed for row in checks)
-        left_out = 2 * passed < len(checks)
+        left_out = not attentive(own)
         usual = [row for row in own if not row.check]
         times = [row.seconds for row in usual if row.seconds > 0]
         facts[rater] = {
@@ -186,7 +186,10 @@ def _careful(rows: Sequence[Rating]) -> tuple[list[Rating], dict[str, Any], list
             "median_seconds": statistics.median(times) if times else None,
         }
         if left_out:
-            notes.append(f"{rater} passed {passed} of {len(checks)} attention checks: left out")
+            notes.append(
+                f"{rater} answered {passed} of {len(checks)} questions of attention checks "
+                "as asked: left out"
+            )
         else:
             kept += usual
     return kept, facts, notes
@@ -211,14 +214,20 @@ def _likert(rows: Sequence[Rating], known: _Known, *, level: float, seed: int) -
     agreed = agreement(table, "ordinal", confidence=level, groups=groups, seed=seed)
     notes = []
     if not quality.linked:
-        notes.append("writers had raters of their own, so quality and severity can't be told apart")
+        notes.append("writers had raters of their own, so quality and leniency can't be told apart")
     if agreed.why:
         notes.append(f"alpha isn't defined: {agreed.why}")
     return _Found(
         {
             "alpha": _alpha(agreed, "ordinal"),
-            "writers": _writers(scores.writers, known.writers, quality.of),
-            "differences": _differences(scores.writers, known.writers, quality.difference),
+            "writers": _writers(
+                scores.writers, known.writers, lambda i: quality.of(i).within(LOWEST, HIGHEST)
+            ),
+            "differences": _differences(
+                scores.writers,
+                known.writers,
+                lambda i, j: quality.difference(i, j).within(-SPAN, SPAN),
+            ),
             "raters": {name: _rater(quality, i) for name, i in of_rater.items()},
         },
         _means(texts, scores.texts, quality.adjusted()),
@@ -357,7 +366,7 @@ def _rater(quality: Quality, number: int) -> dict[str, Any]:
     rater = quality.rater(number)
     return {
         "ratings": rater.ratings,
-        "severity": _told(rater.severity),
+        "leniency": _told(rater.leniency),
         "spread": _number(rater.spread),
         "consistency": _number(rater.consistency),
     }

@@ -80,6 +80,7 @@ def make(path: Path, mode: Mode, criteria: Sequence[str], samples: str) -> None:
         "samples": samples,
         "secret": secrets.token_hex(32),
     }
+    part.touch(mode=0o600)  # holds the secret of the raters' links; SQLite's other files follow it
     connection = sqlite3.connect(part)
     try:
         connection.executescript(SCHEMA)

@@ -2,6 +2,7 @@
 
 ::
 
+    GET  /                  that every rater has a link of their own
     GET  /r/TOKEN/          what is asked for
     GET  /r/TOKEN/next      the form of the first item without an answer, or thanks
     POST /r/TOKEN/answer    item, nonce, seconds and one value for each criterion
@@ -33,9 +34,9 @@ from gradus.panel.records import scale
 from gradus.panel.store import Progress, Store
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
     from uvicorn import Server
 
 LARGEST_FORM: Final = 16_384
@@ -141,8 +142,8 @@ class Desk:
         return self.pages.language(self.store.language(rater), accepted)
 
 
-def application(store: Store, pages: Pages, on_answer: OnAnswer) -> Starlette:
-    """The application (ASGI).
+def application(store: Store, pages: Pages, on_answer: OnAnswer) -> ASGIApp:
+    """The application.
 
     Raises:
         MissingExtra: Starlette isn't installed.
@@ -157,6 +158,8 @@ def application(store: Store, pages: Pages, on_answer: OnAnswer) -> Starlette:
     get = partial(_getting, desk)
     post = partial(_posting, desk)
     routes = [
+        # The address that a waiting run tells of.
+        Route("/", partial(_told, desk, "nothing", 200)),
         Route("/r/{token}/", get(Desk.start)),
         Route("/r/{token}/next", get(Desk.next)),
         Route("/r/{token}/answer", post(Desk.answer), methods=["POST"]),
@@ -170,10 +173,10 @@ def application(store: Store, pages: Pages, on_answer: OnAnswer) -> Starlette:
         405: partial(_told, desk, "nothing", 405),
         BadForm: partial(_told, desk, "bad", 400),
         sqlite3.Error: partial(_told, desk, "broken", 503),
+        Exception: partial(_told, desk, "broken", 500),
     }
-    made = Starlette(routes=routes, exception_handlers=handlers)
-    made.add_middleware(_Headers)
-    return made
+    # Around all of it, since Starlette's own middleware isn't around answers to faults.
+    return _Headers(Starlette(routes=routes, exception_handlers=handlers))
 
 
 class _Headers:
@@ -258,7 +261,9 @@ def _seconds(text: str) -> float:
     return min(seconds, LONGEST_SECONDS) if seconds >= 0 else 0.0
 
 
-async def _told(desk: Desk, about: str, status: int, request: Request, _: Exception) -> Response:
+async def _told(
+    desk: Desk, about: str, status: int, request: Request, _: Exception | None = None
+) -> Response:
     language = desk.pages.language(None, request.headers.get("accept-language", ""))
     return _html(desk.pages.message(language, about), status)
 
@@ -294,7 +299,7 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def server(app: Starlette) -> Server:
+def server(app: ASGIApp) -> Server:
     """What serves the application: ``.run(sockets=[...])`` does so until Ctrl-C or SIGTERM.
 
     Raises:

@@ -171,6 +171,10 @@ class Store:
                 found = rater
         return found
 
+    def outside(self, writing: str) -> str:
+        """What a writing is called in another tool: other than its id, no digest of its writer."""
+        return self._seal.sign("outside", writing)
+
     def items(self, rater: str) -> list[Item]:
         """What a rater is shown, in order."""
         rows = self._read(
@@ -237,18 +241,22 @@ class Store:
             seconds: from showing to answering.
 
         Returns:
-            Whether it is kept now or was already. False for a form that is out of date: of an
-            attempt that was taken back, of another rater's item, or of none at all.
+            Whether it is kept now or was already. False for a form that is out of date: one that
+            was answered otherwise before (in another window), of an attempt that was taken back,
+            of another rater's item, or of none at all.
         """
         if set(scores) != set(self.criteria):
             raise ValueError(f"an answer is to {self.criteria}, not to {tuple(scores)}")
         if not all(value in scale(self.mode) for value in scores.values()):
             raise ValueError(f"{dict(scores)}: answers are in {scale(self.mode)}")
         with self._writing() as db:
-            known = "SELECT 1 FROM answers WHERE nonce = ? AND rater = ? AND item = ?"
-            before = db.execute(known + " AND withdrawn IS NULL", (nonce, rater, item)).fetchone()
-            if before is not None:
-                return True
+            known = (
+                "SELECT s.criterion, s.value FROM answers a JOIN scores s USING (nonce)"
+                " WHERE a.nonce = ? AND a.rater = ? AND a.item = ? AND a.withdrawn IS NULL"
+            )
+            before = dict(db.execute(known, (nonce, rater, item)).fetchall())
+            if before:
+                return before == dict(scores)
             theirs = "SELECT 1 FROM items WHERE rater = ? AND item = ?"
             if db.execute(theirs, (rater, item)).fetchone() is None:
                 return False

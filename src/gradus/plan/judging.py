@@ -1,4 +1,4 @@
-"""Steps that have writings judged: do they name samples, and a panel that judged the same ones?"""
+"""Judges: were the people whom they are held against shown the same writings?"""
 
 from __future__ import annotations
 
@@ -11,31 +11,17 @@ if TYPE_CHECKING:
     from gradus.plan.check import Draft, StepDraft
     from gradus.plan.faults import Faults
 
-_NAMED: Final = {"of": ("sample", "samples"), "trust.panel": ("panel", "ratings")}
-"""By the config's field, which step makes what it must name."""
-_JUDGING: Final = ("judge", "panel")
+_JUDGING: Final = "judge"
 
 
 def check_judging(draft: Draft, faults: Faults) -> None:
-    """Faults that would otherwise come to light when everything before them has been computed.
-
-    What stands under ``models:`` is looked at when the step runs: it may be a folder of samples.
-    """
+    """Faults that would otherwise come to light when everything before them has been computed."""
     for step in draft.steps:
-        if step.kind is None or registry.plain(step.kind) not in _JUDGING or step.needs is None:
+        if step.kind is None or registry.plain(step.kind) != _JUDGING or step.needs is None:
             continue
-        for place, (kind, makes) in _NAMED.items():
-            named = _step(draft, step, step.needs.models.get(place))
-            if named is None or named.kind is None:
-                continue
-            if registry.plain(named.kind) != kind:
-                faults.add(
-                    path_of(step, place),
-                    f"'{named.id}' is a step '{registry.plain(named.kind)}', which makes no "
-                    f"{makes}; name a step '{kind}'",
-                )
-            elif place == "trust.panel":
-                _check_panel(step, named, faults)
+        panel = _step(draft, step, step.needs.models.get("trust.panel"))
+        if panel is not None and panel.kind is not None and registry.plain(panel.kind) == "panel":
+            _check_panel(step, panel, faults)
 
 
 def _step(draft: Draft, step: StepDraft, name: str | None) -> StepDraft | None:

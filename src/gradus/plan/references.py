@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gradus.records import Plan
     from gradus.steps.base import Needs, Step
 
+_MANY = ("samples", "ratings", "judgements", "nothing")  # without an article
 _PART = re.compile(r"[^.\[\]]+|\[[0-9]+\]")
 
 
@@ -25,13 +26,35 @@ def check_references(draft: Draft, faults: Faults) -> None:
         if step.needs is None:
             continue
         for place, name in step.needs.models.items():
-            check_model(draft, step, name, path_of(step, place), faults)
+            path = path_of(step, place)
+            named = check_model(draft, step, name, path, faults)
+            if named is not None:
+                _check_made(named, step.needs.takes.get(place, ("model",)), path, faults)
         for place, name in step.needs.data.items():
             if name not in draft.data:
                 _no_data_set(draft, step, place, name, faults)
         for place, name in step.needs.corpora.items():
             if name not in draft.corpora:
                 _no_corpus(draft, step, place, name, faults)
+
+
+def _check_made(named: StepDraft, takes: Sequence[str], path: TreePath, faults: Faults) -> None:
+    """A step that is named makes what is needed there.
+
+    What stands under ``models:`` is looked at when it is read: it may be a folder of anything.
+    """
+    if named.kind is None:
+        return
+    kind: type[Step] = registry.load("steps", named.kind)
+    if kind.makes in takes:
+        return
+    made = f"makes {kind.makes}" if kind.makes in _MANY else f"makes a {kind.makes}"
+    wanted = " or ".join(what if what in _MANY else f"a {what}" for what in takes)
+    faults.add(
+        path,
+        f"'{named.id}' is a step '{registry.plain(named.kind)}', which {made}; name a step that "
+        f"makes {wanted}",
+    )
 
 
 def told_apart(needs: Needs, corpora: Collection[str]) -> Needs:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from gradus.errors import unknown
+from gradus.metrics.writings import TEXTS_EACH
 from gradus.plan.faults import Faults, TreePath
 from gradus.writing.records import HUMAN
 
@@ -62,10 +63,17 @@ def check_gate(
         if spec.reference == "parent":
             faults.add(path, "writers have no parent here: compare with one of them by name")
         return
+    each = int((maker.config or {}).get("each", 1))
     if spec.reference == _models(writers)[-1]:
         faults.add(path, f"the gate is about '{spec.reference}' itself, the last of the writers")
     elif spec.reference not in writers:
         faults.add(path, unknown("writer", str(spec.reference), writers))
+    elif spec.reference == HUMAN and each > 1 and TEXTS_EACH in draft.made.kind(spec.metric).bound:
+        faults.add(
+            path,
+            f"{spec.metric} depends on how many texts there are, and people wrote one to each "
+            f"prompt where models write {each}: leave 'each' out",
+        )
 
 
 def _models(writers: list[str]) -> list[str]:

@@ -39,11 +39,17 @@ def rated(step: Fact) -> Rated | None:
     criteria = found["criteria"]
     mode = found.get("mode", "likert")
     scale = "1 to 5" if mode == "likert" else "strength, log-odds against the mean writer"
+    about = (
+        "for other texts and raters like these" if step["step"] == "panel" else "for other texts"
+    )
     titled = [
         ("How far raters agree: Krippendorff\u2019s \u03b1", agreement(criteria)),
-        (f"Writers by criterion ({scale})", estimates(criteria)),
+        (f"Writers by criterion ({scale}), {about}", estimates(criteria)),
+        (f"Differences between writers, {about}", differences(criteria)),
         ("Preferred, share of comparisons", preferred(criteria)),
-        ("Raters", raters(found.get("raters", {}), criteria)),
+        ("What being shown first adds, log-odds", position(criteria)),
+        ("Raters", raters(found.get("raters", {}))),
+        ("Raters by criterion", ways(criteria)),
         ("Agreement with the panel, as gates ask for it", trust(found.get("trust", {}))),
         ("What the way of asking does to answers", bias(found.get("bias", {}))),
     ]
@@ -90,6 +96,21 @@ def estimates(criteria: Fact) -> Table:
     return make(spec, rows)
 
 
+def differences(criteria: Fact) -> Table:
+    """Each writer against each later one; of columns criteria."""
+    told = {
+        name: {(row["writer"], row["other"]): row for row in of.get("differences", ())}
+        for name, of in criteria.items()
+    }
+    both = list(dict.fromkeys(pair for of in told.values() for pair in of))
+    spec = [("writer", False), ("less", False), *((name, True) for name in criteria)]
+    rows = [
+        [Cell(one), Cell(other), *(_ends(of.get((one, other))) for of in told.values())]
+        for one, other in both
+    ]
+    return make(spec, rows)
+
+
 def preferred(criteria: Fact) -> Table:
     """How often one writer's text was preferred to another's, ties counted half."""
     spec = [("criterion", False), ("writer", False), ("to", False), ("share", True)]
@@ -103,16 +124,22 @@ def preferred(criteria: Fact) -> Table:
     )
 
 
-def raters(found: Fact, criteria: Fact) -> Table:
-    """A row for each rater: how much was answered, how carefully, how strictly."""
-    spec = [("rater", False), ("ratings", True), ("checks passed", True), ("left out", False)]
-    spec += [("median time", True), *((f"severity, {name}", True) for name in criteria)]
+def position(criteria: Fact) -> Table:
+    """Of pairs: the advantage of the text that is shown first, and how many were ties."""
+    rows = [
+        (Cell(name), _ends(of["first"]), Cell(number(of.get("ties"), "proportion")))
+        for name, of in criteria.items()
+        if of.get("first")
+    ]
+    return make([("criterion", False), ("shown first", True), ("no difference", True)], rows)
+
+
+def raters(found: Fact) -> Table:
+    """A row for each rater: how much was answered, how carefully, how fast."""
+    spec = [("rater", False), ("ratings", True), ("checks right", True), ("left out", False)]
     rows = []
     for name, of in found.items():
         checks = f"{of['passed']} of {of['checks']}" if of.get("checks") else NONE
-        severities = [
-            _ends(c.get("raters", {}).get(name, {}).get("severity")) for c in criteria.values()
-        ]
         rows.append(
             [
                 Cell(name),
@@ -120,10 +147,28 @@ def raters(found: Fact, criteria: Fact) -> Table:
                 Cell(checks),
                 Cell("left out", tone="warn") if of.get("left_out") else Cell(""),
                 Cell(duration(of.get("median_seconds"))),
-                *severities,
             ]
         )
-    return make(spec, rows)
+    return make([*spec, ("median time", True)], rows)
+
+
+def ways(criteria: Fact) -> Table:
+    """A row for each rater and criterion: how leniently, how differently, how much like others."""
+    spec = [("rater", False), ("criterion", False), ("leniency", True), ("spread", True)]
+    return make(
+        [*spec, ("goes with others", True)],
+        [
+            (
+                Cell(name),
+                Cell(criterion),
+                _ends(of.get("leniency")),
+                Cell(number(of.get("spread"), "correlation")),
+                Cell(number(of.get("consistency"), "correlation")),
+            )
+            for criterion, told in criteria.items()
+            for name, of in told.get("raters", {}).items()
+        ],
+    )
 
 
 def trust(found: Fact) -> Table:

@@ -73,7 +73,7 @@ def writings(known: Fact) -> list[Written]:
                 agreement=tuple(
                     (title, correlations(agreement, over))
                     for over, title in (("writings", "Over texts"), ("writers", "Over writers"))
-                    if any(row["over"] == over for row in agreement)
+                    if any(row["over"] == over and row["value"] is not None for row in agreement)
                 ),
                 rated=tuple(one for one in map(rated, later) if one is not None),
                 texts=tuple(_texts(row) for row in own["shown"]),
@@ -147,8 +147,12 @@ def _mark(m: Fact) -> Mark:
 
 
 def correlations(rows: Sequence[Fact], over: str) -> Table:
-    """Rows measures, columns what people said; each cell one correlation with its interval."""
-    kept = [row for row in rows if row["over"] == over]
+    """Rows measures, columns what people said; each cell one correlation with its interval.
+
+    Measures that have none, as of too few texts, aren't among the rows.
+    """
+    defined = {row["measure"] for row in rows if row["over"] == over and row["value"] is not None}
+    kept = [row for row in rows if row["over"] == over and row["measure"] in defined]
     found = {(row["measure"], row["score"], row["method"]): row for row in kept}
     heads = list(dict.fromkeys((row["score"], row["method"]) for row in kept))
     spec = [("measure", False), ("n", True)]

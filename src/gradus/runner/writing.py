@@ -24,7 +24,7 @@ from gradus.errors import CheckpointError, UsageError
 from gradus.measure import quality
 from gradus.measure.changes import changes
 from gradus.metrics.items import write_items
-from gradus.metrics.writings import Writings
+from gradus.metrics.writings import TEXTS_EACH, Writings
 from gradus.records import CheckpointRef, StepSpec
 from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
@@ -186,7 +186,7 @@ class _Measuring:
                 "split": "",
                 "benchmark": WrittenBenchmark.name,
                 "checkpoint": writer,
-                "contract": self.contract(),
+                "contract": {**self.contract(), TEXTS_EACH: f"{items.each:g}"},
                 "items": self.inputs.folder.relative(path),
             }
             measured += quality.measurements(
@@ -204,11 +204,20 @@ class _Measuring:
         return {"level": level, "draws": draws, "seed": plan.seed}
 
     def _own(self, writer: str) -> Writings:
-        """A writer's items with the columns that the step itself gives."""
+        """A writer's items with the columns that the step itself gives.
+
+        Texts of which a step says nothing, since no rater was shown them, aren't among the items:
+        an interval rests on those that were.
+        """
         writings = self.samples.of(writer)
         if self.spec.id == self.maker.id:
             return items_of(writings, self._features(writer))
-        return items_of(writings, self._said(self.spec.id, writings))
+        columns = self._said(self.spec.id, writings)
+        told = np.any([np.isfinite(values) for values in columns.values()], axis=0)
+        if not told.any():
+            return items_of(writings, columns)
+        kept = [one for one, there in zip(writings, told, strict=True) if there]
+        return items_of(kept, {name: values[told] for name, values in columns.items()})
 
     def _said(self, step: str, writings: Sequence[Writing]) -> dict[str, np.ndarray]:
         """What a step says of a writer's texts."""
@@ -289,13 +298,21 @@ class _Measuring:
         return found
 
     def _against_people(self, own: Mapping[str, Writings]) -> list[dict[str, Any]]:
-        """Every metric of every model held against people's on the same prompts."""
+        """Every metric of every model held against people's on the same prompts.
+
+        But for numbers of whole sets, where the sets aren't equally large.
+        """
         if HUMAN not in own:
             return []
-        rows = []
+        rows, kinds = [], WrittenBenchmark.kinds()
         for writer in (name for name in self.samples.writers if name != HUMAN):
             both = set(WrittenBenchmark.metrics_on(own[HUMAN]))
-            metrics = [m for m in WrittenBenchmark.metrics_on(own[writer]) if m in both]
+            alike = own[writer].each == own[HUMAN].each
+            metrics = [
+                name
+                for name in WrittenBenchmark.metrics_on(own[writer])
+                if name in both and (alike or not kinds[name].of_set)
+            ]
             found = changes(
                 own[writer], own[HUMAN], against=HUMAN, metrics=metrics, **self._draws()
             )
@@ -307,12 +324,12 @@ class _Measuring:
         from gradus.writing.agreement import correlations
 
         everything = {}
-        for writer, items in own.items():
+        for writer in own:
             writings = self.samples.of(writer)
             columns = self._features(writer)
             for step in self._judged():
                 columns |= self._said(step, writings)
-            everything[writer] = items_of(writings, {**columns, **items.columns})
+            everything[writer] = items_of(writings, columns)
         some = next(iter(everything.values()))
         kinds = [registry.load("metrics", name) for name in WrittenBenchmark.metrics_on(some)]
         said = {name for items in own.values() for name in items.columns}

@@ -69,7 +69,8 @@ def load_causal_lm(ref: CheckpointRef) -> Any:
     if not is_causal(model):
         raise CheckpointError(
             f"{ref.path}: a {model.config.model_type} model sees both sides of a text, so it can't "
-            "continue one; a prompt needs a causal language model"
+            "continue one; a prompt needs a causal language model. To fill in masked words the "
+            "weights must hold a head for it, which their config doesn't say"
         )
     _complete(ref, missing)
     attach.load(model.base_model, Path(ref.path))

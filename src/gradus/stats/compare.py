@@ -32,7 +32,8 @@ from gradus.metrics.ratios import Perplexity
 from gradus.metrics.repeated import Repeated, Seen, one_of, value
 from gradus.stats import paired, power
 from gradus.stats import seeds as two_level
-from gradus.stats.intervals import chunks, draw_values, resamples
+from gradus.stats.draws import Units
+from gradus.stats.intervals import chunks, draw_values
 
 ROUNDING = 1e-12
 """Differences that are nearer to one another than this are equal."""
@@ -278,22 +279,24 @@ def bootstrap_p(
     seen as zero does (Efron and Tibshirani 1993, 16.4); the swap test's, that of exchanges of the
     two models item by item with a difference at least as large (Noreen 1989). One is added to
     both counts, so that no p-value is below 1 / (D + 1). 1 where fewer than two items are shared.
+    Items that belong together (`Items.groups`) are drawn and exchanged together.
     """
-    n, rng = len(first), np.random.default_rng(seed)
+    units, rng = Units.of(first, second), np.random.default_rng(seed)
     seen = metric(first) - metric(second)
-    if n < 2 or not math.isfinite(seen):
+    if units.count < 2 or not math.isfinite(seen):
         return 1.0
     both = first.joined(second)
     shifted: list[np.ndarray] = []
     swapped: list[np.ndarray] = []
-    for size in chunks(draws, 2 * n):
-        weights = resamples(n, size, rng)
+    for size in chunks(draws, len(both)):
+        drawn = units.resamples(size, rng)
+        one_of, two_of = units.weights(drawn, 0), units.weights(drawn, 1)
         shifted.append(
-            draw_values(metric, first, weights) - draw_values(metric, second, weights) - seen
+            draw_values(metric, first, one_of) - draw_values(metric, second, two_of) - seen
         )
-        swap = rng.integers(0, 2, (size, n)).astype(np.float64)
-        left = draw_values(metric, both, np.hstack([1 - swap, swap]))
-        swapped.append(left - draw_values(metric, both, np.hstack([swap, 1 - swap])))
+        swap = rng.integers(0, 2, (size, units.count)).astype(np.float64)
+        left, right = units.exchanged(swap)
+        swapped.append(draw_values(metric, both, left) - draw_values(metric, both, right))
     return max(_beyond(np.concatenate(of), abs(seen)) for of in (shifted, swapped))
 
 

@@ -1,7 +1,8 @@
 """The items on which two models disagree most.
 
 How well a model does on an item is its merit, larger is better, in a unit that the kind of item
-decides; two models disagree by the difference of their merits.
+decides; two models disagree by the difference of their merits. Texts to a prompt have none: of
+them nothing is right or wrong.
 
 Legend: N items, K labels or options.
 """
@@ -35,6 +36,7 @@ UNITS: Final = {
     "reply": "F1 of the words",
     "outcome": "the first mean",
     "masked": "mean probability of a hidden token",
+    "writing": "none",
 }
 """What a merit is measured in, by the items' target."""
 
@@ -121,8 +123,10 @@ def disagreements(first: Items, second: Items, most: int) -> list[tuple[int, flo
     """Rows and merit of the first less that of the second, the largest differences first.
 
     Both have the same N items in the same order; at most `most` rows, none without a difference,
-    equal ones in the items' order.
+    equal ones in the items' order. None of items without a merit.
     """
+    if first.target not in _MERITS:
+        return []
     gaps = merit(first) - merit(second)
     gaps = np.where(np.isfinite(gaps), gaps, 0.0)
     order = np.argsort(-np.abs(gaps), kind="stable")[:most]

@@ -67,6 +67,23 @@ class Units:
         group = self.sides[side]
         return drawn if group is None else drawn[:, group]
 
+    def exchanged(self, swap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights [D, N + N'] of both sides' items, joined, where units are exchanged, both ways.
+
+        `swap` [D, U] is 1 where a unit's items change sides. Where one side has more items in every
+        unit than the other, an item of the other weighs as much more, so that a unit weighs the
+        same on either side.
+        """
+        first, second = (self._items(side) for side in (0, 1))
+        mine, theirs = second * self.weights(swap, 0), first * self.weights(swap, 1)
+        return np.hstack([second - mine, theirs]), np.hstack([mine, first - theirs])
+
+    def _items(self, side: int) -> float:
+        """How many items each unit has on a side; 1 where they have different numbers."""
+        group = self.sides[side]
+        counts = np.ones(1) if group is None else np.bincount(group, minlength=self.count)
+        return float(counts[0]) if (counts == counts[0]).all() else 1.0
+
     def totals(self, values: np.ndarray, side: int = 0) -> np.ndarray:
         """Sums of a side's values over each unit: [N] to [U]."""
         group = self.sides[side]

@@ -204,9 +204,8 @@ def _swapped(
     parts = []
     for size in chunks(draws, len(both)):
         swap = rng.integers(0, 2, (size, units.count)).astype(np.float64)
-        mine, theirs = units.weights(swap, 0), units.weights(swap, 1)
-        one = draw_values(metric, both, np.hstack([1 - mine, theirs]))
-        parts.append(one - draw_values(metric, both, np.hstack([mine, 1 - theirs])))
+        one, two = units.exchanged(swap)
+        parts.append(draw_values(metric, both, one) - draw_values(metric, both, two))
     values = np.concatenate(parts)
     values = values[~np.isnan(values)]
     if not len(values):

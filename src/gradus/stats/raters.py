@@ -1,11 +1,11 @@
 """How good writers are by the scores of a panel, and what the raters themselves are like.
 
-A score is the writer's quality, plus the rater's severity, plus what prompt, text, the rater's
-taste and chance add. Qualities and severities are fitted together by least squares, so that a
-writer doesn't profit from having met lenient raters; severities add up to 0, which makes a quality
+A score is the writer's quality, plus the rater's leniency, plus what prompt, text, the rater's
+taste and chance add. Qualities and leniencies are fitted together by least squares, so that a
+writer doesn't profit from having met lenient raters; leniencies add up to 0, which makes a quality
 the mean score that these raters would give. Its interval takes prompts and raters for samples
 (`gradus.stats.crossed`): it is about raters like these reading other texts of the same writer.
-Between two writers severity cancels, so a difference is far surer than either quality.
+Between two writers leniency cancels, so a difference is far surer than either quality.
 
 Legend: M ratings, W writers, R raters, P prompts.
 """
@@ -57,6 +57,13 @@ class Estimate:
     low: float
     high: float
 
+    def within(self, least: float, most: float) -> Estimate:
+        """With ends on a scale that no value leaves; unbounded ones stay so."""
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            return self
+        low, high = max(self.low, least), min(self.high, most)
+        return Estimate(self.value, min(low, self.value), max(high, self.value))
+
 
 @dataclass(frozen=True, slots=True)
 class Rater:
@@ -64,26 +71,26 @@ class Rater:
 
     Attributes:
         ratings: how many scores.
-        severity: by how much the rater scores higher (lenient) or lower (severe) than the panel's
+        leniency: by how much the rater scores higher (lenient) or lower (severe) than the panel's
             mean rater on the same writers, with interval.
         spread: standard deviation of the rater's scores; a rater who always says 3 has 0.
         consistency: correlation (Pearson) with the mean of the others on the same texts, their
-            severities taken out; NaN with fewer than three such texts or no variance.
+            leniencies taken out; NaN with fewer than three such texts or no variance.
     """
 
     ratings: int
-    severity: Estimate
+    leniency: Estimate
     spread: float
     consistency: float
 
 
 class Quality:
-    """Writers' qualities and raters' severities, from scores.
+    """Writers' qualities and raters' leniencies, from scores.
 
     Attributes:
         values: float64 [W], the mean score from the panel's mean rater; NaN for writers without a
             score.
-        severities: float64 [R], relative to the mean rater's.
+        leniencies: float64 [R], relative to the mean rater's.
         linked: whether the design tells writers and raters apart; where each writer had raters of
             its own, it doesn't, and nothing is bounded.
     """
@@ -102,8 +109,8 @@ class Quality:
         self.values = np.full(writers, np.nan)
         self.values[seen] = fitted[:count]
         effects = _effects(rated)
-        self.severities = np.full(raters, np.nan)
-        self.severities[rated] = effects @ fitted[count:]
+        self.leniencies = np.full(raters, np.nan)
+        self.leniencies[rated] = effects @ fitted[count:]
         self._weights = np.full((len(scores), writers), np.nan)
         self._weights[:, seen] = solver[:, :count]
         self._rater_weights = np.full((len(scores), raters), np.nan)
@@ -122,20 +129,20 @@ class Quality:
         return self._estimate(weights, value, lambda: self._spread(weights, self._between))
 
     def adjusted(self) -> np.ndarray:
-        """The scores with the raters' severities taken out: float64 [M]."""
-        return np.asarray(self.scores.values - self.severities[self.scores.raters])
+        """The scores with the raters' leniencies taken out: float64 [M]."""
+        return np.asarray(self.scores.values - self.leniencies[self.scores.raters])
 
     def rater(self, number: int) -> Rater:
         """What a rater is like."""
         mine = self.scores.raters == number
         weights = self._rater_weights[:, number]
-        severity = self._estimate(
-            weights, float(self.severities[number]), lambda: self._spread_of_rater(weights)
+        leniency = self._estimate(
+            weights, float(self.leniencies[number]), lambda: self._spread_of_rater(weights)
         )
         own = self.scores.values[mine]
         return Rater(
             ratings=int(mine.sum()),
-            severity=severity,
+            leniency=leniency,
             spread=float(own.std(ddof=1)) if len(own) > 1 else math.nan,
             consistency=self._consistency(mine),
         )
@@ -153,7 +160,7 @@ class Quality:
         return Estimate(value, value - margin, value + margin)
 
     def _spread(self, weights: np.ndarray, from_raters: Sequence[FromRaters]) -> Spread:
-        """Of an estimate of writers; what severities add is part of its error."""
+        """Of an estimate of writers; what leniencies add is part of its error."""
         return crossed(
             (weights * self._left())[:, None],
             np.abs(weights)[:, None],
@@ -164,7 +171,7 @@ class Quality:
 
     def _spread_of_rater(self, weights: np.ndarray) -> Spread:
         """Of this rater on these writers: only the prompts are a sample."""
-        left = self._left() - self.severities[self.scores.raters]
+        left = self._left() - self.leniencies[self.scores.raters]
         moves, sizes = (weights * left)[:, None], np.abs(weights)[:, None]
         return crossed(moves, sizes, self.scores.prompts, None)
 
@@ -179,17 +186,17 @@ class Quality:
             moves, sizes = (weights @ turned) * left, np.abs(weights) @ np.abs(turned)
             return FromRaters.pooled(moves, sizes, self.scores.prompts, self.scores.raters)
 
-        severity, taste = of(np.full((count, 1), 1 / count)), of(contrasts(count))
-        return None if severity is None or taste is None else (severity, taste)
+        leniency, taste = of(np.full((count, 1), 1 / count)), of(contrasts(count))
+        return None if leniency is None or taste is None else (leniency, taste)
 
     @property
     def _alone(self) -> list[FromRaters]:
-        """What raters add to one quality: severity, and taste for this writer."""
+        """What raters add to one quality: leniency, and taste for this writer."""
         if self._parts is None:
             return []
-        severity, taste = self._parts
+        leniency, taste = self._parts
         apart = 1 - 1 / int(np.isfinite(self.values).sum())
-        return [severity.times(1, 1 - apart), taste.times(apart, apart)]
+        return [leniency.times(1, 1 - apart), taste.times(apart, apart)]
 
     @property
     def _between(self) -> list[FromRaters]:
@@ -215,7 +222,7 @@ def contrasts(number: int) -> np.ndarray:
 
 
 def _effects(rated: np.ndarray) -> np.ndarray:
-    """Severities of the raters that there are, from one fewer free numbers: they add up to 0."""
+    """Leniencies of the raters that there are, from one fewer free numbers: they add up to 0."""
     number = int(rated.sum())
     return np.vstack([np.eye(number - 1), -np.ones((1, number - 1))])
 

@@ -58,18 +58,18 @@ def ratio_interval(
 def without_spread(
     metric: RatioMetric, items: Items, value: float, level: float
 ) -> tuple[float, float]:
-    """Two-sided interval where every unit has the same value, at an end of the metric's range.
+    """Two-sided interval where every unit has the same value.
 
-    What was never seen needn't be impossible: each unit counts as one trial that came out so, by
-    Clopper and Pearson. Anywhere else, or without an end to the range, both ends are the value.
+    What was never seen needn't be impossible: each unit counts as one trial that came out so, and
+    by Clopper and Pearson a unit may come out otherwise with some probability; where it does, it
+    may be at either end of the metric's range. Where the range has no end, nothing bounds it.
     """
-    least, most = metric.range
-    if not (math.isfinite(least) and math.isfinite(most)) or value not in (least, most):
-        return value, value
     below = Units.of(items).totals(metric.parts(items)[1])
-    n = int(np.count_nonzero(below > 0))
-    low, high = exact(n if value == most else 0, n, level)
-    return least + (most - least) * low, least + (most - least) * high
+    unseen = exact(0, int(np.count_nonzero(below > 0)), level)[1]
+    least, most = (
+        value if value == end else value + unseen * (end - value) for end in metric.range
+    )
+    return least, most
 
 
 def _t_values(

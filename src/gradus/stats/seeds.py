@@ -4,8 +4,8 @@ A step that is random gives another checkpoint with another seed. The mean over 
 strays from what the step gives on average for two reasons: these items, which all seeds share, and
 these seeds. Each draw takes both anew:
 
-- the items are resampled, once for all seeds and for both sides of a comparison; for labels with
-  the pseudo-items of `gradus.stats.pseudo`;
+- the items, or groups of them that belong together, are resampled, once for all seeds and for both
+  sides of a comparison; for labels with the pseudo-items of `gradus.stats.pseudo`;
 - the mean over seeds is moved by a draw from Student's t with S - 1 degrees of freedom times the
   standard error of the seeds' values, for each side of a comparison by one of its own.
 
@@ -32,7 +32,8 @@ from gradus.metrics.counts import CountMetric, Counts
 from gradus.metrics.labelsets import LabelSets
 from gradus.metrics.means import MeanMetric
 from gradus.metrics.repeated import Repeated, Seen, runs_of, value
-from gradus.stats.intervals import Interval, chunks, draw_values, one_sided, percentiles, resamples
+from gradus.stats.draws import Units
+from gradus.stats.intervals import Interval, chunks, draw_values, one_sided, percentiles
 from gradus.stats.paired import Comparison
 from gradus.stats.pseudo import Pool, pool
 
@@ -69,10 +70,14 @@ class Draws:
         return self._weighted(metric, skewed=skewed, plain=plain)
 
     def _resampled(self, metric: Metric, runs: Sequence[Items]) -> np.ndarray:
-        rng, parts = np.random.default_rng(self.seed), []
-        for size in chunks(self.draws, len(runs[0])):
-            weights = resamples(len(runs[0]), size, rng)
-            parts.append(np.stack([draw_values(metric, run, weights) for run in runs]))
+        units, rng, parts = Units.of(*runs), np.random.default_rng(self.seed), []
+        for size in chunks(self.draws, max(map(len, runs))):
+            drawn = units.resamples(size, rng)
+            values = [
+                draw_values(metric, run, units.weights(drawn, side))
+                for side, run in enumerate(runs)
+            ]
+            parts.append(np.stack(values))
         return np.concatenate(parts, axis=1)
 
     def _weighted(self, metric: Metric, *, skewed: bool, plain: bool) -> np.ndarray:
@@ -163,10 +168,10 @@ def difference(
     """value(first) - factor value(second), means over seeds, on N aligned items.
 
     Items are paired: one resample for all seeds of both sides. Seeds aren't, each side has its
-    own; a side with one checkpoint has none. A single item bounds nothing.
+    own; a side with one checkpoint has none. A single item, or group of items, bounds nothing.
     """
     middle = value(metric, first) - factor * value(metric, second)
-    if len(first) < 2 or not math.isfinite(middle):
+    if Units.of(runs_of(first)[0]).count < 2 or not math.isfinite(middle):
         return Comparison(middle, -math.inf, math.inf, METHOD)
     items = Draws(runs_of(first), runs_of(second), draws, seed)
     low, high = _ends(metric, items, factor, middle, one_sided(level))

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gradus.data.corpora import Corpus
     from gradus.data.dataset import TrainingData
     from gradus.writing.prompts import Prompt, PromptsConfig
+
+
+Made = Literal["model", "tokenizer", "samples", "ratings", "judgements", "nothing"]
 
 
 class StepConfig(BaseModel):
@@ -36,6 +39,8 @@ class Needs:
     `models` may name entries of the plan's `models:` or ids of earlier steps; `data` names
     entries of `data:`, `corpora` entries of `corpora:`, `either` entries of one or the other. The
     key is the config field (``model``, ``models[0]``), the value the name.
+    `takes` says what a named step must have made where that isn't a model (`Step.makes`), by the
+    same key: ``{"of": ("samples",)}``.
     `benchmarks` holds entries that name benchmarks on published files (`gradus.benchmarks.named`),
     by the same kind of key; the plan checks and resolves them.
     """
@@ -44,6 +49,7 @@ class Needs:
     data: Mapping[str, str] = field(default_factory=dict)
     corpora: Mapping[str, str] = field(default_factory=dict)
     either: Mapping[str, str] = field(default_factory=dict)
+    takes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     benchmarks: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -180,6 +186,7 @@ class Step(ABC):
         Config: its typed config.
         summary: one line for `gradus ls`.
         example: a YAML step as it stands in a plan, checked by the contract tests.
+        makes: what its checkpoint is: a model, which most steps take, or what only some do.
         seeded: whether its result depends on the seed, so that repeating it says something.
         unrepeated: why it can't be repeated with several seeds though it depends on one; None
             where it can.
@@ -190,6 +197,7 @@ class Step(ABC):
     Config: ClassVar[type[StepConfig]]
     summary: ClassVar[str]
     example: ClassVar[str]
+    makes: ClassVar[Made] = "model"
     seeded: ClassVar[bool] = True
     unrepeated: ClassVar[str | None] = None
     together: ClassVar[bool] = False

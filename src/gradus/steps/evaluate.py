@@ -13,7 +13,7 @@ from gradus.benchmarks.cost import CostBenchmark
 from gradus.benchmarks.masked import MaskedBenchmark
 from gradus.errors import GradusError
 from gradus.records import Labelled
-from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome, Target
+from gradus.steps.base import Made, Needs, Step, StepConfig, StepContext, StepOutcome, Target
 
 MEASURED_SPLITS: Final = ("dev.gate", "dev.select", "test")
 
@@ -104,6 +104,7 @@ class Evaluate(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = EvaluateConfig
+    makes: ClassVar[Made] = "nothing"
     seeded: ClassVar[bool] = False
     summary: ClassVar[str] = "measure checkpoints side by side; alone may read the test split"
     example: ClassVar[str] = """\

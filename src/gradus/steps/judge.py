@@ -16,7 +16,7 @@ from gradus.judge.loopback import is_loopback
 from gradus.panel.criteria import CRITERIA, Criterion, Language, chosen
 from gradus.panel.records import PREFERENCE, Mode, read_ratings, write_ratings
 from gradus.records import CheckpointRef
-from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.steps.base import Made, Needs, Step, StepConfig, StepContext, StepOutcome
 
 if TYPE_CHECKING:
     from gradus.judge.asking import Answer
@@ -162,6 +162,7 @@ class Judge(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = JudgeConfig
+    makes: ClassVar[Made] = "judgements"
     seeded: ClassVar[bool] = False
     summary: ClassVar[str] = "a language model judges what was written; gates once people agree"
     example: ClassVar[str] = """\
@@ -181,7 +182,7 @@ repeats: 2
             models["model"] = config.model
         if config.trust is not None:
             models["trust.panel"] = config.trust.panel
-        return Needs(models=models)
+        return Needs(models=models, takes={"of": ("samples",), "trust.panel": ("ratings",)})
 
     @classmethod
     def produces(cls, config: JudgeConfig) -> frozenset[str]:
@@ -199,6 +200,7 @@ repeats: 2
             ServiceError: the address can't be asked.
         """
         from gradus.judge import questions as asking
+        from gradus.judge.outcome import told
         from gradus.panel.results import estimate
         from gradus.writing.records import read_samples
 
@@ -226,6 +228,8 @@ repeats: 2
         facts = _facts(config, questions, answers, judge, results, len(prompts))
         trusted, withheld = _trust(config, context, rows, results, samples)
         facts |= {"trust": trusted}
+        for sentence in told(facts):
+            context.monitor.note(sentence)
         _save(config, context, rows, results, facts)
         return StepOutcome(
             checkpoint=context.out / "checkpoint",

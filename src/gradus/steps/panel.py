@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from gradus.panel import setting
-from gradus.panel.records import PREFERENCE, Rating
+from gradus.panel.given import Given, collect
+from gradus.panel.records import PREFERENCE
 from gradus.records import CheckpointRef, Waiting
-from gradus.steps.base import Asking, Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.steps.base import Asking, Made, Needs, Step, StepConfig, StepContext, StepOutcome
 
 KIND: Final = "ratings"
 """Of the checkpoint."""
 RATINGS: Final = "ratings.jsonl"
 CRITERIA: Final = ("fluency", "coherence", "relevance", "diversity", "accuracy")
-CARE: Final = 0.5
-"""The least share of attention checks that a rater must have answered as they ask."""
 
 Criterion = Literal["fluency", "coherence", "relevance", "diversity", "accuracy"]
 
@@ -75,6 +73,7 @@ class Panel(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = PanelConfig
+    makes: ClassVar[Made] = "ratings"
     seeded: ClassVar[bool] = False
     summary: ClassVar[str] = "people judge what was written; the run waits for them"
     example: ClassVar[str] = """\
@@ -91,7 +90,7 @@ gates: ["panel_fluency >= human - 1"]
     @classmethod
     def needs(cls, config: PanelConfig) -> Needs:
         """The samples."""
-        return Needs(models={"of": config.of})
+        return Needs(models={"of": config.of}, takes={"of": ("samples",)})
 
     @classmethod
     def produces(cls, config: PanelConfig) -> frozenset[str]:
@@ -132,7 +131,11 @@ gates: ["panel_fluency >= human - 1"]
         from gradus.writing.records import write_columns
 
         results = estimate(
-            given.ratings, written, mode=config.mode, criteria=config.asked(), seed=context.seed
+            (*given.ratings, *given.careless_ratings),
+            written,
+            mode=config.mode,
+            criteria=config.asked(),
+            seed=context.seed,
         )
         facts = {**results.facts, "answers": given.facts()}
 
@@ -154,107 +157,6 @@ gates: ["panel_fluency >= human - 1"]
             notes=(*given.notes(), *results.notes),
             facts=facts,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What is there of a panel's answers.
-
-    Attributes:
-        ratings: of the raters who count, attention checks among them.
-        raters: who has finished and answered with care.
-        careless: who has finished and failed too many attention checks.
-        unfinished: who has begun.
-        checks: share of attention checks passed, by rater who had any.
-    """
-
-    ratings: tuple[Rating, ...] = ()
-    raters: tuple[str, ...] = ()
-    careless: tuple[str, ...] = ()
-    unfinished: tuple[str, ...] = ()
-    checks: dict[str, float]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) over the ratings that count."""
-        from gradus.checkpoints.hashing import hash_json
-
-        return hash_json([rating.to_json() for rating in self.ratings])
-
-    def facts(self) -> dict[str, Any]:
-        """Who took part, for the report."""
-        return {
-            "counted": list(self.raters),
-            "careless": list(self.careless),
-            "unfinished": list(self.unfinished),
-            "checks_passed": dict(self.checks),
-            "ratings": sum(not rating.check for rating in self.ratings),
-        }
-
-    def notes(self) -> tuple[str, ...]:
-        """Whose answers aren't used, and why."""
-        said = []
-        if self.careless:
-            said.append(
-                f"left out, having failed more than half of the attention checks: "
-                f"{', '.join(self.careless)}"
-            )
-        if self.unfinished:
-            said.append(f"left out, not having finished: {', '.join(self.unfinished)}")
-        return tuple(said)
-
-
-def collect(panel: setting.Panel) -> Given:
-    """The answers that are there: of the page, and those brought from elsewhere.
-
-    Raises:
-        StorageError: the store isn't a panel's.
-        DataError: an imported file is broken; names file, line and field.
-    """
-    from gradus.panel.records import read_ratings
-    from gradus.panel.store import Store
-
-    rows = list[Rating]()
-    finished, begun = list[str](), list[str]()
-    if panel.store.is_file():
-        store = Store.open(panel.store)
-        try:
-            rows += store.rows()
-            for one in store.progress():
-                if one.finished:
-                    finished.append(one.rater)
-                elif one.answered:
-                    begun.append(one.rater)
-        finally:
-            store.close()
-    for path in sorted(panel.imported.glob("*.jsonl")):
-        brought = read_ratings(path)
-        rows += brought
-        finished += [rater for rater in _raters(brought) if rater not in finished]
-    checks = {
-        rater: passed
-        for rater in finished
-        if (passed := _care(row for row in rows if row.rater == rater)) is not None
-    }
-    careless = tuple(rater for rater in finished if checks.get(rater, 1.0) < CARE)
-    raters = tuple(rater for rater in finished if rater not in careless)
-    return Given(
-        ratings=tuple(row for row in rows if row.rater in raters),
-        raters=raters,
-        careless=careless,
-        unfinished=tuple(begun),
-        checks=checks,
-    )
-
-
-def _raters(rows: Sequence[Rating]) -> list[str]:
-    return list(dict.fromkeys(row.rater for row in rows))
-
-
-def _care(rows: Iterable[Rating]) -> float | None:
-    """The share of attention checks passed; None without one."""
-    passed = [row.passed for row in rows if row.check]
-    return sum(passed) / len(passed) if passed else None
 
 
 def _setting(
@@ -281,11 +183,13 @@ def _waiting(config: PanelConfig, panel: setting.Panel, given: Given) -> Waiting
     if given.careless:
         why += f"; {', '.join(given.careless)} {_be(given.careless)} not counted, having failed "
         why += "more than half of the attention checks"
+    # Links of those who don't count are spent; others need some of their own.
+    more = ("--raters", str(wanted + len(given.careless))) if given.careless else ()
     return Waiting(
         why=why,
         have=have,
         wanted=wanted,
-        command=shlex.join(panel.command),
+        command=shlex.join((*panel.command, *more)),
         link=f"http://{setting.HOST}:{setting.PORT}/",
     )
 

@@ -330,10 +330,10 @@ validate: {every: 10}
         models = {} if config.tokenizer is None else {"tokenizer": config.tokenizer}
         if isinstance(config.model, str):
             models["model"] = config.model
-        if config.corpus is not None:
-            return Needs(models=models, corpora={"corpus": config.corpus})
-        names, _ = config.weighed()
-        return Needs(models=models, corpora={f"corpora.{name}": name for name in names})
+        corpora = {} if config.corpus is None else {"corpus": config.corpus}
+        if config.corpus is None:
+            corpora = {f"corpora.{name}": name for name in config.weighed()[0]}
+        return Needs(models=models, corpora=corpora, takes={"tokenizer": ("tokenizer", "model")})
 
     @classmethod
     def produces(cls, config: PretrainConfig) -> frozenset[str]:

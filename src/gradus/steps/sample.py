@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gradus.generation.decoding import Decoding
 from gradus.records import CheckpointRef
-from gradus.steps.base import Monitor, Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.steps.base import Made, Monitor, Needs, Step, StepConfig, StepContext, StepOutcome
 from gradus.writing.prompts import Prompt, PromptsConfig, digest
 from gradus.writing.records import HUMAN, Samples, Writing, write_samples
 
@@ -95,6 +95,7 @@ class Sample(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = SampleConfig
+    makes: ClassVar[Made] = "samples"
     summary: ClassVar[str] = "writers write to the same prompts; measured beside what people wrote"
     unrepeated: ClassVar[str | None] = "several texts to each prompt are asked for with 'each'"
     example: ClassVar[str] = """\

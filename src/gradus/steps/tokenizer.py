@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from gradus.data.tokenizer.recipe import Form, Kind, Recipe, Split, complete
 from gradus.errors import DataError
-from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
+from gradus.steps.base import Made, Needs, Step, StepConfig, StepContext, StepOutcome
 
 if TYPE_CHECKING:
     from gradus.data.corpora import Documents
@@ -95,6 +95,7 @@ class Tokenizer(Step):
     """
 
     Config: ClassVar[type[StepConfig]] = TokenizerConfig
+    makes: ClassVar[Made] = "tokenizer"
     seeded: ClassVar[bool] = False
     summary: ClassVar[str] = "make a tokenizer from a corpus"
     example: ClassVar[str] = """\

@@ -91,8 +91,7 @@ def train(
     """
     if not len(task.train):
         raise TrainingError("the train split has no examples")
-    hardware.keep_memory()
-    with Interrupts() as interrupts:
+    with hardware.kept_memory(), Interrupts() as interrupts:
         run = _Run(task, stages, seed, work, monitor, getattr(torch, dtype), interrupts)
         run.identity = {**(identity or {}), "stages": repr(tuple(stages)), "seed": str(seed)}
         run.identity |= {"dtype": dtype, "threads": str(torch.get_num_threads())}

@@ -72,6 +72,7 @@ def forget_quantization(model: Any) -> None:
         del model.config.quantization_config
     if getattr(model, "hf_quantizer", None) is not None:
         model.hf_quantizer = None
+    model.is_quantized = False  # or it refuses every change of dtype
 
 
 def load_for_inference(ref: CheckpointRef) -> nn.Module:

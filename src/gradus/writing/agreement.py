@@ -8,7 +8,11 @@ Two questions, which have different answers:
 Spearman's rho and Kendall's tau-b, ties at their mean rank. What is drawn for intervals is the
 prompt, with all that every writer wrote to it, since texts to one prompt are alike; the ends are
 percentiles on Fisher's scale, drawn out as Student's t is. Over writers the interval is of these
-writers: it says how sure the order is of these few, not how other writers would fall out.
+writers: it says how far other prompts would move their order, not how other writers would fall out.
+Where writers are nearer to one another than so many prompts can tell, chance mixes their order and
+pulls value and interval towards 0, away from what endless prompts would give: the interval is then
+wide, and holds that less often than it says (81 % and 51 % in simulations with six and five writers
+a third of a standard error apart; 96 to 100 % where they are further apart).
 
 Legend: N writings, P prompts, W writers, D draws.
 """
@@ -16,6 +20,7 @@ Legend: N writings, P prompts, W writers, D draws.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -26,7 +31,7 @@ from gradus.metrics.base import Metric
 from gradus.metrics.correlation import correlation, ranks
 from gradus.metrics.means import MeanMetric
 from gradus.metrics.ratios import RatioMetric
-from gradus.metrics.writings import Writings
+from gradus.metrics.writings import WritingMetric, Writings
 from gradus.records import Record
 from gradus.stats.draws import CHUNK, chunks, draw_values, percentiles, resamples, student
 
@@ -88,7 +93,8 @@ def correlations(
         seed: of what is drawn; the same prompts are drawn for all.
 
     A writer without the columns of both is left out. Over writings, each needs both numbers; a
-    measure that only a set of texts has (`divergence`) is given over writers alone.
+    measure that only a set of texts has (`divergence`, `distinct_2`) is given over writers alone,
+    and only of those who wrote equally many texts to a prompt.
     """
     drawn = _Drawn(writers, level, draws, seed)
     found: list[Correlation] = []
@@ -100,9 +106,11 @@ def correlations(
                 for name, of in writers.items()
                 if kind.asked_of(of) and type(score).asked_of(of)
             ]
+            if _is_of_set(measure) or _is_of_set(score):
+                both = _alike(writers, both)
             for method in METHODS:
                 overs: dict[Over, _Found] = {}
-                if isinstance(measure, RatioMetric | MeanMetric):
+                if _has_each(measure) and _has_each(score):
                     overs["writings"] = drawn.over_writings(measure, score, both, method)
                 overs["writers"] = drawn.over_writers(measure, score, both, method)
                 found += [
@@ -211,6 +219,21 @@ class _Drawn:
         longer = student(prompts, self.level)
         low, high = middle - longer * (middle - low), middle + longer * (high - middle)
         return value, min(math.tanh(low), value), max(math.tanh(high), value)
+
+
+def _has_each(metric: Metric) -> bool:
+    """Whether every text has the number by itself, not only all of them together."""
+    return isinstance(metric, RatioMetric | MeanMetric) and not _is_of_set(metric)
+
+
+def _is_of_set(metric: Metric) -> bool:
+    return isinstance(metric, WritingMetric) and metric.of_set
+
+
+def _alike(writers: Mapping[str, Writings], names: Sequence[str]) -> list[str]:
+    """The writers with as many texts to a prompt as most of them have; of a tie the first's."""
+    each = Counter(writers[name].each for name in names)
+    return [name for name in names if writers[name].each == max(each, key=each.__getitem__)]
 
 
 def _per_text(metric: Metric, items: Writings) -> np.ndarray:

@@ -88,7 +88,7 @@ def distinct(words: Sequence[Sequence[str]], groups: np.ndarray, size: int) -> n
     rest = total - np.bincount(groups, grams.lengths, minlength=_count(groups))
     value = grams.number / total
     with np.errstate(divide="ignore", invalid="ignore"):
-        without = np.where(rest > 0, (grams.number - own) / rest, value)
+        without = np.where(rest > 0, (grams.number - own) / rest, np.nan)
     return _spread(value, without, groups)
 
 
@@ -109,7 +109,7 @@ def entropy(words: Sequence[Sequence[str]], groups: np.ndarray) -> np.ndarray:
     rest = total - np.bincount(groups, grams.lengths, minlength=_count(groups))
     value = np.log2(total) - whole / total
     with np.errstate(divide="ignore", invalid="ignore"):
-        without = np.where(rest > 0, np.log2(rest) - left / rest, value)
+        without = np.where(rest > 0, np.log2(rest) - left / rest, np.nan)
     # Rounding may leave a hair below 0 where all words are the same.
     return _spread(max(float(value), 0.0), np.maximum(without, 0.0), groups)
 
@@ -153,10 +153,9 @@ def _mean_bleu(words: Sequence[Sequence[str]], groups: np.ndarray) -> tuple[floa
         scores = _bleu(lengths, matches, orders, closest)
         scores[groups == block[:, None]] = 0.0
         left = len(words) - sizes[block]
-        # One text that is left has nothing to be held against, so nothing can be said without it.
-        alone = left < 2
+        # A text that is left alone has nothing to be held against.
         means = scores.sum(axis=1) / np.maximum(left, 1)
-        without[block] = np.where(alone, whole.mean(), means)
+        without[block] = np.where(left < 2, np.nan, means)
     return float(whole.mean()), without
 
 
@@ -296,10 +295,15 @@ def _spread(value: float, without: np.ndarray, groups: np.ndarray) -> np.ndarray
 
     Args:
         value: of all texts.
-        without: float64 [G], the same number without each group.
+        without: float64 [G], the same number without each group; NaN where nothing is left.
         groups: int64 [N].
+
+    Where all there is stands in one group, nothing is known of the spread: that group alone has the
+    value, the others NaN.
     """
     number = len(without)
+    if not np.isfinite(without).all():
+        return np.asarray(np.where(np.isfinite(without), np.nan, value)[groups])
     moves = (number - 1) * (value - without)
     moves -= moves.mean()
     shares = np.bincount(groups, minlength=number) * (number / len(groups))

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 PROGRAM = """
-import resource, sys
+import sys
 from pathlib import Path
 from gradus.data.overlap.bloom import Bloom
 from gradus.data.overlap.corpus import Corpus
 from gradus.data.overlap.index import Index
 from gradus.data.overlap.look import look
+from gradus.hardware import peak_memory_mb
 index = Index(["the river rose over both banks before the night was out " * 3] * 100)
 look(Corpus.of([Path(sys.argv[1])]), [index], Bloom(1_000_000))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_memory_mb())
 """
 
 
@@ -28,7 +29,7 @@ def peak(file: Path) -> float:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(file)], capture_output=True, text=True, check=True
     )
-    return int(done.stdout) / (1024 if sys.platform != "darwin" else 1024**2)
+    return float(done.stdout)
 
 
 @pytest.mark.slow

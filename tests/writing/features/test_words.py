@@ -15,7 +15,7 @@ from gradus.metrics.longest_copy import LongestCopy
 from gradus.metrics.novelty import Novelty4, Novelty8
 from gradus.metrics.reference_perplexity import ReferencePerplexity
 from gradus.metrics.repetition import Repetition
-from gradus.metrics.supported import Supported
+from gradus.metrics.unsupported import Unsupported
 from gradus.metrics.writings import ColumnRatio, Writings
 from gradus.records import CheckpointRef
 from gradus.stats.intervals import interval
@@ -24,7 +24,7 @@ from gradus.writing.features.brokenness import Brokenness, written_sentences
 from gradus.writing.features.diversity import Diversity
 from gradus.writing.features.novelty import Novelty
 from gradus.writing.features.reference import Reference
-from gradus.writing.features.support import Support, support
+from gradus.writing.features.support import Support, unsupported
 from gradus.writing.records import Writing
 
 PROMPTS = ["Now is the", "To be, or", "今天天气", ""]
@@ -157,18 +157,21 @@ def test_broken_sentences_are_counted_over_all_texts(tmp_path: Path) -> None:
 
 
 def test_names_and_numbers_are_held_against_source_and_prompt(tmp_path: Path) -> None:
-    assert support("Then Mr Smith paid 1,200 pounds to Ann.", "Smith owed twelve hundred") == (2, 3)
-    assert support("He met John Smith.", "Smith owed nothing") == (0, 1)
-    assert support("Nothing is said.", "at all") == (0, 0)
+    assert unsupported("Then Mr Smith paid 1,200 pounds to Ann.", "Smith owed twelve hundred") == (
+        1,
+        3,
+    )
+    assert unsupported("He met John Smith.", "Smith owed nothing") == (1, 1)
+    assert unsupported("Nothing is said.", "at all") == (0, 0)
     pytest.importorskip("jieba")
-    assert support("他在北京住了三十天。", "北京，30天") == (2, 2)
-    assert support("他在上海住了三十天。", "北京，31天") == (0, 2)
+    assert unsupported("他在北京住了三十天。", "北京，30天") == (0, 2)
+    assert unsupported("他在上海住了三十天。", "北京，31天") == (2, 2)
     texts = writings(
         [" He met Ann in Rome.", " It rained."], ["Ann was away.", "So?"], source="Rome"
     )
     found = items(Support(), texts, FeatureContext(place=tmp_path))
     assert found.columns["stated"].tolist() == [2, 0]
-    assert Supported()(found) == 1.0
+    assert Unsupported()(found) == 0.0
 
 
 def test_texts_to_one_prompt_are_left_out_together(tmp_path: Path) -> None:
@@ -185,7 +188,7 @@ def test_texts_to_one_prompt_are_left_out_together(tmp_path: Path) -> None:
     assert Repetition()(repeated) == pytest.approx(3 / (3 + 6))
 
 
-@pytest.mark.parametrize("kind", [Novelty4, BrokenSentences, Supported])
+@pytest.mark.parametrize("kind", [Novelty4, BrokenSentences, Unsupported])
 def test_nothing_to_count_gives_no_number(kind: type[ColumnRatio]) -> None:
     columns = {name: np.zeros(3) for name in kind.columns}
     assert math.isnan(kind()(Writings(("p",) * 3, ("",) * 3, (None,) * 3, columns=columns)))

@@ -68,14 +68,14 @@ class Reader:
         return Position(number=0, kind="first", token=self.shown(token), id=token)
 
     def _shown(self, token: int) -> str:
-        """A token as it is written; its name in the vocabulary where it is no whole text."""
+        """A token as it is written; half a character as its bytes, what is no text by its name."""
         name = self._tokenizer.convert_ids_to_tokens(token)
         if name is None:
             return f"[{token}]"
         # Behind another word: whether there is a space between them is the decoder's to say.
         before, text = self._text(self._anchor), self._text([*self._anchor, token])
         text = text[len(before) :] if text.startswith(before) else self._text([token])
-        return str(name) if not text or INCOMPLETE in text else text
+        return _spelt_out(str(name)) if not text or INCOMPLETE in text else text
 
     def _text(self, tokens: list[int]) -> str:
         text: str = self._tokenizer.decode(
@@ -95,3 +95,17 @@ class Reader:
             ),
             [],
         )
+
+
+def _spelt_out(name: str) -> str:
+    """The name of a token, of byte-level vocabularies as the bytes that it stands for.
+
+    >>> _spelt_out("\u0120\u00e6\u013a"), _spelt_out("<0xE6>")
+    (' \\\\xe6\\\\x98', '<0xE6>')
+    """
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    bytes_of = {character: byte for byte, character in bytes_to_unicode().items()}
+    if not all(character in bytes_of for character in name):
+        return name
+    return bytes(map(bytes_of.__getitem__, name)).decode("utf-8", "backslashreplace")

@@ -18,6 +18,25 @@ function seconds() {
   return ((seen + now) / 1000).toFixed(2);
 }
 
+// --- what outlives a page that is loaded again
+
+// A browser may refuse to keep anything. Then it is as on the first page: rating goes on.
+function keep(name, value) {
+  try {
+    sessionStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    return;
+  }
+}
+
+function kept(name) {
+  try {
+    return JSON.parse(sessionStorage.getItem(name));
+  } catch {
+    return null;
+  }
+}
+
 // --- answers
 
 let current = 0;
@@ -44,7 +63,7 @@ function choose(group, value) {
 function changed() {
   say("");
   const values = Object.fromEntries(groups.filter(chosen).map((g) => [chosen(g).name, chosen(g).value]));
-  sessionStorage.setItem("draft", JSON.stringify({ nonce: form.nonce.value, values }));
+  keep("draft", { nonce: form.nonce.value, values });
   for (const side of document.querySelectorAll(".side")) {
     side.classList.toggle("chosen", values.preference === side.dataset.side);
   }
@@ -52,12 +71,7 @@ function changed() {
 
 // What was ticked before the page was loaded again is still ticked.
 function restore() {
-  let draft = null;
-  try {
-    draft = JSON.parse(sessionStorage.getItem("draft"));
-  } catch {
-    sessionStorage.removeItem("draft");
-  }
+  const draft = kept("draft");
   if (!draft || draft.nonce !== form.nonce.value) return;
   for (const group of groups) {
     const radio = radios(group).find((one) => draft.values[one.name] === one.value);
@@ -100,7 +114,7 @@ async function send(event) {
       const reply = await fetch(form.action, { method: "POST", body, redirect: "follow" });
       if (reply.ok) {
         const page = await reply.text();
-        sessionStorage.removeItem("draft");
+        keep("draft", null);
         turnPage(page, reply.url);
         return;
       }
@@ -133,6 +147,12 @@ function turnPage(text, address) {
 
 // --- keys
 
+function showKeys() {
+  keys.showModal();
+  // Not on what comes first, which a space would switch off.
+  keys.querySelector("button").focus();
+}
+
 function move(key) {
   if (!likert) {
     const side = { ArrowLeft: 1, ArrowRight: 2 }[key];
@@ -153,14 +173,16 @@ function move(key) {
 
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // Whoever dictates sends such keys with every word: WCAG 2.1.4.
+  if (event.key.length === 1 && kept("single") === false) return;
   const away = event.target.closest("button, a");
   if (event.key === "?" && keys) {
     if (keys.open) keys.close();
-    else keys.showModal();
+    else showKeys();
     event.preventDefault();
   } else if (keys && keys.open) {
     return;
-  } else if (event.key === "u" && undo && !sending) {
+  } else if (event.key.toLowerCase() === "u" && undo && !sending) {
     undo.requestSubmit();
     event.preventDefault();
   } else if (!form || sending) {
@@ -210,7 +232,10 @@ function beginForm() {
   }
   const help = document.getElementById("help");
   help.hidden = false;
-  help.addEventListener("click", () => keys.showModal());
+  help.addEventListener("click", showKeys);
+  const single = document.getElementById("single");
+  single.checked = kept("single") !== false;
+  single.addEventListener("change", () => keep("single", single.checked));
 }
 
 begin();

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class Support(Feature):
-    """Names and numbers that a text states, and those of them that its source or prompt states.
+    """Names and numbers that a text states, and those that neither its source nor prompt states.
 
-    Each name and each number counts once a text. A name is supported when all of its words but
+    Each name and each number counts once a text. A name has support when all of its words but
     titles stand in source or prompt, in any case; a number when its value does, however it is
     written. What counts as either is said in `gradus.writing.names` and `gradus.writing.numbers`.
     Whether it is true of whom or what it is said of isn't asked.
     """
 
     name: ClassVar[str] = "support.v1"
-    summary: ClassVar[str] = "names and numbers of a text, and those that its source or prompt has"
-    columns: ClassVar[tuple[str, ...]] = ("supported", "stated")
+    summary: ClassVar[str] = "names and numbers of a text, and those that nothing supports"
+    columns: ClassVar[tuple[str, ...]] = ("unsupported", "stated")
 
     def compute(
         self, texts: Sequence[Writing], context: FeatureContext
@@ -35,16 +35,16 @@ class Support(Feature):
         """
         import numpy as np
 
-        counts = [support(one.text, f"{one.prompt}\n{one.source or ''}") for one in texts]
+        counts = [unsupported(one.text, f"{one.prompt}\n{one.source or ''}") for one in texts]
         found = np.array(counts, np.float64).reshape(-1, 2)
         return dict(zip(self.columns, found.T, strict=True))
 
 
-def support(text: str, evidence: str) -> tuple[int, int]:
-    """How many different names and numbers of a text stand in the evidence, and how many it has.
+def unsupported(text: str, evidence: str) -> tuple[int, int]:
+    """How many different names and numbers of a text the evidence lacks, and how many it has.
 
-    >>> support("Today Ann paid 300 pounds to Bob.", "A letter to Bob about three hundred pounds")
-    (2, 3)
+    >>> unsupported("Ann paid 300 pounds to Bob.", "A letter to Bob: three hundred pounds")
+    (1, 3)
     """
     from gradus.writing.names import find_names, telling_words
     from gradus.writing.numbers import find_numbers
@@ -55,8 +55,8 @@ def support(text: str, evidence: str) -> tuple[int, int]:
         for name in find_names(text, beside=evidence)
     }
     known, shown = telling_words(evidence), evidence.casefold()
-    supported = sum(
-        words <= known or written.casefold() in shown for words, written in names.items()
+    lacking = sum(
+        not (words <= known or written.casefold() in shown) for words, written in names.items()
     )
     numbers, given = set(find_numbers(text)), set(find_numbers(evidence))
-    return supported + len(numbers & given), len(names) + len(numbers)
+    return lacking + len(numbers - given), len(names) + len(numbers)

@@ -106,7 +106,9 @@ def test_hidden_states_are_held_against_the_size_of_the_teachers() -> None:
     assert losses.hidden_error(0 * its, its, LAYOUT).tolist() == pytest.approx([1, 1, 1])
 
 
-def run_of(heads: int, size: int, *, shared: int | None = None, causal: bool = False) -> list[Heads]:
+def run_of(
+    heads: int, size: int, *, shared: int | None = None, causal: bool = False
+) -> list[Heads]:
     found = []
     for n, length in LAYOUT.runs:
         seen = torch.ones(length, length).tril().bool() if causal else None
@@ -128,7 +130,8 @@ def test_attention_scores_are_compared_before_the_softmax(causal: bool) -> None:
             for h in range(heads):
                 for i in range(length):
                     for j in range(i + 1 if causal else length):
-                        a = float(one.query[h, text, i].double() @ one.key[h // 2, text, j].double())
+                        key = one.key[h // 2, text, j].double()
+                        a = float(one.query[h, text, i].double() @ key)
                         b = float(two.query[h, text, i].double() @ two.key[h, text, j].double())
                         squares.append((a / 3**0.5 - b / 6**0.5) ** 2)
             by_hand.append(sum(squares) / len(squares))

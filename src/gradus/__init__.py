@@ -21,15 +21,13 @@ if TYPE_CHECKING:
         check,
         evaluate,
         finetune,
-        gate,
         generate,
         load,
         load_data,
-        metric,
         run,
-        score,
         step,
     )
+    from gradus.api_metrics import gate, metric, score
     from gradus.errors import GradusError, PlanError
     from gradus.records import Measurement, Plan, RunRecord, StepRecord, Verdict
 
@@ -37,13 +35,13 @@ _PUBLIC = {
     "check": "gradus.api",
     "evaluate": "gradus.api",
     "finetune": "gradus.api",
-    "gate": "gradus.api",
+    "gate": "gradus.api_metrics",
     "generate": "gradus.api",
     "load": "gradus.api",
     "load_data": "gradus.api",
-    "metric": "gradus.api",
+    "metric": "gradus.api_metrics",
     "run": "gradus.api",
-    "score": "gradus.api",
+    "score": "gradus.api_metrics",
     "step": "gradus.api",
     "GradusError": "gradus.errors",
     "PlanError": "gradus.errors",

@@ -52,6 +52,17 @@ def shared_data() -> Path:
     return folder
 
 
+def shipped_plan(name: str) -> dict[str, Any]:
+    """The mapping in plans/NAME.yaml, read as Gradus reads it (`on` is a key, no truth value)."""
+    from gradus.plan import tree
+    from gradus.plan.faults import Faults
+
+    found: dict[str, Any] = tree.read(
+        (ROOT / "plans" / f"{name}.yaml").read_text(encoding="utf-8"), Faults()
+    ).value
+    return found
+
+
 def say(text: str) -> None:
     """Progress, on standard error."""
     print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)

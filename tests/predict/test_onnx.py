@@ -17,6 +17,7 @@ from compress.steps import FAMILIES, Pair
 from gradus.checkpoints import read_manifest
 from gradus.errors import CheckpointError, MissingExtra
 from gradus.predict import load
+from gradus.predict import graph
 from gradus.predict import onnx as own
 from gradus.predict.graph import BATCH_TEXTS, BATCH_TOKENS, equal_length_batches
 
@@ -78,7 +79,7 @@ def test_stretches_don_t_change_rows(bert: Pair, monkeypatch: pytest.MonkeyPatch
     predictor = load(bert.child).predictor
     texts = make_texts(50, seed=6)
     whole = predictor.log_probs(texts)
-    monkeypatch.setattr(own, "STRETCH", 7)
+    monkeypatch.setattr(graph, "STRETCH", 7)
     seen: list[int] = []
     parts = predictor.log_probs(texts, progress=seen.append)
     np.testing.assert_allclose(parts, whole, atol=0.05)
@@ -168,7 +169,7 @@ def test_incomplete_preprocessing_is_named(bert: Pair) -> None:
     preprocessing = dict(read_manifest(bert.child).preprocessing)
     del preprocessing["empty_text"]
     with pytest.raises(CheckpointError, match="preprocessing is incomplete or wrong"):
-        own.TextEncoder(bert.child / "tokenizer.json", preprocessing)
+        graph.TextEncoder(bert.child / "tokenizer.json", preprocessing)
 
 
 def test_without_the_package_the_extra_is_named(

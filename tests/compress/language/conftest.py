@@ -52,7 +52,7 @@ def tiny(family: str, tokenizer: Any, *, tied: bool = True) -> Any:
     size, end = len(tokenizer), tokenizer.eos_token_id
     common: dict[str, Any] = {"vocab_size": size, "bos_token_id": end, "eos_token_id": end}
     if family == "gpt2":
-        config: Any = GPT2Config(n_embd=64, n_layer=2, n_head=4, n_positions=256, **common)
+        config: Any = GPT2Config(n_embd=64, n_layer=2, n_head=4, n_positions=1024, **common)
         return GPT2LMHeadModel(config).eval()
     shape: dict[str, Any] = {
         "hidden_size": 64,

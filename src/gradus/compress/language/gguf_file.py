@@ -37,6 +37,9 @@ _LLAMA: Final = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
+# transformers 5 puts a file's context length into `n_ctx`, which nothing reads, and makes the table
+# of positions with its default size.
+GPT2_POSITIONS: Final = 1024
 _GPT2: Final = {
     "ln_1": "attn_norm",
     "attn.c_attn": "attn_qkv",
@@ -204,6 +207,11 @@ def _llama(writer: Any, config: Any) -> None:
 
 
 def _gpt2(writer: Any, config: Any) -> None:
+    if config.n_positions != GPT2_POSITIONS:
+        raise CheckpointError(
+            f"the model has {config.n_positions:,} positions, and transformers reads a GPT-2 from "
+            f"a GGUF file with {GPT2_POSITIONS:,} alone; take a scheme language-*"
+        )
     writer.add_context_length(config.n_positions)
     writer.add_embedding_length(config.n_embd)
     writer.add_feed_forward_length(config.n_inner or 4 * config.n_embd)

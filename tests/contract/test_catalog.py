@@ -154,12 +154,17 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 NEEDS_MORE = frozenset(MORE)
+# One scale for a whole tensor of 32 random channels: 4 of 23 texts change their label. On MiniLM
+# it's under 1 % (docs/guides/quantize.md).
+FLIPS = {"openvino-int8": 0.2}
 
 
 def suite(section: str, entry: str) -> type[Contract]:
     """The contract of one entry, as an extension's author would write it."""
     more = MORE.get(section, {}).get(registry.plain(entry), {})
     name = f"Test_{section}_{entry.replace('.', '_').replace('-', '_')}"
+    if section == "schemes" and registry.plain(entry) in FLIPS:
+        more = {**more, "share_of_flips": FLIPS[registry.plain(entry)]}
     return type(name, (CONTRACTS[section],), {"entry": entry, "rows": ROWS, **more})
 
 

@@ -16,9 +16,7 @@ from compress.classifiers import make_texts
 from compress.steps import FAMILIES, Pair
 from gradus.checkpoints import read_manifest
 from gradus.errors import CheckpointError, MissingExtra
-from gradus.predict import load
-from gradus.predict import graph
-from gradus.predict import onnx as own
+from gradus.predict import graph, load
 from gradus.predict.graph import BATCH_TEXTS, BATCH_TOKENS, equal_length_batches
 
 ort = pytest.importorskip("onnxruntime")

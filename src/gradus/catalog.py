@@ -65,6 +65,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "float32.v1": "gradus.compress.float32:Float32",
         "openvino-int8.v1": "gradus.compress.openvino_int8:OpenVinoInt8",
         "language-int8.v1": "gradus.compress.language.integer:LanguageInt8",
+        "language-int8-gptq.v1": "gradus.compress.language.integer:LanguageInt8Gptq",
         "language-int4.v1": "gradus.compress.language.integer:LanguageInt4",
         "language-bf16.v1": "gradus.compress.language.integer:LanguageBf16",
         "gguf-f16.v1": "gradus.compress.language.gguf_schemes:GgufF16",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -25,11 +26,13 @@ class LanguageModel:
         model: a causal language model of transformers, float32, adapters merged.
         tokenizer: its own.
         name: what the checkpoint is called.
+        calibration: token ids of texts of train; empty unless the scheme `calibrates`.
     """
 
     model: Any
     tokenizer: Any
     name: str
+    calibration: Sequence[Sequence[int]] = ()
 
 
 class LanguageScheme(ABC):
@@ -40,12 +43,14 @@ class LanguageScheme(ABC):
         summary: one line for `gradus ls`.
         takes: what it compresses.
         bounds: of the hand-off parity, over tokens of fixed texts.
+        calibrates: whether it needs texts of train, and therefore a corpus.
     """
 
     kind: ClassVar[str]
     summary: ClassVar[str]
     takes: ClassVar[Literal["language"]] = "language"
     bounds: ClassVar[Bounds] = LOSSY
+    calibrates: ClassVar[bool] = False
 
     @abstractmethod
     def write(self, what: LanguageModel, folder: Path) -> Compressed:

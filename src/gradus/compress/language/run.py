@@ -63,7 +63,13 @@ def run(scheme: LanguageScheme, config: QuantizeConfig, context: StepContext) ->
         )
     start = time.perf_counter()
     context.monitor.progress(0, 3, "opening the model")
-    what = LanguageModel(model=load_causal_lm(ref), tokenizer=load_tokenizer(ref), name=ref.name)
+    tokenizer = load_tokenizer(ref)
+    what = LanguageModel(
+        model=load_causal_lm(ref),
+        tokenizer=tokenizer,
+        name=ref.name,
+        calibration=_calibration(tokenizer, config, context) if scheme.calibrates else (),
+    )
     staged = _empty(context.work / "staged")
     context.monitor.progress(1, 3, "rounding the weights")
     written = scheme.write(what, staged)
@@ -220,6 +226,24 @@ def _texts(config: QuantizeConfig, context: StepContext) -> list[str]:
     chosen = splits["dev.select"] if len(splits["dev.select"]) else splits["train"]
     # A document is long: its beginning has more tokens than are asked about.
     return [document.text[: 16 * TOKENS] for document in chosen[:TEXTS]]
+
+
+def _calibration(tokenizer: Any, config: QuantizeConfig, context: StepContext) -> list[list[int]]:
+    """The beginnings of documents of train, which no other split shares, by their ids' order.
+
+    Raises:
+        CheckpointError: there is no corpus, or train is empty.
+    """
+    if config.corpus is None:
+        raise CheckpointError(
+            f"scheme '{config.scheme}' rounds by what the model computes on texts of train: name a "
+            "corpus"
+        )
+    chosen = context.corpora[config.corpus].splits["train"][: config.calibration.texts]
+    found = token_ids(tokenizer, [document.text[: 16 * TOKENS] for document in chosen])
+    if not found:
+        raise CheckpointError(f"corpora.{config.corpus}: train has no text to calibrate on")
+    return found
 
 
 def _weight_bytes(folder: Path, file: str | None) -> int:

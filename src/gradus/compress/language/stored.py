@@ -9,7 +9,7 @@ of the folder is Hugging Face's: ``config.json``, the tokenizer.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +29,18 @@ def is_quantised(folder: Path) -> bool:
     return (folder / NOTE).is_file()
 
 
-def write(model: Any, tokenizer: Any, folder: Path, *, bits: Mapping[str, Bits]) -> dict[str, Any]:
+def _plainly(name: str, weight: torch.Tensor, bits: Bits) -> Rounded:
+    return rounded(weight, bits)
+
+
+def write(
+    model: Any,
+    tokenizer: Any,
+    folder: Path,
+    *,
+    bits: Mapping[str, Bits],
+    by: Callable[[str, torch.Tensor, Bits], Rounded] = _plainly,
+) -> dict[str, Any]:
     """Write a causal language model with some matrices as integers.
 
     Args:
@@ -37,6 +48,7 @@ def write(model: Any, tokenizer: Any, folder: Path, *, bits: Mapping[str, Bits])
         tokenizer: its own.
         folder: where the files go.
         bits: by the module's name (`gradus.compress.language.rounding.matrices`), of its weights.
+        by: from a module's name, its weights [O, I] and bits to integers.
 
     Returns:
         Facts: how many parameters are integers, and the greatest error relative to the largest
@@ -55,7 +67,7 @@ def write(model: Any, tokenizer: Any, folder: Path, *, bits: Mapping[str, Bits])
             tensors[name] = tensor.detach().clone().contiguous()
             continue
         weight = weight_of(modules[module]).detach()
-        found = rounded(weight, bits[module])
+        found = by(module, weight, bits[module])
         tensors[name] = _packed(found)
         tensors[name + _SCALES] = found.scales.to(torch.bfloat16)
         turned = weight.stride() != modules[module].weight.stride()
@@ -150,7 +162,18 @@ def say_how_it_writes(model: Any, folder: Path) -> None:
 def _own_tensors(model: Any) -> dict[str, torch.Tensor]:
     """The model's state with what is tied to something else left out."""
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
-    return {name: tensor for name, tensor in model.state_dict().items() if name not in tied}
+    state: dict[str, torch.Tensor] = model.state_dict()
+    own = {tensor.data_ptr() for name, tensor in state.items() if name not in tied}
+    # A head that was untied has its own memory.
+    return {n: t for n, t in state.items() if n not in tied or t.data_ptr() not in own}
+
+
+def untie(model: Any) -> None:
+    """Give a model's head a matrix of its own, equal to that of the words, if it has none."""
+    words, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head is not None and head.weight is words.weight:
+        head.weight = torch.nn.Parameter(words.weight.detach().clone())
+        model.config.tie_word_embeddings = False
 
 
 def _packed(matrix: Rounded) -> torch.Tensor:

@@ -10,6 +10,7 @@ them, without a target.
 
     python bench/generate.py --json            about 8 minutes on 2 cores
     python bench/generate.py --model runs/plays/steps/continued/KEY/checkpoint
+    python bench/generate.py --only quantised --model CONTINUED --child INT8
 """
 
 from __future__ import annotations
@@ -158,7 +159,9 @@ def compare(name: str, dtype: str, tokens: int, rounds: int) -> list[Result]:
     ]
 
 
-def quantised(name: str, bits: Any, tokens: int, rounds: int) -> tuple[list[Result], Any]:
+def quantised(
+    name: str, bits: Any, tokens: int, rounds: int, made: str | None = None
+) -> tuple[list[Result], Any]:
     """Integer weights against the plain loop in float32, in turns; and how far they stray."""
     from gradus import hardware
     from gradus.compress.language.base import LanguageModel
@@ -172,11 +175,14 @@ def quantised(name: str, bits: Any, tokens: int, rounds: int) -> tuple[list[Resu
     model, tokenizer = load_causal_lm(ref), load_tokenizer(ref)
     scheme = LanguageInt8() if bits == 8 else LanguageInt4()
     what = LanguageModel(model=model, tokenizer=tokenizer, name="smollm2")
-    say(f"int{bits}: rounding")
+    say(f"int{bits}: {'rounding' if made is None else 'the checkpoint'}")
     with tempfile.TemporaryDirectory() as folder:
-        scheme.write(what, Path(folder))
-        child = CheckpointRef(name="small", kind="transformer", path=folder, digest="0" * 64)
-        size = sum(path.stat().st_size for path in Path(folder).glob("*.safetensors"))
+        if made is None:
+            scheme.write(what, Path(folder))
+            child = CheckpointRef(name="small", kind="transformer", path=folder, digest="0" * 64)
+        else:
+            child = find(made)
+        size = sum(path.stat().st_size for path in Path(child.path).glob("*.safetensors"))
         strays = agreement(model, child, tokenizer, held_out())
         ours: Any = opening.open_torch(child, dtype=None, batch_tokens=None, threads=None)
     ours._ends = frozenset()  # it writes on past an end of text, as the peer does
@@ -250,6 +256,9 @@ def main() -> None:
     options.add_argument(
         "--only", choices=("plain", "quantised"), help="one part; all when left out"
     )
+    options.add_argument(
+        "--child", help="a checkpoint of integer weights made of --model, in the place of int8's"
+    )
     args = options.parse_args()
     torch.set_num_threads(hardware.threads())
     tokens, rounds = (24, 2) if args.quick else (64, 5)
@@ -259,7 +268,8 @@ def main() -> None:
             results += compare(args.model, dtype, tokens, rounds)
     if args.only != "plain":
         for bits in QUANTISED:
-            found, strays[f"int{bits}"] = quantised(args.model, bits, tokens, rounds)
+            made = args.child if bits == 8 else None
+            found, strays[f"int{bits}"] = quantised(args.model, bits, tokens, rounds, made)
             results += found
     spoken = llama(tokens, rounds)
     finish(results, as_json=args.json, strays=strays, llama_cpp_tokens_per_second=spoken)

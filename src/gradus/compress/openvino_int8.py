@@ -81,6 +81,8 @@ def _quantised(graph: Any, ids: list[list[int]], *, smooth: bool) -> Any:
     """
     import numpy as np
 
+    from gradus.predict.openvino import kept_signal_stack
+
     if not ids:
         raise CheckpointError("no texts to settle the scales of activations on: name data")
     try:
@@ -93,7 +95,7 @@ def _quantised(graph: Any, ids: list[list[int]], *, smooth: bool) -> Any:
     still = nncf.AdvancedQuantizationParameters(
         smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=-1)
     )
-    with contextlib.redirect_stdout(io.StringIO()):
+    with kept_signal_stack(), contextlib.redirect_stdout(io.StringIO()):
         return nncf.quantize(
             graph,
             texts,

@@ -6,8 +6,13 @@ see `gradus.predict.graph`.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -35,6 +40,37 @@ def runtime() -> Any:
         ) from error
 
 
+class _Stack(ctypes.Structure):
+    """``stack_t`` of sigaltstack(2) on Linux."""
+
+    _fields_ = (
+        ("start", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("size", ctypes.c_size_t),
+    )
+
+
+@contextmanager
+def kept_signal_stack() -> Iterator[None]:
+    """Leave this thread the stack that its signal handlers run on.
+
+    OpenVINO 2026.4 gives the thread that compiles a graph a stack of its own, and puts back what it
+    found when that graph is freed: with two graphs that is the stack of the other one, freed too,
+    and the next Ctrl-C ends the process with a segmentation fault. What a graph finds is therefore
+    always what was there at first, and graphs that the block lets go of are gone at its end.
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    libc, before = ctypes.CDLL(None), _Stack()
+    libc.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        gc.collect()
+        libc.sigaltstack(ctypes.byref(before), None)
+
+
 def compile_graph(graph: Any, threads: int, dtype: str) -> Any:
     """An ``openvino.CompiledModel`` on the processor with that many threads inside one call.
 
@@ -49,15 +85,16 @@ def compile_graph(graph: Any, threads: int, dtype: str) -> Any:
     core = runtime().Core()
     try:
         model = core.read_model(str(graph)) if isinstance(graph, Path) else graph
-        return core.compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": 1,
-                "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bfloat16" else "f32",
-            },
-        )
+        with kept_signal_stack():
+            return core.compile_model(
+                model,
+                "CPU",
+                {
+                    "INFERENCE_NUM_THREADS": threads,
+                    "NUM_STREAMS": 1,
+                    "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bfloat16" else "f32",
+                },
+            )
     except RuntimeError as error:
         where = str(graph) if isinstance(graph, Path) else "the graph"
         first = (str(error).strip() or "no reason given").splitlines()[-1]

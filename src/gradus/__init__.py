@@ -13,6 +13,7 @@ that ``import gradus`` costs nothing.
 from __future__ import annotations
 
 import importlib
+import logging
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ __all__ = [
     "score",
     "step",
 ]
+
+# transformers imports torchao wherever it is installed. That kernels for graphics cards don't load
+# without one, and how its enumerations are registered with torch, is no news to our users.
+for _logger in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_logger).setLevel(logging.ERROR)
 
 try:
     __version__ = version("gradus-lm")

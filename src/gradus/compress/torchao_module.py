@@ -10,10 +10,8 @@ Legend: n texts of L tokens each, K labels.
 from __future__ import annotations
 
 import importlib
-import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -38,26 +36,11 @@ def library(name: str = "torchao.quantization") -> Any:
         MissingExtra: it isn't installed.
     """
     try:
-        with _silenced():
-            return importlib.import_module(name)
+        return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtra(
             error.name or "torchao", "torchao", "working with weights held by torchao"
         ) from error
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Kernels for graphics cards that can't be loaded are no news where there is none."""
-    loggers = [logging.getLogger(name) for name in ("torchao", "torch.utils._pytree")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def quantise(backbone: nn.Module) -> int:

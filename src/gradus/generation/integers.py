@@ -53,7 +53,7 @@ class IntegerMatrix:
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """[N, O] of x [N, I]."""
         if self._packed is None or len(x) > FEW:
-            return linear(x, self._weights.weights(x.dtype), self._bias)
+            return self._taken_out(x)
         if self._weights.bits == 4:
             found: torch.Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
                 x.contiguous(), self._packed, self._weights.group, self._scales
@@ -65,6 +65,14 @@ class IntegerMatrix:
     def added(self, x: torch.Tensor, to: torch.Tensor) -> torch.Tensor:
         """[N, O] of x [N, I], plus `to` [N, O]."""
         return self(x).add_(to)
+
+    def _taken_out(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, O] of x [N, I], with the weights in the dtype of x for as long as it takes."""
+        if self._weights.scales.shape[1] > 1:
+            return linear(x, self._weights.weights(x.dtype), self._bias)
+        # Integers of 8 bits are exact in bfloat16; a scale a row can wait for the product.
+        found = linear(x, self._weights.values.to(x.dtype)).mul_(self._weights.scales[:, 0])
+        return found if self._bias is None else found.add_(self._bias)
 
 
 class IntegerLayout(Layout):

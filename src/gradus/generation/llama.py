@@ -15,6 +15,7 @@ from torch.nn.functional import rms_norm, silu
 from gradus.generation.cache import Shape
 from gradus.generation.decoder import Attention, Decoder
 from gradus.generation.matrix import Layout, Product
+from gradus.generation.norms import RmsNorm
 
 # Positions are turned by the same angles however long a text is.
 _FIXED = ("default", "linear", "llama3", "yarn")
@@ -24,11 +25,11 @@ _FIXED = ("default", "linear", "llama3", "yarn")
 class _Layer:
     """Weights of a layer; matrices of the same input are one."""
 
-    before: torch.Tensor
+    before: RmsNorm
     qkv: Product
     turned: torch.Tensor | None
     out: Product
-    after: torch.Tensor
+    after: RmsNorm
     wide: Product
     narrow: Product
 
@@ -50,7 +51,7 @@ class LlamaDecoder(Decoder):
         self._eps = float(config.rms_norm_eps)
         self._layers = [self._layer(layer, layout) for layer in base.layers]
         self._words = layout.words(base.embed_tokens)
-        self._norm = layout.vector(base.norm.weight)
+        self._norm = self._norm_of(base.norm, layout)
         self._head = layout.head(output)
         self._rotary = base.rotary_emb
         self._cos = self._sin = torch.empty(0)
@@ -79,14 +80,17 @@ class LlamaDecoder(Decoder):
             per_head += [attention.k_norm.weight] * self.shape.shared
             turned = layout.vector(torch.stack(per_head))
         return _Layer(
-            before=layout.vector(layer.input_layernorm.weight),
+            before=self._norm_of(layer.input_layernorm, layout),
             qkv=layout.matrix(attention.q_proj, attention.k_proj, attention.v_proj),
             turned=turned,
             out=layout.matrix(attention.o_proj),
-            after=layout.vector(layer.post_attention_layernorm.weight),
+            after=self._norm_of(layer.post_attention_layernorm, layout),
             wide=layout.matrix(mlp.gate_proj, mlp.up_proj),
             narrow=layout.matrix(mlp.down_proj),
         )
+
+    def _norm_of(self, part: Any, layout: Layout) -> RmsNorm:
+        return RmsNorm(layout.vector(part.weight), self._eps)
 
     def _turn_up_to(self, positions: int) -> None:
         """Tables of cosines and sines [positions, 1, k]; the sines' first half is negated."""
@@ -111,18 +115,17 @@ class LlamaDecoder(Decoder):
         flat = positions.reshape(-1)
         turn = self._cos[flat], self._sin[flat]
         x = self._words(ids.reshape(-1))
-        wide = (x.shape[-1],)
         for number, layer in enumerate(self._layers):
-            h = rms_norm(x, wide, layer.before, self._eps)
+            h = layer.before(x)
             seen = self._attention(number, h, (rows, new), turn, cache, mask)
             x = layer.out.added(seen, x)
             if new > 1 and number == len(self._layers) - 1 and not cache.every:
                 # Behind the last attention only the last token of each row matters.
                 x = x.view(rows, new, -1)[:, -1].contiguous()
-            h = rms_norm(x, wide, layer.after, self._eps)
+            h = layer.after(x)
             gate, up = layer.wide(h).chunk(2, dim=-1)
             x = layer.narrow.added(silu(gate).mul_(up), x)
-        return rms_norm(x, wide, self._norm, self._eps)
+        return self._norm(x)
 
     def _attention(
         self,

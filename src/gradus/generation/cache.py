@@ -136,20 +136,10 @@ class Cache:
         query is [B, T, H, k], key and value [B, T, K, k]; `mask` is that of `mask`.
         """
         rows, new, heads, size = query.shape
+        if new == 1:
+            return self.attend_one(layer, query[:, 0], key[:, 0], value[:, 0], mask)
         shared, end = self.shape.shared, self.end + new
         keys, values = self._keys[layer], self._values[layer]
-        if new == 1:
-            keys[:, :, self.end] = key[:, 0]
-            values[:, :, self.end] = value[:, 0]
-            # The G heads that share keys stand where T would: nothing is repeated.
-            one = scaled_dot_product_attention(
-                query.view(rows, shared, heads // shared, size),
-                keys[:, :, :end],
-                values[:, :, :end],
-                attn_mask=mask,
-                scale=self.shape.scale,
-            )
-            return one.reshape(rows, heads * size)
         keys[:, :, self.end : end] = key.transpose(1, 2)
         values[:, :, self.end : end] = value.transpose(1, 2)
         many = scaled_dot_product_attention(
@@ -162,3 +152,30 @@ class Cache:
             enable_gqa=heads != shared,
         )
         return many.transpose(1, 2).reshape(rows * new, heads * size)
+
+    def attend_one(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """[B, H k], as `attend`, for one new token a row: query [B, H, k], key and value [B, K, k].
+
+        A step of writing takes it once a layer, so it makes no detours.
+        """
+        rows, heads, size = query.shape
+        shared, end = self.shape.shared, self.end + 1
+        keys, values = self._keys[layer], self._values[layer]
+        keys[:, :, self.end] = key
+        values[:, :, self.end] = value
+        # The G heads that share keys stand where T would: nothing is repeated.
+        one = scaled_dot_product_attention(
+            query.view(rows, shared, heads // shared, size),
+            keys[:, :, :end],
+            values[:, :, :end],
+            attn_mask=mask,
+            scale=self.shape.scale,
+        )
+        return one.reshape(rows, heads * size)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn.functional import rms_norm, silu
 
-from gradus.generation.cache import Shape
+from gradus.generation.cache import Cache, Shape
 from gradus.generation.decoder import Attention, Decoder
 from gradus.generation.matrix import Layout, Product
 from gradus.generation.norms import RmsNorm
@@ -146,6 +146,8 @@ class LlamaDecoder(Decoder):
         cos, sin = turn
         first = torch.addcmul(first * cos, first.roll(shape.size // 2, -1), sin)
         query, key = torch.split(first, [shape.heads, shape.shared], dim=1)
+        if lengths[1] == 1 and isinstance(cache, Cache):
+            return cache.attend_one(number, query, key, value, mask)
         query, key, value = (part.reshape(*lengths, -1, shape.size) for part in (query, key, value))
         return cache.attend(number, query, key, value, mask)
 

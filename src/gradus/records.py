@@ -40,10 +40,10 @@ Labelled = Literal["label", "labels", "number", "spans", "reply"]
 """What an item of a data set is labelled with: one label, any number of them (multi-label), a
 number, spans of characters that carry a label each, or what a language model shall reply."""
 
-Target = Literal[Labelled, "text", "option", "outcome", "masked", "writing"]
+Target = Literal[Labelled, "text", "option", "outcome", "masked", "writing", "vector"]
 """What is said of an item: a label as above or, by a language model, how likely a text is, which of
 several options is likeliest, what it writes in reply, what another harness makes of its answers,
-what stood in a text's gaps, or what it writes on from a prompt."""
+what stood in a text's gaps, or what it writes on from a prompt; or, by an encoder, its vector."""
 
 
 class Pair(str):

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from gradus.errors import ContractError
+from gradus.errors import ContractError, UsageError
 from gradus.records import CheckpointRef, Span, Target
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class Predictor(ABC):
 
     A predictor whose target is ``label`` or ``labels`` has `log_probs`, one whose target is
     ``number`` has `numbers`, one whose target is ``spans`` has `spans`, one whose target is
-    ``reply`` has `replies`. Subclasses load lazily
+    ``reply`` has `replies`, one whose target is ``vector`` has `embed`, which transformers with
+    other targets may have as well. Subclasses load lazily
     imported back ends in `open` and hold no other state than the weights.
     """
 
@@ -109,6 +110,23 @@ class Predictor(ABC):
         `references` are N replies whose log-likelihoods are taken too.
         """
         raise self._lacks("reply")
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        normalise: bool | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """float32 [N, D], one vector a text, in the texts' order; `progress` as above.
+
+        `normalise` brings them to length 1 or leaves them as they are pooled; None does what the
+        checkpoint does before its head.
+        """
+        raise UsageError(
+            f"a checkpoint of kind '{self.kind}' with target '{self.target}' has no vectors of "
+            "texts; embed with the transformer that it was made from"
+        )
 
     def say(self, texts: Sequence[str]) -> Any:
         """What its target asks for: `log_probs`, `numbers`, `spans` or `replies`."""

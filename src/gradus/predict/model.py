@@ -74,7 +74,7 @@ class Model:
 
     @property
     def target(self) -> Target:
-        """What it predicts: one label, any number of labels, a number, spans or a reply."""
+        """What it predicts: one label, any number of labels, a number, spans, a reply, a vector."""
         return self.predictor.target
 
     @property
@@ -158,6 +158,28 @@ class Model:
         """
         _check_texts(texts)
         return self.predictor.numbers(texts, progress=progress)
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        normalise: bool | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """float32 [N, D], one vector a text, in the texts' order; `progress` as above.
+
+        Args:
+            texts: N texts.
+            normalise: whether vectors are brought to length 1; None for what the checkpoint does
+                before its head, or a bare encoder's folder says (see `encoder`).
+            progress: called with the number of texts done so far.
+
+        Raises:
+            UsageError: `texts` is one string, or the checkpoint has no vectors of texts: linear and
+                prompted ones, taggers, exported graphs.
+        """
+        _check_texts(texts)
+        return self.predictor.embed(texts, normalise=normalise, progress=progress)
 
     def _labels_said(self, row: np.ndarray, top_k: int, least: Sequence[float]) -> Prediction:
         order = (-row).argsort(kind="stable")
@@ -246,6 +268,17 @@ def language_model(
     from gradus.predict.replies import ReplyPredictor
 
     return Model(ReplyPredictor.open(ref, dtype=dtype, threads=threads), ref)
+
+
+def encoder(ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None) -> Model:
+    """Any transformer as one that turns texts into vectors (`Model.embed`); it needs no manifest.
+
+    Raises:
+        CheckpointError: the weights can't be read as a transformer that reads texts.
+    """
+    from gradus.predict.embedding import EncoderPredictor
+
+    return Model(EncoderPredictor.open(ref, dtype=dtype, threads=threads), ref)
 
 
 def _reference(checkpoint: str | Path | CheckpointRef) -> CheckpointRef:

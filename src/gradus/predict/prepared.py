@@ -61,6 +61,17 @@ class PreparedPredictor(Predictor):
         """See `Predictor.numbers`."""
         return self.inner.numbers(self.prepare.texts(texts), progress=progress)
 
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        normalise: bool | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """See `Predictor.embed`."""
+        prepared = self.prepare.texts(texts)
+        return self.inner.embed(prepared, normalise=normalise, progress=progress)
+
     @property
     def contract(self) -> Mapping[str, str]:
         """The checkpoint's, and what is done before."""

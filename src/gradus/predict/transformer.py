@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from gradus.predict.base import Predictor
+from gradus.predict.embedding import Embedder
 from gradus.predict.outputs import (
     head_outputs,
     in_units,
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gradus.predict.tagging import Tagger
-
-BATCH_TOKENS = 4096
-# Texts are sorted and packed within stretches of this many, so that memory stays bounded.
-STRETCH = 4096
 
 
 class TransformerPredictor(Predictor):
@@ -42,18 +39,17 @@ class TransformerPredictor(Predictor):
         self,
         *,
         labels: Sequence[str],
-        tokenizer: Any,
         preprocessing: Mapping[str, Any],
         dtype: str,
         folder: Path,
         size_bytes: int,
-        backbone: Any = None,
+        embedder: Embedder | None = None,
         head: Any = None,
         tagger: Tagger | None = None,
     ) -> None:
-        """See `open`. Either `tagger`, where the target is spans, or `backbone` and `head`."""
+        """See `open`. Either `tagger`, where the target is spans, or `embedder` and `head`."""
         self.labels, self.target = tuple(labels), target_of(preprocessing)
-        self._backbone, self._head, self._tokenizer = backbone, head, tokenizer
+        self._embedder, self._head = embedder, head
         self._tagger = tagger
         self._preprocessing, self._dtype, self._folder = dict(preprocessing), dtype, folder
         self._size_bytes = size_bytes
@@ -87,30 +83,30 @@ class TransformerPredictor(Predictor):
         if threads is not None:
             torch.set_num_threads(threads)
         shared: dict[str, Any] = {
-            "labels": manifest.labels,
-            "tokenizer": models.load_tokenizer(ref),
             "preprocessing": manifest.preprocessing,
             # What was compressed to a dtype computes in it.
             "dtype": str(manifest.preprocessing.get("dtype", dtype)),
         }
-        model = models.load_for_inference(ref)
+        own: dict[str, Any] = {
+            "labels": manifest.labels,
+            "folder": folder,
+            "size_bytes": manifest.size_bytes,
+        }
+        tokenizer, model = models.load_tokenizer(ref), models.load_for_inference(ref)
         if target_of(manifest.preprocessing) == "spans":
             from gradus.predict.tagging import open_tagger
 
-            tagger = open_tagger(folder, model=model, **shared)
-            return cls(**shared, tagger=tagger, folder=folder, size_bytes=manifest.size_bytes)
+            tagger = open_tagger(
+                folder, model=model, tokenizer=tokenizer, labels=manifest.labels, **shared
+            )
+            return cls(**shared, **own, tagger=tagger)
         backbone = Backbone(model)
         scale = float(manifest.preprocessing["scale"])
         outputs = head_outputs(manifest.preprocessing, len(manifest.labels))
         head = LinearHead(backbone.width, outputs, scale)
         load_head(head, folder / HEAD_FILE)
-        return cls(
-            **shared,
-            backbone=backbone,
-            head=head.eval(),
-            folder=folder,
-            size_bytes=manifest.size_bytes,
-        )
+        embedder = Embedder(backbone=backbone, tokenizer=tokenizer, **shared)
+        return cls(**shared, **own, embedder=embedder, head=head.eval())
 
     @property
     def thresholds(self) -> tuple[float, ...]:
@@ -163,46 +159,35 @@ class TransformerPredictor(Predictor):
             raise self._lacks("spans")
         return self._tagger.log_probs(texts, words)
 
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        normalise: bool | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """float32 [N, D], what the head sees; see `Predictor.embed`."""
+        if self._embedder is None:
+            return super().embed(texts, normalise=normalise, progress=progress)
+        return self._embedder(texts, normalise=normalise, progress=progress)
+
     def _outputs(
         self, texts: Sequence[str], width: int, progress: Callable[[int], None] | None
     ) -> np.ndarray:
         """What the head gives: float64 [N, width]."""
         import numpy as np
-
-        rows = np.empty((len(texts), width))
-        done = 0
-        for start in range(0, len(texts), STRETCH):
-            stretch = list(texts[start : start + STRETCH])
-            for places, values in self._stretch(stretch):
-                rows[start + places] = values
-                done += len(places)
-                if progress is not None:
-                    progress(done)
-        return rows
-
-    def _stretch(self, texts: list[str]) -> Any:
         import torch
 
-        from gradus.objectives.pooling import pool
-        from gradus.training import models
-        from gradus.training.activations import autocast
-        from gradus.training.packing import inference_batches
-
-        settings = self._preprocessing
-        tokens = models.encode(self._tokenizer, texts, int(settings["max_tokens"]))
-        dtype = getattr(torch, self._dtype)
-        for rows in inference_batches(tokens.lengths, BATCH_TOKENS):
-            batch = tokens.batch(rows)
-            with torch.inference_mode(), autocast(dtype):
-                hidden = self._backbone.run(batch)
-                pooled = pool(
-                    hidden,
-                    batch.layout,
-                    str(settings["pooling"]),
-                    normalise=bool(settings["normalise"]),
-                )
-                values = self._head(pooled).double()
-            yield batch.rows, values.numpy()
+        assert self._embedder is not None, "only taggers have none, and they give no rows"
+        rows = np.empty((len(texts), width))
+        done = 0
+        for places, pooled in self._embedder.batches(texts):
+            with torch.inference_mode():
+                rows[places] = self._head(pooled).double().numpy()
+            done += len(places)
+            if progress is not None:
+                progress(done)
+        return rows
 
     @property
     def contract(self) -> Mapping[str, str]:

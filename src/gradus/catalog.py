@@ -257,6 +257,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "openvino.v1": "gradus.predict.openvino:OpenVinoPredictor",
         "torchao.v1": "gradus.compress.torchao_module:TorchaoPredictor",
         "linear.v1": "gradus.predict.linear:LinearPredictor",
+        "ensemble.v1": "gradus.predict.ensemble:EnsemblePredictor",
         "prompt.v1": "gradus.predict.prompt:PromptPredictor",
     },
 }

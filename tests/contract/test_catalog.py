@@ -96,6 +96,15 @@ def by_step(step: Mapping[str, Any]) -> Callable[[Any, World], Path]:
     return checkpoint
 
 
+def ensemble(self: Any, world: World) -> Path:
+    """A transformer and a linear classifier, averaged."""
+    from gradus.predict.ensemble import save_ensemble
+
+    linear = by_step({"step": "baseline", "data": "news"})(self, world)
+    members = [linear, Path(world.model("tuned").path)]
+    return Path(save_ensemble(world.folder / "ensemble", members).path)
+
+
 def writing(write: Callable[..., Any], *more: Any) -> Callable[..., Any]:
     return lambda self, folder, rows: write(folder, rows, *more)
 
@@ -137,6 +146,7 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
     },
     "kinds": {
         "linear": {"checkpoint": by_step({"step": "baseline", "data": "news"})},
+        "ensemble": {"checkpoint": ensemble},
         "transformer": {"checkpoint": lambda self, world: Path(world.model("tuned").path)},
         "onnx": {"checkpoint": by_step({"step": "quantize", "model": "tuned", "data": "news"})},
         "openvino": {

@@ -1,0 +1,139 @@
+"""Folds by content hash, with quotas and in groups."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradus.data.folds import alike, assign, cut
+from gradus.errors import DataError
+
+
+def hashes(count: int, start: int = 0) -> list[str]:
+    return [hashlib.sha256(str(n).encode()).hexdigest() for n in range(start, start + count)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(60, 200), st.integers(2, 6), st.integers(0, 9), st.randoms())
+def test_order_and_further_rows_move_nothing(n: int, k: int, seed: int, random) -> None:
+    ids = hashes(n)
+    before = dict(zip(ids, assign(ids, k, seed=seed).tolist(), strict=True))
+    more = ids + hashes(40, start=10_000)
+    random.shuffle(more)
+    after = dict(zip(more, assign(more, k, seed=seed).tolist(), strict=True))
+    assert {item: after[item] for item in ids} == before
+
+
+def test_sizes_are_those_of_chance() -> None:
+    k, ids = 5, hashes(5000)
+    sizes = np.bincount(assign(ids, k, seed=1), minlength=k)
+    assert (abs(sizes - 1000) < 4 * math.sqrt(5000 * (k - 1) / k**2)).all()
+
+
+def test_repeats_and_seeds_are_independent() -> None:
+    ids = hashes(4000)
+    first = assign(ids, 4, seed=1)
+    for other in (assign(ids, 4, seed=1, repeat=1), assign(ids, 4, seed=2)):
+        assert np.mean(first == other) == pytest.approx(0.25, abs=0.03)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=12, max_size=120), st.integers(2, 5))
+def test_quotas_are_exact(labels: list[int], k: int) -> None:
+    found = assign(hashes(len(labels)), k, seed=3, scheme="stratified", labels=labels)
+    sizes = np.bincount(found, minlength=k)
+    assert sizes.max() - sizes.min() <= 1
+    for label, count in Counter(labels).items():
+        of = np.bincount(found[np.array(labels) == label], minlength=k)
+        assert of.sum() == count
+        assert of.max() - of.min() <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=80, max_size=200),
+    st.sampled_from(["hash", "stratified"]),
+)
+def test_groups_stay_together(rows: list[tuple[int, int]], scheme) -> None:
+    groups = [f"author {g}" for g, _ in rows]
+    labels = [label for _, label in rows]
+    if len(set(groups)) < 6:
+        return
+    try:
+        found = assign(hashes(len(rows)), 3, seed=0, scheme=scheme, labels=labels, groups=groups)
+    except DataError:
+        assert scheme == "hash"  # a fold may stay empty by chance; quotas don't let it
+        return
+    for name in set(groups):
+        assert len({f for f, g in zip(found, groups, strict=True) if g == name}) == 1
+
+
+def test_grouped_quotas_are_near() -> None:
+    rng = np.random.default_rng(0)
+    groups = [f"g{n}" for n in rng.integers(0, 150, 900)]
+    labels = rng.choice(3, 900, p=[0.7, 0.2, 0.1]).tolist()
+    found = assign(hashes(900), 5, seed=0, scheme="stratified", labels=labels, groups=groups)
+    for label in range(3):
+        of = np.bincount(found[np.array(labels) == label], minlength=5)
+        assert of.max() <= 1.15 * of.mean()
+        assert of.min() >= 0.85 * of.mean()
+
+
+def test_what_cannot_be_folded_is_told() -> None:
+    with pytest.raises(DataError, match="3 items can't make 5 folds"):
+        assign(hashes(3), 5, seed=0)
+    with pytest.raises(DataError, match="2 groups can't make 3 folds"):
+        assign(hashes(9), 3, seed=0, groups=["a", "b", "a"] * 3)
+    with pytest.raises(DataError, match="by chance fold"):
+        assign(hashes(6), 6, seed=0)
+    with pytest.raises(ValueError, match="needs the items' labels"):
+        assign(hashes(9), 3, seed=0, scheme="stratified")
+    with pytest.raises(ValueError, match="two folds or more"):
+        assign(hashes(9), 1, seed=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=10, max_size=150),
+    st.floats(0.05, 0.4),
+    st.booleans(),
+)
+def test_a_cut_tears_no_group(rows: list[tuple[int, int]], share: float, exact: bool) -> None:
+    groups = [f"g{g}" for g, _ in rows]
+    labels = [label for _, label in rows] if exact else None
+    found = cut(hashes(len(rows)), share, seed=1, purpose="x", labels=labels, groups=groups)
+    for name in set(groups):
+        assert len({f for f, g in zip(found, groups, strict=True) if g == name}) == 1
+    assert not found.all() or not exact
+
+
+def test_a_cut_with_labels_is_exact() -> None:
+    labels = [0] * 200 + [1] * 40 + [2]
+    found = cut(hashes(241), 0.1, seed=0, purpose="x", labels=labels)
+    assert [int(found[np.array(labels) == k].sum()) for k in range(3)] == [20, 4, 0]
+    assert not cut(hashes(50), 0.0, seed=0, purpose="x", labels=[0] * 50).any()
+
+
+def test_near_duplicates_stand_together() -> None:
+    base = "the room was large and clean and the staff very kind to all of us on arrival"
+    texts = [
+        base,
+        base.replace("large", "big"),
+        "breakfast came cold and late on every one of the three mornings that we stayed",
+        base.replace("large", "big").replace("kind", "nice"),
+        "we shall never come here again because of the noise from the street below at night",
+    ]
+    ids = hashes(5)
+    names = alike(texts, ids, None)
+    assert names[0] == names[1] == names[3] == min(ids[0], ids[1], ids[3])
+    assert len(set(names)) == 3
+    # What shares a name is joined with what is nearly the same as one of them.
+    joined = alike(texts, ids, ["a", "b", "a", "c", "d"])
+    assert len(set(joined)) == 2
+    assert joined[0] == joined[2] == joined[3]

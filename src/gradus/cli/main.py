@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "report": ("gradus.cli.report", "Write a run's report again."),
     "evaluate": ("gradus.cli.evaluate", "Measure language models on benchmarks, or checkpoints."),
     "predict": ("gradus.cli.predict", "Classify texts with a checkpoint."),
+    "serve": ("gradus.cli.serve", "Answer over HTTP with a checkpoint."),
     "generate": ("gradus.cli.generate", "Let a language model write; show how it chooses."),
     "ratings": ("gradus.cli.ratings", "Have writings rated elsewhere; bring the answers back."),
     "doctor": ("gradus.cli.doctor", "Measure this machine; say which extras are missing."),

@@ -97,8 +97,18 @@ def _predicted(
                     "line": entry.line,
                     **_own_id(entry),
                     **({"text": _plain(entry.text)} if echo else {}),
-                    **_SAID[model.target](entry.text, next(predictions), threshold is not None),
+                    **as_json(
+                        model.target,
+                        entry.text,
+                        next(predictions),
+                        thresholded=threshold is not None,
+                    ),
                 }
+
+
+def as_json(target: Target, text: str, said: Prediction, *, thresholded: bool) -> dict[str, Any]:
+    """What is said of one text in JSON's types; see `predict_stream` for the fields."""
+    return _SAID[target](text, said, thresholded)
 
 
 def _one_label(text: str, said: Prediction, thresholded: bool) -> dict[str, Any]:

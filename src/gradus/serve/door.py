@@ -1,0 +1,136 @@
+"""What every request passes before any route sees it, and every answer on its way out.
+
+In this order: is there room (429, before a byte of the body is read), is the body short enough
+(413), does it arrive in time (408). The answer is counted, timed and logged, without texts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+from gradus.serve.refusals import Refused, body
+from gradus.serve.service import Service
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+App = Callable[[Any, Receive, Send], Awaitable[None]]
+
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
+WORK: Final = "/v1/"
+"""Paths below this do work that is bounded by the queue."""
+
+
+class Door:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: App, service: Service, seen: Callable[..., None]) -> None:
+        """Around `app`; `seen` is told of every answer: method, path, status, seconds ..."""
+        self._app, self._service, self._seen = app, service, seen
+        self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        name = f"{self._prefix}-{next(self._numbers):x}"
+        scope.setdefault("state", {})["request_id"] = name
+        outward = _Outward(send, name, self._service)
+        try:
+            await self._enter(scope, receive, outward)
+        finally:
+            self._seen(scope, outward.status, time.perf_counter() - began, name)
+
+    async def _enter(self, scope: Any, receive: Receive, outward: _Outward) -> None:
+        service, work = self._service, scope["path"].startswith(WORK)
+        try:
+            if work and service.admitted >= service.limits.queue:
+                raise Refused(
+                    429, "too many requests are waiting", retry_after=service.retry_after()
+                )
+            inward = _Inward(scope, receive, service)
+        except Refused as refused:
+            await outward.refuse(refused)
+            return
+        service.admitted += work
+        try:
+            await self._app(scope, inward, outward)
+        except Refused as refused:
+            if outward.status:
+                raise
+            await outward.refuse(refused)
+        finally:
+            service.admitted -= work
+
+
+class _Inward:
+    """The body, counted as it comes."""
+
+    def __init__(self, scope: Any, receive: Receive, service: Service) -> None:
+        self._receive, self._limits = receive, service.limits
+        self._bytes, self._whole = 0, False
+        self._until = 0.0
+        for key, value in scope["headers"]:
+            if key == b"content-length" and int(value) > self._limits.body_bytes:
+                raise self._too_long()
+
+    def _too_long(self) -> Refused:
+        return Refused(413, f"the body is longer than {self._limits.body_bytes:,} bytes")
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        if self._whole:
+            return await self._receive()
+        if not self._until:
+            self._until = asyncio.get_running_loop().time() + self._limits.body_seconds
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise Refused(408, f"no body within {self._limits.body_seconds:g} s") from None
+        if message["type"] == "http.request":
+            self._bytes += len(message.get("body", b""))
+            if self._bytes > self._limits.body_bytes:
+                raise self._too_long()
+            self._whole = not message.get("more_body")
+        return message
+
+
+class _Outward:
+    """The answer: its status is kept, a few headers are added."""
+
+    def __init__(self, send: Send, name: str, service: Service) -> None:
+        self._send, self._name, self._service = send, name, service
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        """As ASGI has it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            more: Iterable[tuple[bytes, bytes]] = (*HEADERS, (b"x-request-id", self._name.encode()))
+            if self._service.draining:
+                more = (*more, (b"connection", b"close"))
+            message["headers"] = [*message["headers"], *more]
+        await self._send(message)
+
+    async def refuse(self, refused: Refused) -> None:
+        """The whole of a refusal."""
+        content = json.dumps(body(refused.status, refused.message)).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(content)).encode()),
+            *((name.lower().encode(), x.encode()) for name, x in refused.headers.items()),
+        ]
+        await self({"type": "http.response.start", "status": refused.status, "headers": headers})
+        await self({"type": "http.response.body", "body": content})

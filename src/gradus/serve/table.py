@@ -1,0 +1,43 @@
+"""The routes and engines of a server, by name; nothing is imported until it is needed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+from gradus.errors import UnknownName
+
+ROUTES: Final[dict[str, str]] = {
+    "health": "gradus.serve.routes.health:add",
+    "classify": "gradus.serve.routes.classify:add",
+}
+"""Name to ``module:function``; the function is called with an `gradus.serve.app.Api`."""
+
+ENGINES: Final[dict[str, str]] = {
+    "predict": "gradus.serve.predicting:Predicting",
+}
+"""Name to ``module:class``, a subclass of `gradus.serve.engine.Engine`. The order counts: ``auto``
+is the first that takes the checkpoint."""
+
+
+def find(target: str) -> Any:
+    """What ``module:attribute`` names."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def engine(name: str, checkpoint: str) -> Any:
+    """The class of an engine; ``auto`` is the first that takes the checkpoint.
+
+    Raises:
+        UnknownName: there is no such engine.
+    """
+    if name in ENGINES:
+        return find(ENGINES[name])
+    if name != "auto":
+        raise UnknownName("engine", name, (*ENGINES, "auto"))
+    for target in ENGINES.values():
+        found = find(target)
+        if found.takes(checkpoint):
+            return found
+    return find(ENGINES["predict"])  # whose message says what is wrong

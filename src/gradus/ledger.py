@@ -8,19 +8,18 @@ run folders and a renamed data set is still the same one.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Final, Self
 
 from gradus.errors import StorageError
 from gradus.records import Record
+from gradus.state import append, locked, shared, state_folder
+
+_WHAT: Final = "the ledger of test readings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +58,7 @@ class Reading(Record):
 
 def ledger_path() -> Path:
     """The ledger's file, which need not exist."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "gradus" / "ledger.jsonl"
+    return state_folder() / "ledger.jsonl"
 
 
 def read(digest: str, *, data: str, run: str, reading: str, models: Sequence[str]) -> int:
@@ -73,7 +71,7 @@ def read(digest: str, *, data: str, run: str, reading: str, models: Sequence[str
         StorageError: the state folder can't be written, or the ledger is damaged.
     """
     path = ledger_path()
-    with _locked(path) as stream:
+    with locked(path, _WHAT) as stream:
         known = {e.reading for e in _parse(stream, path) if e.digest == digest}
         if reading in known:
             return len(known)
@@ -85,7 +83,7 @@ def read(digest: str, *, data: str, run: str, reading: str, models: Sequence[str
             models=tuple(models),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        _append(stream, json.dumps(entry.to_json(), ensure_ascii=False))
+        append(stream, json.dumps(entry.to_json(), ensure_ascii=False))
         return len(known) + 1
 
 
@@ -104,42 +102,18 @@ def entries(digest: str) -> list[Reading]:
     Raises:
         StorageError: the ledger can't be read or is damaged.
     """
+    return [entry for entry in everything() if entry.digest == digest]
+
+
+def everything() -> list[Reading]:
+    """The readings of all test splits, oldest first.
+
+    Raises:
+        StorageError: the ledger can't be read or is damaged.
+    """
     path = ledger_path()
-    try:
-        with path.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH)
-            return [entry for entry in _parse(stream, path) if entry.digest == digest]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise _unusable(path, error) from error
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    """The ledger, open for reading and appending, for this process alone."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            stream.seek(0)
-            yield stream
-    except OSError as error:
-        raise _unusable(path, error) from error
-
-
-def _append(stream: BinaryIO, line: str) -> None:
-    """Write one line, whole or not at all, and wait until it is on the disk."""
-    end = stream.seek(0, os.SEEK_END)
-    try:
-        content = f"{line}\n".encode()
-        # Past the stream's buffer, which would be written again when the file is closed.
-        if os.write(stream.fileno(), content) < len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(stream.fileno())
-    except OSError:
-        os.ftruncate(stream.fileno(), end)
-        raise
+    with shared(path, _WHAT) as stream:
+        return [] if stream is None else list(_parse(stream, path))
 
 
 def _parse(stream: BinaryIO, path: Path) -> Iterator[Reading]:
@@ -153,10 +127,3 @@ def _parse(stream: BinaryIO, path: Path) -> Iterator[Reading]:
                 f"{path}, line {number:,}: the ledger of test readings is damaged ({error}): mend "
                 "the line, or delete it and lose the reading that it counted"
             ) from error
-
-
-def _unusable(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path}: the ledger of test readings can't be used ({error.strerror}); make the folder "
-        "writable, or set XDG_STATE_HOME to a folder that is"
-    )

@@ -192,7 +192,8 @@ class StepSpec(Record):
 
     `kind` carries its version (`finetune.v1`); `config` is validated and holds every default.
     `models`, `data` and `corpora` are the names the step refers to, in the order it names them.
-    `seeds` is how often the step is done, each time with another seed.
+    `seeds` is how often the step is done, each time with another seed. `early_test` says why the
+    step may read test though steps that make something come behind it.
     """
 
     id: str
@@ -204,6 +205,7 @@ class StepSpec(Record):
     gates: tuple[str, ...] = ()
     on_undecided: str = "warn"
     seeds: int = 1
+    early_test: str = ""
     line: int = field(default=0, compare=False)
 
     @classmethod
@@ -337,8 +339,9 @@ class RunRecord(Record):
     `data` maps a data set's name to its facts (digest, rows by split, label counts, duplicates
     dropped, path); `corpora` does so for corpora (documents and bytes by split, what cleaning left
     out); `readings` maps a data set's or corpus's name to the number of times its test split has
-    been read, from the ledger; `environment` says versions, processor, threads and ceilings;
-    `about` is what the plan says of itself.
+    been read, from the ledger, and `looks` to how often each of ``dev.gate``, ``dev.select`` and
+    ``test`` has been looked at, as `gradus.looks` counts it; `environment` says versions,
+    processor, threads and ceilings; `about` is what the plan says of itself.
     """
 
     run: str
@@ -353,6 +356,7 @@ class RunRecord(Record):
     data: Mapping[str, Any] = field(default_factory=dict)
     corpora: Mapping[str, Any] = field(default_factory=dict)
     readings: Mapping[str, int] = field(default_factory=dict)
+    looks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     models: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""

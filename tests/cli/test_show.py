@@ -26,6 +26,22 @@ def test_show(
     assert "floor: open: accuracy >= 0.2: " in shown
     assert "news: its test split has been read once" in shown
     assert "news.dev.gate" in shown
+    assert "news: its dev.gate has been looked at once" in shown
+    assert cli.main(["looks", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["splits"]
+    assert {(row["split"], row["looks"], row["gates"]) for row in listed} == {
+        ("test", 1, 0),
+        ("dev.gate", 1, 1),
+    }
+    assert cli.main(["looks", "--data", "news"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[:4] == [
+        "data",
+        "split",
+        "digest",
+        "looks",
+    ]
+    assert cli.main(["looks", "--data", "other"]) == 0
+    assert capsys.readouterr().out == "nothing has been looked at yet\n"
     for name in ("mini", "runs/mini", str(tmp_path / "runs/mini")):
         assert cli.main(["show", name, "--json"]) == 0
         printed = json.loads(capsys.readouterr().out)

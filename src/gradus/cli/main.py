@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "scaling": ("gradus.cli.scaling", "Fit loss against compute over a sweep of depths."),
     "overlap": ("gradus.cli.overlap", "Find what a training corpus holds of benchmarks."),
     "show": ("gradus.cli.show", "Show what a run measured and what its gates said."),
+    "looks": ("gradus.cli.looks", "Say how often dev and test have been looked at."),
     "rate": ("gradus.cli.rate", "Serve the page on which people judge what was written."),
     "report": ("gradus.cli.report", "Write a run's report again."),
     "evaluate": ("gradus.cli.evaluate", "Measure language models on benchmarks, or checkpoints."),

@@ -40,5 +40,14 @@ def show(
     for line in waiting_lines(record):
         print(line)
     for name, count in record.readings.items():
-        times = "once" if count == 1 else f"{count} times"
-        print(f"{name}: its test split has been read {times}")
+        print(f"{name}: its test split has been read {_times(count)}")
+    for name, of in record.looks.items():
+        if "dev.gate" in of:
+            print(
+                f"{name}: its dev.gate has been looked at {_times(of['dev.gate'])}, "
+                f"{of.get('dev.select', 0)} configurations have been compared on dev.select"
+            )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -62,6 +62,7 @@ def run_json(record: RunRecord, folder: Path) -> dict[str, Any]:
         "state": str(record.state),
         "steps": [_step_json(step, folder) for step in record.steps],
         "readings": dict(record.readings),
+        "looks": {name: dict(of) for name, of in record.looks.items()},
     }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RESERVED: Final = ("parent", "surely")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_OWN_KEYS: Final = ("id", "step", "gates", "on_undecided", "seeds")
+_OWN_KEYS: Final = ("id", "step", "gates", "on_undecided", "seeds", "early_test")
 
 
 class _Head(BaseModel):
@@ -49,6 +49,7 @@ class StepKeys(BaseModel):
     gates: list[str] = Field(default_factory=list)
     on_undecided: Literal["warn", "stop"] = "warn"
     seeds: int = Field(default=1, ge=1, le=100)
+    early_test: str = ""
 
 
 @dataclass(slots=True)
@@ -71,6 +72,7 @@ class StepDraft:
     gates: list[str] = field(default_factory=list)
     on_undecided: str = "warn"
     seeds: int = 1
+    early_test: str = ""
 
 
 @dataclass(slots=True)
@@ -102,6 +104,7 @@ def resolve(
     from gradus.plan.corpora import check_corpora, read_corpora
     from gradus.plan.gates import check_data_gates, check_step_gates
     from gradus.plan.judging import check_judging
+    from gradus.plan.looks import check_early_test
     from gradus.plan.references import check_references, inherit_data
 
     for key in tree.value:
@@ -136,6 +139,7 @@ def resolve(
     check_benchmarks(draft, faults, Path(folder) if files else None)
     check_data_gates(draft, faults)
     check_step_gates(draft, faults)
+    check_early_test(draft, faults)
     if faults or head is None:
         return None
     return Plan(
@@ -168,6 +172,7 @@ def _spec(step: StepDraft) -> StepSpec:
         gates=tuple(step.gates),
         on_undecided=step.on_undecided,
         seeds=step.seeds,
+        early_test=step.early_test,
         line=step.line,
     )
 
@@ -251,6 +256,7 @@ def _step(raw: Any, index: int, tree: Tree, faults: Faults) -> StepDraft:
     own = validated.config or validated.sound
     if own is not None:
         step.gates, step.on_undecided, step.seeds = own.gates, own.on_undecided, own.seeds
+        step.early_test = own.early_test.strip()
     if isinstance(raw.get("step"), str):
         try:
             step.kind = registry.resolve("steps", raw["step"])

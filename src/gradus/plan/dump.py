@@ -66,4 +66,5 @@ def _step(step: StepSpec) -> dict[str, Any]:
         "gates": list(step.gates),
         "on_undecided": step.on_undecided,
         "seeds": step.seeds,
+        **({"early_test": step.early_test} if step.early_test else {}),
     }

@@ -69,6 +69,7 @@ class RunMonitor:
     def __init__(self, curves: Path, data: TrainingData | None, reporter: Reporter) -> None:
         self.curves = curves
         self.notes: list[str] = []
+        self.scored = 0
         self._data = data
         self._reporter = reporter
 
@@ -80,6 +81,7 @@ class RunMonitor:
         """
         if self._data is None:
             raise ValueError("this step has no data to score on")
+        self.scored += 1
         data, select = self._data, self._data.select
         benchmark = benchmarks.of(data.target)
         if len(outputs) != len(select) or (

@@ -17,6 +17,7 @@ from gradus.runner.auditing import audited
 from gradus.runner.gating import Gating, judge_data
 from gradus.runner.inputs import Inputs, refuse_changed_data
 from gradus.runner.keys import referenced
+from gradus.runner.looking import counted
 from gradus.runner.monitor import Quiet, Reporter
 from gradus.runner.step import StepRun, now
 from gradus.runner.store import RunFolder, storage
@@ -121,23 +122,17 @@ class _Execution:
             shutil.copyfile(self.plan.path, self.folder.path / "plan.yaml")
 
     def _save(self, state: State | None = None) -> None:
+        readings, looks = counted(self.inputs)
         self.record = replace(
             self.record,
             state=state or self.record.state,
             steps=tuple(self.records.values()),
             seconds=time.perf_counter() - self.began,
             models={name: ref.to_json() for name, ref in self.inputs.weights.items()},
-            readings=self._readings(),
+            readings=readings,
+            looks=looks,
         )
         self.folder.save(self.record)
-
-    def _readings(self) -> dict[str, int]:
-        from gradus import ledger
-
-        inputs = self.inputs
-        digests = {name: data.split_digests for name, data in inputs.datasets.items()}
-        digests |= {name: corpus.split_digests for name, corpus in inputs.corpora.items()}
-        return {name: ledger.count(of["test"]) for name, of in digests.items() if "test" in of}
 
     def _finish(self, state: State) -> RunRecord:
         self.record = replace(self.record, finished=now())

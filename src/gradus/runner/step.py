@@ -13,7 +13,7 @@ from typing import Any
 
 from gradus import hardware, registry
 from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict, Waiting
-from gradus.runner import corpora, fingerprint, parity, ranks, writing
+from gradus.runner import corpora, fingerprint, looking, parity, ranks, writing
 from gradus.runner.context import step_context
 from gradus.runner.gating import Gating, stops
 from gradus.runner.inputs import Inputs, Seeds
@@ -63,9 +63,11 @@ class StepRun:
         outcome = merged(made, chosen)
         for name, path in outcome["extras"].items():
             inputs.add(f"{spec.id}.{name}", made[chosen].place / path)
+        targets = self._targets(outcome)
+        looking.count_measured(spec, targets, inputs, self.reporter)
         measured = measure(
             spec,
-            self._targets(outcome),
+            targets,
             self.step.produces(self.config),
             self._home(made),
             inputs,
@@ -177,6 +179,7 @@ class StepRun:
         outcome = ranks.run(self.step, self.config, context, self.spec, self.inputs)
         seconds = time.perf_counter() - start
         if outcome.waiting is None:
+            looking.count_chosen(self.spec, place.name, monitor.scored, self.inputs, self.reporter)
             write_json(outcome_file, _outcome_json(outcome, place, monitor, seconds, resumed))
         shutil.rmtree(context.work)
         return outcome.waiting
@@ -248,6 +251,7 @@ class StepRun:
             },
             notes=(
                 *outcome["notes"],
+                *_early(spec),
                 *_repeated(spec, made, selected),
                 *_undecided(spec, verdicts),
             ),
@@ -292,6 +296,12 @@ def _cost_facts(
         if share is not None:
             cost["ceiling_share"] = share
     return cost
+
+
+def _early(spec: StepSpec) -> list[str]:
+    """Why test was read before the plan's last steps."""
+    said = spec.early_test
+    return [f"test was read before the plan's last step, since the plan says: {said}"] * bool(said)
 
 
 def _repeated(spec: StepSpec, made: Sequence[Made], selected: Mapping[str, Any]) -> list[str]:

@@ -221,6 +221,11 @@ class Step(ABC):
         """
         return None
 
+    @classmethod
+    def reads_test(cls, config: Any) -> bool:
+        """Whether the step has the test split measured, which most never may."""
+        return False
+
     def answers(self, config: Any, context: Asking) -> str:
         """A digest of what people have answered, as soon as that is enough; empty before.
 

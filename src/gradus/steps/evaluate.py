@@ -138,6 +138,11 @@ on: news.test
                 continue  # told by the plan, with its place in the file
         return frozenset(found)
 
+    @classmethod
+    def reads_test(cls, config: EvaluateConfig) -> bool:
+        """Where `on` names it."""
+        return config.on is not None and split_name(config.on)[1] == "test"
+
     def run(self, config: EvaluateConfig, context: StepContext) -> StepOutcome:
         """Say what to measure; the runner does it, and counts the reading."""
         targets = []

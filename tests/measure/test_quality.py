@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -25,6 +25,8 @@ class Fixed:
 
     labels = ("c", "a")
     target = "label"
+    thresholds = (0.5, 0.5)
+    label_map: ClassVar[dict[str, str]] = {}
 
     def log_probs(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gradus.benchmarks.base import Benchmark
 from gradus.errors import ContractError
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from gradus.predict.base import Predictor
 
 
+class Decided(NamedTuple):
+    """Log-probabilities [N, K] and K thresholds, see `Predictor.thresholds`."""
+
+    log_probs: np.ndarray
+    thresholds: Sequence[float]
+
+
 class ClassifyBenchmark(Benchmark):
     """Every text of a split is classified once; the most probable label is the prediction."""
 
@@ -24,7 +31,8 @@ class ClassifyBenchmark(Benchmark):
     summary: ClassVar[str] = "labelled texts of a split, classified one by one"
     protocol: ClassVar[str] = (
         "Each text of the split (or of the stated sample, chosen by content hash) gets "
-        "log-probabilities for the data set's labels; the most probable is the prediction, the "
+        "log-probabilities for the data set's labels; the most probable is the prediction (where "
+        "the checkpoint has thresholds, the one that is the greatest multiple of its own), the "
         "first in label order on a tie. A label that the checkpoint doesn't know has probability 0."
     )
     metrics: ClassVar[tuple[str, ...]] = (
@@ -65,23 +73,29 @@ class ClassifyBenchmark(Benchmark):
     @classmethod
     def outputs(
         cls, predictor: Predictor, split: Split, progress: Callable[[int], None] | None = None
-    ) -> np.ndarray:
-        """Log-probabilities [N, K of the checkpoint]."""
-        return predictor.log_probs(split.texts, progress=progress)
+    ) -> Decided:
+        """Log-probabilities [N, K of the checkpoint] and its thresholds."""
+        return Decided(predictor.log_probs(split.texts, progress=progress), predictor.thresholds)
 
     @classmethod
     def observe(
-        cls, outputs: np.ndarray, own: Sequence[str], split: Split, labels: Sequence[str]
+        cls, outputs: Any, own: Sequence[str], split: Split, labels: Sequence[str]
     ) -> Predictions:
-        """Labels are matched by name; one that the checkpoint doesn't know has probability 0."""
+        """Labels are matched by name; one that the checkpoint doesn't know has probability 0.
+
+        Of bare log-probabilities the most probable label is the prediction.
+        """
         import numpy as np
 
         from gradus.metrics.base import Predictions
+        from gradus.predict.base import decide
 
-        log_probs = align(np.asarray(outputs, dtype=np.float64), own, labels)
+        decided = outputs if isinstance(outputs, Decided) else Decided(outputs, (0.5,) * len(own))
+        log_probs = align(np.asarray(decided.log_probs, dtype=np.float64), own, labels)
+        least = dict(zip(own, decided.thresholds, strict=True))
         return Predictions(
             gold=np.asarray(split.labels, dtype=np.int64),
-            predicted=log_probs.argmax(axis=1).astype(np.int64),
+            predicted=decide(log_probs, [least.get(label, 0.5) for label in labels]),
             log_probs=log_probs,
             labels=tuple(labels),
             ids=tuple(split.ids),

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gradus.benchmarks.base import Benchmark
-from gradus.benchmarks.classify import align
+from gradus.benchmarks.classify import Decided, align
 from gradus.records import Target
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gradus.data.dataset import Split
     from gradus.metrics.labelsets import LabelSets
     from gradus.predict.base import Predictor
-
-
-class Decided(NamedTuple):
-    """Log-probabilities [N, K] and the K thresholds from which on a label is said."""
-
-    log_probs: np.ndarray
-    thresholds: Sequence[float]
 
 
 class MultilabelBenchmark(Benchmark):

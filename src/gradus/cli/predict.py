@@ -59,8 +59,16 @@ def predict(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Abstain below this probability: label is null. Where a text has any number of "
+            help="Abstain below this probability: label is null; in place of the checkpoint's own "
+            "abstain_below. Where a text has any number of "
             "labels: say those at or above it, in place of the checkpoint's own thresholds.",
+        ),
+    ] = None,
+    label_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help='Call labels something else: JSON {"old": "new"}; several may become one.',
         ),
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="How many labels 'top' holds.")] = 1,
@@ -90,6 +98,7 @@ def predict(
       gradus predict runs/news/steps/tuned/KEY/checkpoint --input articles.csv
       gradus predict CHECKPOINT --input articles.jsonl --output labels.jsonl --top-k 3
       gradus predict CHECKPOINT --input pairs.csv --text-field premise --text-field hypothesis
+      gradus predict CHECKPOINT --input articles.csv --label-map departments.json
       echo "Parliament voted late last night" | gradus predict CHECKPOINT --threshold 0.6
     """
     from gradus.predict import load
@@ -99,6 +108,8 @@ def predict(
     _refuse_same_file(source, target)
     with _opened(source) as stream:
         model = load(checkpoint, dtype=dtype.value, verify=not no_verify)
+        if label_map is not None:
+            model = model.mapped(_read_map(label_map))
         records = predict_stream(
             model,
             read_texts(
@@ -115,6 +126,24 @@ def predict(
     if bad:
         _tell(bad, total)
         raise typer.Exit(EXIT_ERROR)
+
+
+def _read_map(path: Path) -> dict[str, str]:
+    """A label map from a file.
+
+    Raises:
+        UsageError: it can't be read, or is no label map.
+    """
+    from gradus.predict.postprocess import read_map
+
+    try:
+        return read_map(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"--label-map {path}: can't be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UsageError(f"--label-map {path}: not valid JSON ({error})") from error
+    except UsageError as error:
+        raise UsageError(f"--label-map {path}: {error}") from error
 
 
 def _tell(bad: int, total: int) -> None:

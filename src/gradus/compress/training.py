@@ -19,6 +19,7 @@ from gradus.data.prepare import Prepare
 from gradus.errors import CheckpointError, DataError
 from gradus.objectives.base import Prepared
 from gradus.predict.outputs import target_of
+from gradus.predict.postprocess import refuse
 from gradus.records import CheckpointRef
 from gradus.steps.base import StepContext
 from gradus.training.config import StageConfig
@@ -51,6 +52,7 @@ def train_rounded(
     data = context.data
     if data is None:
         raise DataError("training under rounding needs train: name the data set in data")
+    refuse(ref, "training under rounding")
     manifest = read_manifest(Path(ref.path))
     prepare = Prepare.of(manifest.preprocessing)
     prepared = _prepared(ref, manifest.preprocessing, prepare.data(data), context)

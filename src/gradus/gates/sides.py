@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
 HAND_OFF = ("dtype", "backend")
 COMPARABLE = ("unit", "benchmark", "data", "split")
-FREE = (*HAND_OFF, "tokenizer", "batching", "max_tokens", "sample", "texts", "texts_each", "preset")
+FREE = (
+    *HAND_OFF,
+    "tokenizer",
+    "batching",
+    "max_tokens",
+    "postprocess",
+    "sample",
+    "texts",
+    "texts_each",
+    "preset",
+)
 """Keys of a contract that need not agree. The checkpoint brings the first ones along, items are
 paired one by one, so that samples only share what is in both, and a preset is a name for others.
 Writers may write several texts to a prompt; metrics that mind say so (`Metric.bound`).

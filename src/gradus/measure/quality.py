@@ -19,6 +19,7 @@ from gradus.metrics.base import Items, Metric, Predictions
 from gradus.metrics.repeated import Repeated, Seen, one_of, runs_of, value
 from gradus.metrics.score import NONE, Scores
 from gradus.predict.base import Predictor
+from gradus.predict.postprocess import relabelled
 from gradus.records import Measurement, Target
 from gradus.stats import seeds as two_level
 from gradus.stats.intervals import interval
@@ -34,7 +35,8 @@ def predictions(
 ) -> Items:
     """What `predictor` says of every item of `split`, whose data have `labels` and `target`.
 
-    The checkpoint's labels are matched to the data set's by name.
+    The checkpoint's labels are matched to the data set's by name; labels that the checkpoint calls
+    something else (its label map) are called so here, too.
 
     Raises:
         ContractError: checkpoint and data have different targets or no label in common.
@@ -44,6 +46,7 @@ def predictions(
         raise ContractError(
             f"the checkpoint's target is '{predictor.target}', the data's is '{target}'"
         )
+    split, labels = relabelled(split, labels, predictor.label_map, target)
     outputs = benchmark.outputs(predictor, split, progress)
     return benchmark.observe(outputs, predictor.labels, split, labels)
 

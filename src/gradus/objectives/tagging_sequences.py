@@ -10,7 +10,7 @@ outside of all spans.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -97,6 +97,20 @@ class Tagset:
             and (tag - 1) % len(self.letters) not in self._first()
             and bool(self.follows[before, tag])
         )
+
+
+def tagset_of(tags: Sequence[str]) -> Tagset:
+    """The tagset that has these tags, in this order.
+
+    Raises:
+        DataError: no scheme has.
+    """
+    types = tuple(dict.fromkeys(tag[2:] for tag in tags if tag != "O"))
+    for scheme in LETTERS:
+        found = Tagset(types, cast("Scheme", scheme))
+        if found.tags == tuple(tags):
+            return found
+    raise DataError(f"the tags {', '.join(tags[:5])} are of no scheme; known are iob2 and iobes")
 
 
 def word_spans(

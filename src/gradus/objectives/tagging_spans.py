@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradus.objectives.tagging_sequences import Tagset, best_sequences
+from gradus.objectives.tagging_sequences import Tagset, WordSpan, best_sequences
 from gradus.records import Span
 
 
@@ -27,17 +27,28 @@ def spans_of(
     chosen = np.take_along_axis(log_probs, tags[:, None], axis=1)[:, 0]
     found, start = [], 0
     for of, length in zip(words, lengths.tolist(), strict=True):
-        row = tags[start : start + length]
-        found.append(
-            tuple(
-                Span(
-                    start=of[span.first][0],
-                    end=of[span.end - 1][1],
-                    label=tagset.types[span.kind],
-                    score=float(np.exp(chosen[start + span.first : start + span.end].sum())),
-                )
-                for span in tagset.decode(row)
-            )
-        )
+        part = slice(start, start + length)
+        found.append(as_spans(tagset.decode(tags[part]), chosen[part], of, tagset))
         start += length
     return found
+
+
+def as_spans(
+    spans: Sequence[WordSpan],
+    chosen: np.ndarray,
+    words: Sequence[tuple[int, int]],
+    tagset: Tagset,
+) -> tuple[Span, ...]:
+    """Spans of words of one text as spans of characters.
+
+    `chosen` is float [W], the log-probability of each word's tag; `words` are their (start, end).
+    """
+    return tuple(
+        Span(
+            start=words[span.first][0],
+            end=words[span.end - 1][1],
+            label=tagset.types[span.kind],
+            score=float(np.exp(chosen[span.first : span.end].sum())),
+        )
+        for span in spans
+    )

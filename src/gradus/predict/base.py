@@ -35,8 +35,29 @@ class Predictor(ABC):
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """With target ``labels``: K probabilities, from which on each label is said."""
+        """K numbers in (0, 1), one half each unless they were tuned.
+
+        With target ``labels`` a label is said from its threshold on; with ``label`` the one whose
+        probability is greatest as a multiple of its threshold.
+        """
         return (0.5,) * len(self.labels)
+
+    @property
+    def abstain_below(self) -> float | None:
+        """With target ``label``: abstain where the probability of the label is below it."""
+        return None
+
+    @property
+    def label_map(self) -> Mapping[str, str]:
+        """What labels of its training are called here, where that is something else."""
+        return {}
+
+    def decide(self, log_probs: np.ndarray) -> np.ndarray:
+        """int64 [N], the labels said with target ``label``, of `log_probs` [N, K].
+
+        The first of equals.
+        """
+        return decide(log_probs, self.thresholds)
 
     @classmethod
     @abstractmethod
@@ -150,3 +171,12 @@ class Predictor(ABC):
     @abstractmethod
     def size_bytes(self) -> int:
         """Bytes of everything that prediction needs on disk."""
+
+
+def decide(log_probs: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """int64 [N], where [N, K] probabilities are the greatest multiple of their K thresholds."""
+    import numpy as np
+
+    if len(set(thresholds)) > 1:
+        log_probs = log_probs - np.log(np.asarray(thresholds, dtype=np.float64))
+    return np.asarray(log_probs.argmax(axis=1), dtype=np.int64)

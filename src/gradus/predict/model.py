@@ -16,6 +16,8 @@ from gradus.data.prepare import Prepare
 from gradus.errors import CheckpointError, UnknownName, UsageError
 from gradus.predict.base import Predictor
 from gradus.predict.outputs import target_of
+from gradus.predict.postprocess import KEY, Postprocess
+from gradus.predict.postprocessed import PostprocessedPredictor
 from gradus.predict.prepared import PreparedPredictor
 from gradus.records import CheckpointRef, Span, Target
 
@@ -30,9 +32,10 @@ class Prediction:
     """What a checkpoint says about one text; which attributes tell, its target decides.
 
     Attributes:
-        label: the most probable label; None when it abstained, when none of several labels is
-            said, and for numbers and spans.
-        probability: of the most probable label, whether it is said or not; None without labels.
+        label: the most probable label, or what the checkpoint's tuned thresholds make of the
+            probabilities; None when it abstained, when none of several labels is said, and for
+            numbers and spans.
+        probability: of that label, whether it is said or not; None without labels.
         top: the `top_k` most probable labels with their probabilities, greatest first; equal ones
             in the order of the labels.
         abstained: whether the probability is below the threshold that was asked for.
@@ -95,7 +98,8 @@ class Model:
         Args:
             texts: N texts.
             top_k: how many labels `Prediction.top` holds; at most K are there to give.
-            threshold: abstain where the greatest probability is below it, in [0, 1]. With target
+            threshold: abstain where the probability of the label is below it, in [0, 1]; in the
+                place of the checkpoint's own `abstain_below`, if it has one. With target
                 ``labels`` it takes the place of the checkpoint's own thresholds.
 
         Raises:
@@ -117,7 +121,27 @@ class Model:
             given = self.predictor.thresholds
             least = given if threshold is None else (threshold,) * len(given)
             return [self._labels_said(row, top_k, least) for row in probabilities]
-        return [self._prediction(row, top_k, threshold) for row in probabilities]
+        if threshold is None:
+            threshold = self.predictor.abstain_below
+        said = zip(probabilities, self._decided(probabilities), strict=True)
+        return [self._prediction(row, best, top_k, threshold) for row, best in said]
+
+    def _decided(self, probabilities: np.ndarray) -> list[int]:
+        """The label said of each row [N, K], by number."""
+        import numpy as np
+
+        with np.errstate(divide="ignore"):
+            found: list[int] = self.predictor.decide(np.log(probabilities)).tolist()
+        return found
+
+    def mapped(self, label_map: Mapping[str, str]) -> Model:
+        """The same checkpoint, its labels called something else; several may become one.
+
+        Raises:
+            UsageError: it has no such labels.
+        """
+        post = Postprocess(label_map=dict(label_map))
+        return Model(PostprocessedPredictor(self.predictor, post), self.ref) if post else self
 
     def check_threshold(self, threshold: float | None) -> None:
         """Raise UsageError if there is a threshold and nothing that it could be held against."""
@@ -188,10 +212,12 @@ class Model:
         label = said[0][0] if said else None
         return Prediction(label, ranked[0][1], ranked[:top_k], labels=said)
 
-    def _prediction(self, row: np.ndarray, top_k: int, threshold: float | None) -> Prediction:
+    def _prediction(
+        self, row: np.ndarray, best: int, top_k: int, threshold: float | None
+    ) -> Prediction:
         order = (-row).argsort(kind="stable")[:top_k]
         top = tuple((self.labels[i], float(row[i])) for i in order)
-        label, probability = top[0]
+        label, probability = self.labels[best], float(row[best])
         abstained = threshold is not None and probability < threshold
         return Prediction(None if abstained else label, probability, top, abstained)
 
@@ -253,8 +279,18 @@ def load(
     if target_of(preprocessing) == "text":
         return language_model(ref, dtype=dtype, threads=threads)
     predictor: Predictor = kind.open(ref, dtype=dtype, threads=threads)
-    prepare = Prepare.of(preprocessing)
-    return Model(PreparedPredictor(predictor, prepare) if prepare else predictor, ref)
+    if prepare := Prepare.of(preprocessing):
+        predictor = PreparedPredictor(predictor, prepare)
+    if post := Postprocess.of(preprocessing):
+        predictor = _around(predictor, post, ref)
+    return Model(predictor, ref)
+
+
+def _around(predictor: Predictor, post: Postprocess, ref: CheckpointRef) -> Predictor:
+    try:
+        return PostprocessedPredictor(predictor, post)
+    except UsageError as error:
+        raise CheckpointError(f"{ref.path}: its '{KEY}' doesn't fit it ({error})") from error
 
 
 def language_model(

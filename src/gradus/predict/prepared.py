@@ -6,48 +6,29 @@ Legend: N texts, K labels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 from gradus.data.prepare import KEY, Prepare
-from gradus.errors import CheckpointError
+from gradus.predict.around import AroundPredictor
 from gradus.predict.base import Predictor
-from gradus.records import CheckpointRef, Target
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class PreparedPredictor(Predictor):
+class PreparedPredictor(AroundPredictor):
     """Another predictor that sees only prepared texts.
 
     Attributes:
-        inner: the predictor of the checkpoint's own kind.
         prepare: what is done to a text before.
     """
 
     kind: ClassVar[str] = "prepared"
-    summary: ClassVar[str] = "a checkpoint of any kind with preparations"
+    summary: ClassVar[str] = "preparations"
 
     def __init__(self, inner: Predictor, prepare: Prepare) -> None:
-        self.inner, self.prepare = inner, prepare
-        self.labels = inner.labels
-        self.target: Target = inner.target
-
-    @classmethod
-    def open(
-        cls, ref: CheckpointRef, *, dtype: str = "float32", threads: int | None = None
-    ) -> Self:
-        """It has no files of its own: `gradus.predict.load` puts it around what it opens.
-
-        Raises:
-            CheckpointError: always.
-        """
-        raise CheckpointError(f"{ref.path}: open a checkpoint with preparations through load")
-
-    @property
-    def thresholds(self) -> tuple[float, ...]:
-        """Those of the checkpoint."""
-        return self.inner.thresholds
+        super().__init__(inner)
+        self.prepare = prepare
 
     def log_probs(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
@@ -78,8 +59,3 @@ class PreparedPredictor(Predictor):
         from gradus.checkpoints import hash_json
 
         return {**self.inner.contract, KEY: hash_json(self.prepare.to_json())[:16]}
-
-    @property
-    def size_bytes(self) -> int:
-        """The checkpoint's."""
-        return self.inner.size_bytes

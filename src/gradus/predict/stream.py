@@ -43,11 +43,11 @@ def predict_stream(
 
     Yields:
         ``{"line", "id"?, "text"?, "label", "probability", "top": [{"label", "probability"}]}``,
-        with ``"abstained"`` when there is a threshold; ``{"line", "id"?, "error"}`` for a record
-        that can't be read. In the place of ``label``, ``probability`` and ``top`` stand ``labels``
-        (all that are said) and ``top`` for a checkpoint of several labels, ``value`` for one of
-        numbers, ``spans`` (``start``, ``end``, ``label``, ``text``, ``probability``) for spans,
-        ``reply`` for a language model.
+        with ``"abstained"`` when there is a threshold, asked for or the checkpoint's;
+        ``{"line", "id"?, "error"}`` for a record that can't be read. In the place of ``label``,
+        ``probability`` and ``top`` stand ``labels`` (all that are said) and ``top`` for a
+        checkpoint of several labels, ``value`` for one of numbers, ``spans`` (``start``, ``end``,
+        ``label``, ``text``, ``probability``) for spans, ``reply`` for a language model.
         The text of a pair is a list of both.
 
     Example:
@@ -86,6 +86,7 @@ def _predicted(
     threshold: float | None,
     echo: bool,
 ) -> Iterator[dict[str, Any]]:
+    abstains = threshold is not None or model.predictor.abstain_below is not None
     for entries in windows:
         texts = [entry.text for entry in entries if isinstance(entry, TextItem)]
         predictions = iter(model.predict(texts, top_k=top_k, threshold=threshold))
@@ -97,12 +98,7 @@ def _predicted(
                     "line": entry.line,
                     **_own_id(entry),
                     **({"text": _plain(entry.text)} if echo else {}),
-                    **as_json(
-                        model.target,
-                        entry.text,
-                        next(predictions),
-                        thresholded=threshold is not None,
-                    ),
+                    **as_json(model.target, entry.text, next(predictions), thresholded=abstains),
                 }
 
 

@@ -20,6 +20,7 @@ from gradus.metrics.score import Scores
 from gradus.predict import Model, load
 from gradus.predict.model import language_model
 from gradus.predict.outputs import target_of
+from gradus.predict.postprocess import Postprocess
 from gradus.records import CheckpointRef, Plan, RunRecord, State, StepSpec
 from gradus.runner.fingerprint import digest
 from gradus.runner.monitor import Quiet, Reporter
@@ -170,14 +171,13 @@ class Inputs:
             return None
         if not is_checkpoint(Path(ref.path)):
             return f"'{name}' is weights without a classifier, so there is nothing to measure"
-        has, wants = (
-            target_of(read_manifest(Path(ref.path)).preprocessing),
-            self.dataset(data).target,
-        )
+        preprocessing = read_manifest(Path(ref.path)).preprocessing
+        has, wants = target_of(preprocessing), self.dataset(data).target
         if has != wants:
             return f"'{name}' has target '{has}', '{data}' has target '{wants}'"
         known = set(self.dataset(data).labels)
-        if wants not in ("number", "reply") and not set(ref.labels) & known:
+        said = {*ref.labels, *Postprocess.of(preprocessing).label_map.values()}
+        if wants not in ("number", "reply") and not said & known:
             return f"'{name}' knows none of the labels of '{data}'"
         return None
 

@@ -244,6 +244,7 @@ gates: ["accuracy >= 0.95"]
 
         from gradus.checkpoints import save_checkpoint
         from gradus.checkpoints.hashing import hash_json
+        from gradus.predict.postprocess import refuse
         from gradus.training.adapters.adapt import adapt, merge_with_parity
         from gradus.training.loop import train
 
@@ -253,6 +254,7 @@ gates: ["accuracy >= 0.95"]
         objective, options = config.objective_config()
         ref = context.models[config.model]
         torch.manual_seed(context.seed % 2**63)
+        refuse(ref, "fine-tuning")
         prepare = preparations(config.prepare, ref)
         prepared = objective().prepare(
             options,

@@ -165,6 +165,10 @@ class World:
             self._made[name] = self._make(name)
         return self._made[name]
 
+    def put(self, name: str, ref: CheckpointRef) -> None:
+        """Let `name` stand for a checkpoint that was made elsewhere."""
+        self._made[name] = ref
+
     def _make(self, name: str) -> CheckpointRef:
         from gradus import sources
         from gradus.checkpoints import open_checkpoint

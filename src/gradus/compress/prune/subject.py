@@ -83,7 +83,9 @@ def subject(config: PruneConfig, context: StepContext, dtype: str) -> Subject:
 def _tuned(config: PruneConfig, context: StepContext, ref: CheckpointRef) -> Subject:
     from gradus import registry
     from gradus.data.prepare import Prepare
+    from gradus.predict.postprocess import refuse
 
+    refuse(ref, "pruning")
     manifest, data = find_manifest(Path(ref.path)), context.data
     assert data is not None
     before = manifest.preprocessing if manifest else {}

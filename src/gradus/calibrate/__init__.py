@@ -1,0 +1,1 @@
+"""What step `calibrate` fits on dev.select: temperature, thresholds, and when to abstain."""

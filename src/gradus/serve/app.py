@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from gradus.serve import table
+from gradus.serve.access import Access
 from gradus.serve.door import App, Door
 from gradus.serve.framework import (
     FastAPI,
@@ -19,6 +19,8 @@ from gradus.serve.framework import (
     RequestValidationError,
     Response,
 )
+from gradus.serve.logs import Log
+from gradus.serve.metrics import Meters
 from gradus.serve.reading import document
 from gradus.serve.refusals import Refused, body
 from gradus.serve.schemas import Refusal
@@ -35,11 +37,15 @@ class Api:
     Attributes:
         app: the FastAPI application; ``app.get``, ``app.post`` as usual.
         service: takes the work.
+        meters: what is measured.
+        admits: whether the request of a scope may do what admins do.
         models: of the bodies that routes read by themselves, for the OpenAPI document.
     """
 
     app: FastAPI
     service: Service
+    meters: Meters
+    admits: Callable[[Mapping[str, Any]], bool]
     models: list[type[BaseModel]] = field(default_factory=list)
 
     def post(self, path: str, model: type[Any], returns: type[Any], **more: Any) -> Decorator:
@@ -74,33 +80,30 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         503: "No worker can take it now; Retry-After says when to come again.",
         504: "No answer in time.",
     }
-    chosen = statuses or tuple(x for x in known if x != 403)
+    chosen = statuses or tuple(known)
     return {status: {"model": Refusal, "description": known[status]} for status in chosen}
 
 
-def application(service: Service, *, seen: Callable[..., None] = lambda *facts: None) -> App:
+def application(service: Service, *, access: Access | None = None, log: Log | None = None) -> App:
     """The whole application, as ASGI has it.
 
     Args:
         service: is opened and closed by whoever runs the application.
-        seen: is told of every answer, see `gradus.serve.door.Door`.
+        access: who may do what; anybody everything by default.
+        log: takes a line for every request; none by default.
 
     Raises:
         MissingExtra: FastAPI isn't installed.
     """
     from importlib.metadata import version
 
-    @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
-        yield
-
+    access = access or Access()
     app = FastAPI(
         title="Gradus",
         version=version("gradus-lm"),
         description="What a checkpoint says about texts.",
         docs_url=None,
         redoc_url=None,
-        lifespan=life,
         exception_handlers={
             Refused: _refused,
             HTTPException: _http,
@@ -108,11 +111,12 @@ def application(service: Service, *, seen: Callable[..., None] = lambda *facts: 
             Exception: _broken,
         },
     )
-    api = Api(app, service)
+    meters = Meters(service)
+    api = Api(app, service, meters, access.admin)
     for target in table.ROUTES.values():
         table.find(target)(api)
     _truthful(api)
-    return Door(app, service, seen)
+    return Door(app, service, access=access, meters=meters, log=log)
 
 
 def _truthful(api: Api) -> None:

@@ -11,10 +11,14 @@ try:
     from fastapi.responses import JSONResponse, StreamingResponse
     from prometheus_client import (
         CollectorRegistry,
-        Counter,
-        Gauge,
         Histogram,
         generate_latest,
+    )
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+        Metric,
     )
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect
@@ -24,12 +28,14 @@ except ImportError as error:
 __all__ = [
     "ClientDisconnect",
     "CollectorRegistry",
-    "Counter",
+    "CounterMetricFamily",
     "FastAPI",
-    "Gauge",
+    "GaugeMetricFamily",
     "HTTPException",
     "Histogram",
+    "HistogramMetricFamily",
     "JSONResponse",
+    "Metric",
     "Request",
     "RequestValidationError",
     "Response",

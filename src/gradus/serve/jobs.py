@@ -41,9 +41,21 @@ class Job(ABC):
         attempts: workers that were given it.
         over: whether anybody has been told how it ended.
         facts: of the checkpoint whose worker has it.
+        texts: how many.
     """
 
-    __slots__ = ("attempts", "begun", "body", "cost", "deadline", "facts", "id", "over", "task")
+    __slots__ = (
+        "attempts",
+        "begun",
+        "body",
+        "cost",
+        "deadline",
+        "facts",
+        "id",
+        "over",
+        "task",
+        "texts",
+    )
 
     def __init__(
         self, number: int, task: str, body: Mapping[str, Any], cost: int, seconds: float
@@ -54,6 +66,7 @@ class Job(ABC):
         self.attempts = 0
         self.over = False
         self.facts: Mapping[str, Any] = {}
+        self.texts = len(body.get("texts", ())) or 1
 
     @property
     def again(self) -> bool:
@@ -206,7 +219,7 @@ class Line:
                 self._waiting.popleft()
                 continue
             tokens += job.cost
-            texts += len(job.body.get("texts", ())) or 1
+            texts += job.texts
             within = tokens <= self._limits.batch_tokens and texts <= self._limits.batch_texts
             if taken and (job.attempts or not within):
                 break

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -13,35 +12,46 @@ from typing import Any, TextIO
 class Log:
     """Writes lines such as ``{"time", "event", ...}``.
 
-    No line holds a text, a key or a header. A line is written whole, so that several
-    processes may share a file.
+    No line holds a key or a header, and none a text unless `texts` was asked for.
+
+    Attributes:
+        texts: whether the bodies of requests are logged.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, requests: bool = True) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, *, requests: bool = True, texts: bool = False
+    ) -> None:
         """To `stream` (standard error); without `requests` only of what isn't a request."""
-        self._stream, self._requests = stream, requests
+        self._stream, self._requests, self.texts = stream, requests, texts
 
     def told(self, event: str, **facts: Any) -> None:
         """Something happened."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, "event": event, **facts}, ensure_ascii=False, default=str)
+        # Escaped, so that no text, path or error can begin a line of its own.
+        line = json.dumps({"time": now, "event": event, **facts}, default=str)
         stream = self._stream or sys.stderr
-        stream.write(line.encode("utf-8", "replace").decode() + "\n")
+        stream.write(line + "\n")
         stream.flush()
 
-    def seen(self, scope: Mapping[str, Any], status: int, seconds: float, name: str) -> None:
-        """A request was answered; `seconds` of wall clock."""
-        if self._requests:
-            self.told(
-                "request",
-                id=name,
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                ms=round(seconds * 1000, 2),
-            )
-
-
-def since(began: float) -> float:
-    """Seconds since `began` on the monotonic clock, rounded to milliseconds."""
-    return round(time.monotonic() - began, 3)
+    def seen(
+        self,
+        scope: Mapping[str, Any],
+        status: int,
+        seconds: float,
+        content: Sequence[bytes] | None = None,
+    ) -> None:
+        """A request was answered; `seconds` of wall clock, `content` of its body."""
+        if not self._requests:
+            return
+        facts: dict[str, Any] = {
+            "id": scope["state"]["request_id"],
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+        }
+        if (key := scope["state"].get("key")) is not None:
+            facts["key"] = key.name
+        if content is not None:
+            facts["body"] = b"".join(content).decode("utf-8", "replace")
+        self.told("request", **facts)

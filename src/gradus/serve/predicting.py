@@ -5,6 +5,7 @@ Legend: N texts, D dimensions.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,8 @@ class Predicting(Engine):
     def __init__(self, model: Model, digest: str, max_tokens: int | None) -> None:
         """See `open`."""
         self._model, self._digest, self._max_tokens = model, digest, max_tokens
-        self.tasks = ("tag",) if model.target == "spans" else ("classify",)
+        does = {"spans": ("tag",), "vector": ()}.get(model.target, ("classify",))
+        self.tasks = (*does, "embed") if _embeds(model) else does
 
     @classmethod
     def takes(cls, checkpoint: str) -> bool:
@@ -85,17 +87,18 @@ class Predicting(Engine):
         answers: list[Any] = [None] * len(asked)
         alike: dict[tuple[Any, ...], list[int]] = {}
         for at, one in enumerate(asked):
-            key = (one.task, one.body.get("top_k", 1), one.body.get("threshold"))
-            alike.setdefault(key, []).append(at)
-        for (_, top_k, threshold), places in alike.items():
+            asks = {name: x for name, x in one.body.items() if name != "texts"}
+            alike.setdefault((one.task, *asks.items()), []).append(at)
+        for (task, *asks), places in alike.items():
             texts = [_text(text) for at in places for text in asked[at].body["texts"]]
-            said = iter(self._said(texts, top_k, threshold))
+            make: Any = self._vectors if task == "embed" else self._said
+            said = iter(make(texts, **dict(asks)))
             for at in places:
                 answers[at] = [next(said) for _ in asked[at].body["texts"]]
         return answers
 
     def _said(
-        self, texts: Sequence[str], top_k: int, threshold: float | None
+        self, texts: Sequence[str], *, top_k: int = 1, threshold: float | None = None
     ) -> list[dict[str, Any]]:
         from gradus.predict.stream import as_json
 
@@ -104,6 +107,62 @@ class Predicting(Engine):
             as_json(self._model.target, text, one, thresholded=threshold is not None)
             for text, one in zip(texts, predictions, strict=True)
         ]
+
+    def _vectors(self, texts: Sequence[str], *, normalise: bool = True) -> list[list[float]]:
+        found: list[list[float]] = self._model.embed(texts, normalise=normalise).tolist()
+        return found
+
+
+class Embedding(Predicting):
+    """A bare encoder: a source without a manifest that turns texts into vectors."""
+
+    name: ClassVar[str] = "embed"
+
+    @classmethod
+    def takes(cls, checkpoint: str) -> bool:
+        """A folder or package with a model that doesn't go on with texts."""
+        from gradus.errors import GradusError
+        from gradus.scoring.load import find
+
+        try:
+            config = Path(find(checkpoint).path) / "config.json"
+            raw = json.loads(config.read_bytes())
+        except (GradusError, OSError, ValueError):
+            return False
+        return not any("CausalLM" in x or "LMHead" in x for x in raw.get("architectures") or ())
+
+    @classmethod
+    def open(cls, checkpoint: str, options: Mapping[str, Any]) -> Self:
+        """Load it.
+
+        Raises:
+            GradusError: nothing is there, or it reads no texts.
+        """
+        from gradus.predict.model import encoder
+        from gradus.scoring.load import find
+
+        ref = find(checkpoint)
+        dtype = options.get("dtype", "float32")
+        return cls(encoder(ref, dtype=dtype, threads=options.get("threads")), ref.digest, None)
+
+    def probe(self) -> None:
+        """Two short texts must have finite vectors.
+
+        Raises:
+            CheckpointError: they have not.
+        """
+        if not all(math.isfinite(x) for row in self._vectors(PROBES) for x in row):
+            raise CheckpointError(f"{self._model.ref.path}: its vectors aren't finite numbers")
+
+
+def _embeds(model: Model) -> bool:
+    from gradus.errors import UsageError
+
+    try:
+        model.embed([PROBES[0]])
+    except UsageError:
+        return False
+    return True
 
 
 def _text(given: str | Sequence[str]) -> str:

@@ -88,6 +88,35 @@ class Embedded(Served):
     embeddings: list[list[float]]
 
 
+class Info(Served):
+    """What is served, and how much may be asked of it."""
+
+    kind: str | None = None
+    engine: str | None = None
+    target: str | None = None
+    labels: list[str] | None = None
+    tasks: list[str]
+    max_tokens: int | None = Field(None, description="Texts are cut there.")
+    most_texts: int
+    most_characters: int
+
+
+class SwapRequest(BaseModel):
+    """Another checkpoint."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    checkpoint: str = Field(
+        min_length=1, max_length=4096, description="Where it is, as the server sees it."
+    )
+
+
+class Swapped(Served):
+    """What is served now."""
+
+    seconds: float = Field(description="Until it took over.")
+
+
 def served(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `Served`."""
     return {"model": facts["name"], "digest": facts.get("digest")}

@@ -17,6 +17,7 @@ from gradus.errors import GradusError
 from gradus.serve.jobs import Job, Line, Single, Streamed, cost
 from gradus.serve.limits import Limits
 from gradus.serve.refusals import Refused
+from gradus.serve.tally import Tally
 from gradus.serve.workers import Crew, Told, Worker
 
 SWEEP: Final = 0.1
@@ -43,6 +44,10 @@ class Service:
         checkpoint: what is served, as it was named.
         admitted: requests inside and not yet answered, whatever they do; the door counts them.
         draining: whether the server is about to end.
+        fault: why nothing could be opened.
+        line: what waits for a worker.
+        tally: what is counted.
+        observed: is told of every answer: task, body, answer.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Service:
         workers: int = 1,
         ahead: int = 1,
         options: Mapping[str, Any] | None = None,
+        idle: bool = False,
     ) -> None:
         """See `gradus.serve.app.application`.
 
@@ -66,14 +72,17 @@ class Service:
             workers: processes.
             ahead: batches that a worker is given at a time; with 2 it has the next at hand.
             options: for the engine.
+            idle: whether workers compute only when nothing else wants the processor.
         """
         self.checkpoint, self.limits = checkpoint, limits
         self._told, self._engine, self._workers, self._ahead = told, engine, workers, ahead
-        self._options = dict(options or {})
+        self._options, self._idle = dict(options or {}), idle
         self.admitted = 0
         self.draining = False
         self.fault: GradusError | None = None
         self.line = Line(limits)
+        self.tally = Tally()
+        self.observed: Callable[[str, Mapping[str, Any], Any], None] | None = None
         self._crew: Crew | None = None
         self._numbers = itertools.count(1)
         self._due = False
@@ -96,7 +105,12 @@ class Service:
         self._pump()
 
     async def _opened(self, checkpoint: str) -> Crew:
-        order = {"engine": self._engine, "checkpoint": checkpoint, "options": self._options}
+        order = {
+            "engine": self._engine,
+            "checkpoint": checkpoint,
+            "options": self._options,
+            "idle": self._idle,
+        }
         crew = Crew(
             order,
             self._workers,
@@ -121,6 +135,11 @@ class Service:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the checkpoint has been opened."""
+        return self._crew is not None
 
     @property
     def ready(self) -> bool:
@@ -176,9 +195,12 @@ class Service:
         job = Single(next(self._numbers), task, body, tokens, self.limits.seconds)
         self._add(job, receive)
         try:
-            return Answer(await job.answer(), job.facts)
+            said = Answer(await job.answer(), job.facts)
         finally:
             self._forget(job)
+        if self.observed is not None:
+            self.observed(task, body, said.value)
+        return said
 
     async def stream(
         self,
@@ -257,35 +279,32 @@ class Service:
                 worker.run(jobs)
 
     def _heard(self, worker: Worker, frame: Mapping[str, Any]) -> None:
-        for row in frame.get("ran", ()):
-            job = worker.running.pop(row[0], None)
-            if job is None or job.over:
-                continue
-            if len(row) == 2:
-                job.done(row[1])
-            else:
-                job.refuse(Refused(row[2], row[3]))
         if "part" in frame:
             number, value = frame["part"]
             if (job := worker.running.get(number)) is not None and not job.over:
                 job.part(value)
             return
-        for end in ("done", "fault"):
-            if end in frame:
-                job = worker.running.pop(frame[end][0], None)
-                if job is None or job.over:
-                    continue
-                if end == "done":
-                    job.done(frame[end][1])
-                else:
-                    job.refuse(Refused(frame[end][1], frame[end][2]))
+        texts, rows = 0, frame.get("ran") or [frame["done"] if "done" in frame else _fault(frame)]
+        for number, said, *fault in rows:
+            job = worker.running.pop(number, None)
+            if job is None:
+                continue
+            texts += job.texts
+            if not job.over:
+                job.refuse(Refused(*fault)) if fault else job.done(said)
+        self.tally.texts += texts
+        if "ran" in frame:
+            self.tally.batches.add(texts)
+            self.tally.seconds.add(time.monotonic() - worker.since)
         self._pump()
 
     def _lost(self, jobs: Sequence[Job]) -> None:
+        self.tally.deaths += 1
         for job in reversed(jobs):
             if job.over:
                 continue
             if job.again:
+                self.tally.retries += 1
                 self.line.add_again(job)
             else:
                 job.refuse(Refused(503, "the worker died with this request", retry_after=1))
@@ -304,14 +323,12 @@ class Service:
             self._look(now)
 
     def _look(self, now: float) -> None:
-        late = Refused(504, f"no answer within {self.limits.seconds:g} s")
-        for job in list(self.line):
+        given = (job for worker in self.workers for job in worker.running.values())
+        for job in [*self.line, *given]:
             if now > job.deadline and not job.over:
-                job.refuse(late)
+                self.tally.late += 1
+                job.refuse(Refused(504, f"no answer within {job.deadline - job.begun:g} s"))
         for worker in list(self.workers):
-            for job in worker.running.values():
-                if now > job.deadline and not job.over:
-                    job.refuse(late)
             if worker.running and now - worker.since > self.limits.stuck_seconds:
                 self._told("worker-stuck", pid=worker.pid, seconds=round(now - worker.since, 1))
                 worker.shoot()
@@ -325,6 +342,7 @@ class Service:
         while not job.over:
             if (await receive())["type"] == "http.disconnect":
                 if not job.over:
+                    self.tally.gone += 1
                     job.refuse(Refused(499, "the client has hung up"))
                 return
 
@@ -344,15 +362,28 @@ class Service:
             try:
                 crew = await self._opened(checkpoint)
             except GradusError as error:
+                self._refuse_swap(checkpoint, str(error))
                 raise Refused(422, f"{error}; the old checkpoint stays") from error
             missing = set(before["tasks"]) - set(crew.facts["tasks"])
             if missing:
                 await crew.close()
+                self._refuse_swap(checkpoint, "it does less")
                 can = ", ".join(sorted(missing))
                 raise Refused(422, f"{checkpoint} can't {can}; the old checkpoint stays")
             self._crew, self.checkpoint = crew, checkpoint
+            self.tally.swapped += 1
             self._told("swapped", checkpoint=checkpoint, digest=crew.facts.get("digest"))
             self._pump()
             if old is not None:
                 self._spawn(old.retire(self.limits.seconds + 5))
             return crew.facts
+
+    def _refuse_swap(self, checkpoint: str, why: str) -> None:
+        self.tally.refused += 1
+        self._told("swap-refused", checkpoint=checkpoint, why=why)
+
+
+def _fault(frame: Mapping[str, Any]) -> list[Any]:
+    """As a row of a batch."""
+    number, status, message = frame["fault"]
+    return [number, None, status, message]

@@ -9,12 +9,17 @@ from gradus.errors import UnknownName
 
 ROUTES: Final[dict[str, str]] = {
     "health": "gradus.serve.routes.health:add",
+    "page": "gradus.serve.routes.page:add",
     "classify": "gradus.serve.routes.classify:add",
+    "tag": "gradus.serve.routes.tag:add",
+    "embed": "gradus.serve.routes.embed:add",
+    "admin": "gradus.serve.routes.admin:add",
 }
 """Name to ``module:function``; the function is called with an `gradus.serve.app.Api`."""
 
 ENGINES: Final[dict[str, str]] = {
     "predict": "gradus.serve.predicting:Predicting",
+    "embed": "gradus.serve.predicting:Embedding",
 }
 """Name to ``module:class``, a subclass of `gradus.serve.engine.Engine`. The order counts: ``auto``
 is the first that takes the checkpoint."""

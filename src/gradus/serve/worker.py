@@ -21,7 +21,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gradus.errors import GradusError
@@ -62,6 +62,8 @@ def serve(channel: Channel) -> int:
     order = channel.read()
     if order is None:
         return 0
+    if order.get("idle"):
+        _idle()
     try:
         opened = engine(order["engine"], order["checkpoint"]).open(
             order["checkpoint"], order["options"]
@@ -122,9 +124,12 @@ def _short(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def options(threads: int | None, **more: Any) -> Mapping[str, Any]:
-    """What `Engine.open` is given."""
-    return {"threads": threads, **{name: x for name, x in more.items() if x is not None}}
+def _idle() -> None:
+    """Compute only when nothing else wants the processor."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
 
 
 def main() -> int:

@@ -129,8 +129,8 @@ class Worker:
             while (frame := await receive(self._reader)) is not None:
                 if "ran" in frame:
                     self.batches -= 1
-                self.since = time.monotonic()
                 heard(self, frame)
+                self.since = time.monotonic()
         finally:
             ended(self)
 

@@ -20,7 +20,7 @@ from .runs import news_run, stopped_run
 
 KEYS = (
     "format run headline main best lineage steps final frontiers predictions data corpora readings "
-    "models notes published environment plan"
+    "looks models notes published environment plan"
 )
 
 

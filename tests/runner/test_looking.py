@@ -10,6 +10,9 @@ import pytest
 from gradus import looks
 from gradus.errors import PlanError
 from gradus.plan import load_plan, plan_from_dict
+from gradus.records import RunRecord
+from gradus.report import facts
+from gradus.report.markdown import markdown
 from gradus.runner.run import run
 
 from .tiny_run import plan, tuned, world_in
@@ -36,6 +39,7 @@ def test_each_configuration_is_a_look(world: Path, tmp_path: Path) -> None:
     first = run(made, runs_dir=tmp_path / "runs")
     assert first.looks["news"] == {"dev.gate": 2, "dev.select": 2, "test": 1}
     assert first.readings == {"news": 1}
+    _optimism_is_that_of_the_items(first, tmp_path)
     # The same again, in another place: nothing new was seen of dev.
     again = run(made, runs_dir=tmp_path / "elsewhere")
     assert again.looks["news"]["dev.gate"] == 2
@@ -45,6 +49,25 @@ def test_each_configuration_is_a_look(world: Path, tmp_path: Path) -> None:
     other = plan_from_dict(plan(world, tuned(1, max_tokens=8)))
     third = run(other, runs_dir=tmp_path / "runs")
     assert (third.looks["news"]["dev.gate"], third.looks["news"]["dev.select"]) == (3, 3)
+
+
+def _optimism_is_that_of_the_items(made: RunRecord, folder: Path) -> None:
+    (row,) = [r for r in made.step("tuned").facts["optimism"] if r["metric"] == "accuracy"]
+    (gate,) = [m for m in made.step("tuned").measurements if m.metric == "accuracy"]
+    assert row["gate"] == {
+        "value": gate.value,
+        "ci_low": gate.ci_low,
+        "ci_high": gate.ci_high,
+        "n": gate.n,
+    }
+    curves = (folder / "runs" / "mini" / str(made.step("tuned").curves)).read_text().splitlines()
+    scored = [json.loads(line)["select_accuracy"] for line in curves if "select_acc" in line]
+    assert row["select"]["value"] == pytest.approx(max(scored))
+    assert row["optimism"] == pytest.approx(row["select"]["value"] - gate.value)
+    assert row["ci_low"] < row["optimism"] < row["ci_high"]
+    page = markdown(facts(folder / "runs" / "mini"))
+    assert "news: dev.gate has been looked at 2 times, test 1 time" in page
+    assert "optimism" in page
 
 
 def test_looks_that_cant_be_written_cost_the_count_alone(

@@ -25,8 +25,9 @@ def facts(run_folder: Path) -> dict[str, Any]:
     """Everything a report says about a run, as plain JSON (no NaN, no infinity).
 
     Keys: ``format``, ``run``, ``headline``, ``main``, ``best``, ``lineage``, ``steps``, ``final``,
-    ``frontiers``, ``predictions``, ``data``, ``corpora``, ``readings``, ``models``, ``notes``,
-    ``published``, ``environment``, ``plan``. Values keep the units of the records they come from.
+    ``frontiers``, ``predictions``, ``data``, ``corpora``, ``readings``, ``looks``, ``models``,
+    ``notes``, ``published``, ``environment``, ``plan``. Values keep the units of the records they
+    come from.
 
     Raises:
         UsageError: there is no ``run.json`` in the folder.
@@ -53,6 +54,7 @@ def facts(run_folder: Path) -> dict[str, Any]:
         "data": {name: _data(known) for name, known in record.data.items()},
         "corpora": {name: _data(facts) for name, facts in record.corpora.items()},
         "readings": dict(record.readings),
+        "looks": {name: dict(of) for name, of in record.looks.items()},
         "models": _models(record),
         "notes": _notes(record),
         "published": [row for s in record.steps for row in s.facts.get("published", ())],
@@ -126,6 +128,7 @@ def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
         "benchmarks",
         "benchmark_changes",
         "written",
+        "optimism",
     )
     of_raters = raters.apart(record.facts)
     known = {k: v for k, v in record.facts.items() if k not in (*apart, *of_raters)}
@@ -141,6 +144,7 @@ def _step(run_folder: Path, record: StepRecord) -> dict[str, Any]:
         "gates": [v.to_json() for v in record.gates],
         "slices": [dict(row) for row in record.facts.get("slices", ())],
         "seeds": dict(record.facts.get("seeds", {})),
+        "optimism": [dict(row) for row in record.facts.get("optimism", ())],
         "benchmarks": [dict(row) for row in record.facts.get("benchmarks", ())],
         "benchmark_changes": [dict(row) for row in record.facts.get("benchmark_changes", ())],
         "written": dict(record.facts.get("written", {})),

@@ -13,6 +13,7 @@ from gradus.report.charts import forest, lines
 from gradus.report.charts.lineage import lineage_svg
 from gradus.report.corpora import corpora
 from gradus.report.distil import distilled
+from gradus.report.looks import looks, optimism
 from gradus.report.pretraining import Pretrained, is_pretraining, pretraining
 from gradus.report.pruning import pruning
 from gradus.report.reading import Fact, all_gates
@@ -83,6 +84,8 @@ def _context(known: Fact) -> dict[str, Any]:
         "audits": audits(known),
         "slices": breakdown.slices(known),
         "seeds": breakdown.seeds(known),
+        "looks": looks(known),
+        "optimism": optimism(known),
         "recorded": recorded(known),
         "models": costs.models(known),
         "published": costs.published(known),
@@ -125,6 +128,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("cost", "Cost", shown["step_costs"]),
         ("data", "Data", shown["data"]),
         ("corpora", "Corpora", shown["corpora"]),
+        ("looks", "Looks", shown["looks"]),
         ("notes", "Notes", known["notes"]),
         ("published", "Published figures", shown["published"]),
         ("environment", "Environment", True),

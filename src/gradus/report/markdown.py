@@ -9,6 +9,7 @@ from gradus.report import format as write
 from gradus.report.audits import AuditShown, audits
 from gradus.report.corpora import corpora
 from gradus.report.distil import distilled
+from gradus.report.looks import looks, optimism
 from gradus.report.pretraining import Pretrained, pretraining
 from gradus.report.pruning import Pruning, pruning
 from gradus.report.reading import Fact
@@ -71,6 +72,8 @@ def markdown(known: Fact) -> str:
         shown = [corpus.splits, corpus.cleaning, *(grid for _, grid in corpus.parts)]
         tabled = [table(grid) for grid in shown]
         parts += _section(f"Corpus: {corpus.name}", *tabled, _pairs(corpus.about))
+    looked = "\n".join(f"- {text(sentence)}" for sentence in looks(known))
+    parts += _section("Looks", looked, table(optimism(known)))
     parts += _section("Models", table(costs.models(known)))
     parts += _section("Notes", _notes(known))
     parts += _section("Published figures, not measured here", table(costs.published(known)))

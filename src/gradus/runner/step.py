@@ -13,7 +13,7 @@ from typing import Any
 
 from gradus import hardware, registry
 from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict, Waiting
-from gradus.runner import corpora, fingerprint, looking, parity, ranks, writing
+from gradus.runner import corpora, fingerprint, looking, optimism, parity, ranks, writing
 from gradus.runner.context import step_context
 from gradus.runner.gating import Gating, stops
 from gradus.runner.inputs import Inputs, Seeds
@@ -217,6 +217,12 @@ class StepRun:
         if stops(spec, verdicts):
             state = State.CLOSED
         facts = {**outcome["facts"], "changes": changes}
+        chose = outcome.get("scored") and spec.data and made[chosen].checkpoint is not None
+        if chose and measured.measurements:
+            found = optimism.rows(
+                spec.id, spec.data[0], self._home(made), measured.measurements, self.inputs
+            )
+            facts["optimism"] = found
         if measured.slices:
             facts["slices"] = list(measured.slices)
         if measured.benchmarks:
@@ -276,6 +282,7 @@ def _outcome_json(
         "notes": notes,
         "facts": dict(outcome.facts),
         "withheld": dict(outcome.withheld),
+        "scored": monitor.scored,
         "cost": {
             **outcome.cost,
             "seconds": seconds,

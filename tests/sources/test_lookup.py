@@ -62,7 +62,7 @@ def test_every_kind_declares_itself_and_its_example_passes(key: str) -> None:
         (
             {"folder": "a", "deep": True},
             "data",
-            ["unknown field 'deep': known are none (beside 'folder')"],
+            ["unknown field 'deep': known are license (beside 'folder')"],
         ),
         ({"package": 3}, "data", ["'package': input should be a valid string"]),
         (

@@ -3,12 +3,14 @@
 from gradus.checkpoints.hashing import canonical_json, hash_file, hash_folder, hash_json
 from gradus.checkpoints.lineage import lineage_of
 from gradus.checkpoints.manifest import (
+    CARD,
     MANIFEST,
     Ancestor,
     FileEntry,
     Manifest,
     find_manifest,
     is_checkpoint,
+    is_companion,
     open_checkpoint,
     read_manifest,
     verify,
@@ -16,6 +18,7 @@ from gradus.checkpoints.manifest import (
 from gradus.checkpoints.save import save_checkpoint
 
 __all__ = [
+    "CARD",
     "MANIFEST",
     "Ancestor",
     "FileEntry",
@@ -26,6 +29,7 @@ __all__ = [
     "hash_folder",
     "hash_json",
     "is_checkpoint",
+    "is_companion",
     "lineage_of",
     "open_checkpoint",
     "read_manifest",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,10 @@ from gradus.errors import CheckpointError
 from gradus.records import CheckpointRef, Record
 
 MANIFEST: Final = "gradus.json"
+CARD: Final = "README.md"
+"""The model card: what is known of a checkpoint, for people. It changes when more is measured."""
 FORMAT_VERSION: Final = 1
+_COMPANION: Final = re.compile(r"README\.md|(?:LICENSE|NOTICE)(?:-[A-Za-z0-9_.-]+)?")
 _WEIGHTS_OF_A_SOURCE: Final = (
     "config.json",
     "model.safetensors",
@@ -102,6 +106,18 @@ class Manifest(Record):
 def is_checkpoint(folder: Path) -> bool:
     """Whether the folder has a manifest."""
     return (folder / MANIFEST).is_file()
+
+
+def is_companion(name: str) -> bool:
+    """Whether a file beside the manifest is about the checkpoint and no part of it.
+
+    The model card and licence texts join a folder after its content was hashed, and the card
+    changes whenever more is measured; no back end reads them.
+
+    >>> is_companion("README.md"), is_companion("LICENSE-encoder"), is_companion("model.onnx")
+    (True, True, False)
+    """
+    return _COMPANION.fullmatch(name) is not None
 
 
 def find_manifest(folder: Path) -> Manifest | None:
@@ -196,6 +212,8 @@ def _no_manifest(folder: Path) -> str:
 def verify(folder: Path) -> Manifest:
     """Hash every file and compare with the manifest, which is returned.
 
+    A model card and licence texts (`is_companion`) may stand there without being in the manifest.
+
     Raises:
         CheckpointError: names every file that is missing, has another size, has other content or
             stands in the folder without being in the manifest.
@@ -208,7 +226,11 @@ def verify(folder: Path) -> Manifest:
         if (fault := _fault(folder / name, entry))
     ]
     known = {*manifest.files, MANIFEST}
-    faults += [f"{name}: not in the manifest" for name in list_files(folder) if name not in known]
+    faults += [
+        f"{name}: not in the manifest"
+        for name in list_files(folder)
+        if name not in known and not is_companion(name)
+    ]
     if faults:
         raise CheckpointError(
             f"{folder}: the checkpoint was changed after it was written; "

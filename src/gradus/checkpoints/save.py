@@ -24,6 +24,7 @@ from typing import Any, Final
 from gradus.checkpoints.hashing import canonical_json, content_digest, hash_file
 from gradus.checkpoints.lineage import lineage_of
 from gradus.checkpoints.manifest import (
+    CARD,
     FORMAT_VERSION,
     MANIFEST,
     FileEntry,
@@ -185,6 +186,8 @@ def _seal(partial: Path) -> dict[str, FileEntry]:
         raise CheckpointError(
             f"{MANIFEST} was written with the other files; it is the manifest's own name"
         )
+    # A card that came along with a copied folder is about another checkpoint.
+    (partial / CARD).unlink(missing_ok=True)
     files = {}
     for path in sorted(partial.rglob("*")):
         if path.is_symlink():

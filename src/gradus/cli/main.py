@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "show": ("gradus.cli.show", "Show what a run measured and what its gates said."),
     "looks": ("gradus.cli.looks", "Say how often dev and test have been looked at."),
     "rate": ("gradus.cli.rate", "Serve the page on which people judge what was written."),
+    "card": ("gradus.cli.card", "Write a checkpoint's model card."),
     "report": ("gradus.cli.report", "Write a run's report again."),
     "evaluate": ("gradus.cli.evaluate", "Measure language models on benchmarks, or checkpoints."),
     "predict": ("gradus.cli.predict", "Classify texts with a checkpoint."),

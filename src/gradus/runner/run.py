@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gradus import hardware
+from gradus import cards, hardware
 from gradus.data.facts import measurements as data_measurements
 from gradus.errors import GradusError, Interrupted, UsageError, unknown
 from gradus.plan import dump
@@ -101,6 +101,7 @@ class _Execution:
         self._save()
         try:
             state = State.CLOSED if self._data_gates() else self._steps()
+            self._cards()  # how often test was read may have changed for all
         except (KeyboardInterrupt, Interrupted):
             self._give_up(State.INTERRUPTED)
             raise
@@ -140,6 +141,14 @@ class _Execution:
         self.reporter.end(self.record)
         return self.record
 
+    def _cards(self, steps: Sequence[str] | None = None) -> None:
+        """Write the cards of the checkpoints that these steps made or measured."""
+        for card in cards.write_run(self.folder.path, self.record, steps):
+            self.reporter.note(
+                f"{card.relative_to(self.folder.path)} was changed by hand and stays as it is; "
+                "'gradus card --force' writes it anew"
+            )
+
     def _data_gates(self) -> bool:
         """Judge the gates of the data; True when one ends the run before its first step."""
         closed = False
@@ -176,6 +185,7 @@ class _Execution:
             done = self._later(spec, behind) if behind else self._one(spec)
             self.records[spec.id] = done
             self._save()
+            self._cards([spec.id])
             self.reporter.finished(done)
             if done.state is State.CLOSED:
                 self._skip_rest()

@@ -17,9 +17,15 @@ Purpose = Literal["data", "weights"]
 
 
 class SourceConfig(BaseModel):
-    """Base of every source's config: the source's own key and its options, nothing else."""
+    """Base of every source's config: the source's own key and its options, nothing else.
+
+    Attributes:
+        license: the licence as the plan states it, for model cards; left out, what the source says.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    license: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ _WEIGHT_FILES = (
     "*.jinja",
     "vocab.txt",
     "merges.txt",
+    "README.md",  # says the licence, as do the next two; for model cards
+    "LICENSE*",
+    "NOTICE*",
 )
 _SUFFIXES = ("jsonl", "json", "csv", "tsv", "parquet", "arrow", "txt", "conll")
 _DATA_FILES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,11 @@ def _locate(spec: Mapping[str, Any], folder: Path, purpose: Purpose) -> Located:
     if faults:
         raise SourceError(f"the source {_short(spec)}: {'; '.join(faults)}")
     key = next(k for k in spec if k in kinds())
-    return kinds()[key]().locate(_config(spec, key), folder, purpose=purpose)
+    config = _config(spec, key)
+    located = kinds()[key]().locate(config, folder, purpose=purpose)
+    if config.license is None:
+        return located
+    return replace(located, origin={**located.origin, "license": config.license})
 
 
 def _config(spec: Mapping[str, Any], key: str) -> SourceConfig:

@@ -162,6 +162,7 @@ def step(
     from pydantic import ValidationError
 
     from gradus import hardware, registry
+    from gradus.runner.inner import with_inner
     from gradus.runner.monitor import Quiet, RunMonitor
     from gradus.steps.base import StepContext
 
@@ -181,22 +182,21 @@ def step(
     place.mkdir(parents=True, exist_ok=True)
     training = None if data is None else data.for_training()
     with tempfile.TemporaryDirectory(prefix=".work-", dir=place) as work:
-        return made.run(  # type: ignore[no-any-return]  # steps come out of the registry untyped
-            settings,
-            StepContext(
-                id=kind,
-                seed=seed,
-                out=place,
-                work=Path(work),
-                models={name: _weights(name, spec) for name, spec in named.items()},
-                data=training,
-                monitor=RunMonitor(place / "curves.jsonl", training, reporter or Quiet()),
-                dtype=hardware.training_dtype(),
-                threads=hardware.threads(),
-                datasets={} if training is None else {training.name: training},
-                corpora={corpus.name: corpus.for_training() for corpus in corpora},
-            ),
+        context = StepContext(
+            id=kind,
+            seed=seed,
+            out=place,
+            work=Path(work),
+            models={name: _weights(name, spec) for name, spec in named.items()},
+            data=training,
+            monitor=RunMonitor(place / "curves.jsonl", training, reporter or Quiet()),
+            dtype=hardware.training_dtype(),
+            threads=hardware.threads(),
+            datasets={} if training is None else {training.name: training},
+            corpora={corpus.name: corpus.for_training() for corpus in corpora},
         )
+        context = with_inner(context, {}, place / "inner", reporter or Quiet())
+        return made.run(settings, context)  # type: ignore[no-any-return]  # untyped in the registry
 
 
 def _weights(name: str, spec: str | Path | Mapping[str, Any]) -> Any:

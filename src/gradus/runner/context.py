@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gradus import hardware
 from gradus.records import CheckpointRef, StepSpec
+from gradus.runner.inner import with_inner
 from gradus.runner.inputs import Inputs
 from gradus.runner.monitor import Quiet, Reporter, RunMonitor
 from gradus.steps.base import StepContext
@@ -43,4 +44,5 @@ def step_context(
         run=inputs.folder.path,
         prompts=inputs.prompts(spec),
     )
-    return context, monitor
+    root = place.parent / "inner"
+    return with_inner(context, inputs.plan.measure, root, reporter or Quiet()), monitor

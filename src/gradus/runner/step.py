@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,12 +15,14 @@ from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, V
 from gradus.runner import corpora, fingerprint, looking, optimism, parity, ranks, writing
 from gradus.runner.context import step_context
 from gradus.runner.gating import Gating, stops
+from gradus.runner.inner import inner_facts
 from gradus.runner.inputs import Inputs, Seeds
 from gradus.runner.measuring import Measured, measure
-from gradus.runner.monitor import Reporter, RunMonitor
+from gradus.runner.monitor import Reporter
+from gradus.runner.outcome import outcome_json, set_threads
 from gradus.runner.seeds import Made, median, merged, select_value
 from gradus.runner.store import read_json, write_json
-from gradus.steps.base import Asking, Step, StepOutcome, Target
+from gradus.steps.base import Asking, Step, Target
 from gradus.writing.prompts import digest
 
 
@@ -173,14 +174,16 @@ class StepRun:
             self.reporter.note(f"{self.spec.id}: going on where it was interrupted")
         elif monitor.curves.exists():
             monitor.rewind(0)
-        _set_threads()
+        set_threads()
         hardware.reset_peak_memory()
         start = time.perf_counter()
         outcome = ranks.run(self.step, self.config, context, self.spec, self.inputs)
         seconds = time.perf_counter() - start
         if outcome.waiting is None:
             looking.count_chosen(self.spec, place.name, monitor.scored, self.inputs, self.reporter)
-            write_json(outcome_file, _outcome_json(outcome, place, monitor, seconds, resumed))
+            kept = outcome_json(outcome, place, monitor, seconds, resumed)
+            kept["facts"] = {**kept["facts"], **inner_facts(context)}
+            write_json(outcome_file, kept)
         shutil.rmtree(context.work)
         return outcome.waiting
 
@@ -266,33 +269,6 @@ class StepRun:
         )
 
 
-def _outcome_json(
-    outcome: StepOutcome, place: Path, monitor: RunMonitor, seconds: float, resumed: bool
-) -> dict[str, Any]:
-    def inside(path: Path) -> str:
-        return path.resolve().relative_to(place.resolve()).as_posix()
-
-    notes = list(dict.fromkeys([*monitor.notes, *outcome.notes]))
-    return {
-        "checkpoint": None if outcome.checkpoint is None else inside(outcome.checkpoint),
-        "extras": {name: inside(path) for name, path in outcome.extras.items()},
-        "measure": None
-        if outcome.measure is None
-        else [dataclasses.asdict(target) for target in outcome.measure],
-        "notes": notes,
-        "facts": dict(outcome.facts),
-        "withheld": dict(outcome.withheld),
-        "scored": monitor.scored,
-        "cost": {
-            **outcome.cost,
-            "seconds": seconds,
-            "resumed": resumed,
-            "peak_memory_mb": hardware.peak_memory_mb(),
-        },
-        "seconds": seconds,
-    }
-
-
 def _cost_facts(
     outcome: Mapping[str, Any], dtype: str, environment: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -333,9 +309,3 @@ def _undecided(spec: StepSpec, verdicts: list[Verdict]) -> list[str]:
         for v in verdicts
         if v.verdict is Answer.UNDECIDED and spec.on_undecided == "warn"
     ]
-
-
-def _set_threads() -> None:
-    import torch
-
-    torch.set_num_threads(hardware.threads())

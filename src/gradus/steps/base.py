@@ -20,6 +20,7 @@ from gradus.records import CheckpointRef, Waiting
 if TYPE_CHECKING:
     from gradus.data.corpora import Corpus
     from gradus.data.dataset import TrainingData
+    from gradus.steps.inner import Inner
     from gradus.writing.prompts import Prompt, PromptsConfig
 
 
@@ -151,6 +152,7 @@ class StepContext:
         folder: what relative paths of the plan are relative to.
         run: the run's folder, for what shall outlive a change of the step: what people answered.
         prompts: what `Step.prompts` asks for.
+        inner: runs ordinary steps inside this one; see `gradus.steps.inner`.
     """
 
     id: str
@@ -167,6 +169,7 @@ class StepContext:
     folder: Path = Path()
     run: Path = Path()
     prompts: Sequence[Prompt] = ()
+    inner: Inner | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -220,8 +220,9 @@ class World:
             corpora={name: self.corpus(name).for_training() for name in needs.corpora.values()},
             prompts=self._prompts(step.prompts(settings)),
             run=out,
+            datasets={} if data is None else {data.name: data},
         )
-        outcome: StepOutcome = step.run(settings, context)
+        outcome: StepOutcome = step.run(settings, _with_inner(context))
         return outcome
 
     def _prompts(self, asked: PromptsConfig | None) -> tuple[Prompt, ...]:
@@ -233,6 +234,14 @@ class World:
         if asked.corpus is None:
             return prompts.given(asked, self.folder)
         return prompts.of_documents(asked, self.corpus(asked.corpus).splits[asked.split])
+
+
+def _with_inner(context: StepContext) -> StepContext:
+    """The context of a step that may run steps inside itself."""
+    from gradus.runner.inner import with_inner
+    from gradus.runner.monitor import Quiet
+
+    return with_inner(context, {}, context.out / "inner", Quiet())
 
 
 def write_encoder(folder: Path, texts: Sequence[str]) -> None:

@@ -48,7 +48,8 @@ class Activations:
     def __init__(
         self, task: Task, work: Path, low: int, dtype: torch.dtype, check: Callable[[], None]
     ) -> None:
-        """`low` is the lowest layer that trains; `check` is called between batches."""
+        """`low` is the lowest layer that trains; `work` the folder, the training's own or one that
+        several share; `check` is called between batches."""
         self._task, self._work, self._low, self._check = task, work, low, check
         self._dtype = dtype
         self.features_only = low >= task.backbone.layers

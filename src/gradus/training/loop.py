@@ -18,6 +18,7 @@ import torch
 from gradus import hardware, registry
 from gradus.errors import TrainingError
 from gradus.steps.base import Monitor
+from gradus.steps.inner import Boundary, Paused
 from gradus.training.activations import Activations
 from gradus.training.config import StageConfig
 from gradus.training.exchange import Exchange, current
@@ -31,6 +32,7 @@ from gradus.training.stage import Probe, Shared
 from gradus.training.state import Progress, load_state, save_state
 from gradus.training.storage import load_tensors
 from gradus.training.task import Task
+from gradus.training.within import current as current_within
 
 SAVE_SECONDS = 15.0
 # How long a launcher may take to stop this process after another one has left.
@@ -137,6 +139,7 @@ class _Run:
         self.exchange.begin(self.task, self.stages)
         saved = self._resume()
         for index in range(self.progress.stage, len(self.stages)):
+            self._boundary(index)
             self._stage(index, saved)
             saved = None
         self.exchange.finish(self.task)
@@ -153,6 +156,33 @@ class _Run:
         put_weights(self.task, tensors, self.exchange)
         return tensors
 
+    def _boundary(self, index: int) -> None:
+        """Ask whoever runs this inside another step whether stage `index` shall begin.
+
+        Also after a resume, as long as the stage hasn't begun: the answer may have been lost.
+
+        Raises:
+            Paused: it shall not; the state is saved.
+        """
+        progress, asked = self.progress, current_within().boundary
+        if asked is None or not index or progress.update:
+            return
+        facts = progress.stages[-1]
+        values = {
+            name.removeprefix("select_"): float(value)
+            for name, value in facts.items()
+            if name.startswith("select_") and isinstance(value, int | float)
+        }
+        boundary = Boundary(
+            stage=index,
+            stages=len(self.stages),
+            values=values,
+            tokens=progress.tokens,
+            seconds=sum(progress.seconds),
+        )
+        if not asked(boundary):
+            raise Paused(boundary)
+
     def _stage(self, index: int, saved: Mapping[str, torch.Tensor] | None) -> None:
         stage, task, progress = self.stages[index], self.task, self.progress
         self._since = time.monotonic()
@@ -163,7 +193,7 @@ class _Run:
         torch_seed = (self.seed * 1_000_003 + index) % 2**63
         if progress.update == 0:
             torch.manual_seed(torch_seed)
-        caches = Activations(task, self.work, low, self.dtype, self.interrupts.check)
+        caches = Activations(task, self._cache(low), low, self.dtype, self.interrupts.check)
         shared = Shared(
             task=task,
             stage=stage,
@@ -198,6 +228,16 @@ class _Run:
         progress.begin_stage(index + 1)
         self._save({})
         self._stop_if_asked()
+
+    def _cache(self, low: int) -> Path:
+        """Where frozen activations are kept: with others, as long as no stage of this training has
+        changed what lies below `low`; else they would be of no use to them."""
+        shared, groups = current_within().shared, self.task.backbone.groups
+        own = any(
+            name in groups.group_of and groups.depth(groups.group_of[name]) < low
+            for name in self.progress.changed
+        )
+        return self.work if shared is None or own else shared
 
     def _after_update(self, extra: Callable[[], dict[str, torch.Tensor]]) -> None:
         due = time.monotonic() - self._saved_at >= self._wait()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gradus.checkpoints.hashing import hash_json
 from gradus.errors import CheckpointError, MissingExtra
 from gradus.records import CheckpointRef, Pair
 from gradus.training import shapes
@@ -19,8 +20,11 @@ from gradus.training.adapters import attach
 from gradus.training.adapters.attached import of
 from gradus.training.packing import Tokens
 from gradus.training.pairs import encode_pairs
+from gradus.training.within import current
 
 DEFAULT_MAX_TOKENS = 256
+# Tokens of more texts than these aren't kept in memory for the next training that reads them.
+SHARED_TEXTS = 200_000
 # Causal families whose attention doesn't say so.
 UNFLAGGED_CAUSAL = frozenset({"openai-gpt"})
 
@@ -194,6 +198,22 @@ def encode(
     paired = np.array([isinstance(text, Pair) for text in texts])
     if paired.any():
         return _encode_with_pairs(tokenizer, texts, paired, max_tokens, keys)
+    memo = current().tokens
+    if memo is None or len(texts) > SHARED_TEXTS:
+        coded = _coded(tokenizer, texts, max_tokens)
+    else:
+        known = memo.setdefault(_reading(tokenizer, max_tokens), {})
+        # At least one, since a tokenizer remembers how it was last called and is saved with that.
+        new = [text for text in dict.fromkeys(texts) if text not in known] or [texts[0]]
+        known.update(zip(new, _coded(tokenizer, new, max_tokens), strict=True))
+        coded = [known[text] for text in texts]
+    return Tokens([ids for ids, _ in coded], keys, truncated=sum(cut for _, cut in coded))
+
+
+def _coded(
+    tokenizer: Any, texts: Sequence[str], max_tokens: int
+) -> list[tuple[Sequence[int], bool]]:
+    """Each text's tokens, and whether it was cut."""
     coded = tokenizer(
         list(texts),
         truncation=True,
@@ -203,8 +223,17 @@ def encode(
         return_token_type_ids=False,
     )
     nothing = stand_in(tokenizer)
-    ids = [row or [nothing] for row in coded["input_ids"]]
-    return Tokens(ids, keys, truncated=sum(bool(e.overflowing) for e in coded.encodings))
+    cut = [bool(each.overflowing) for each in coded.encodings]
+    return [(row or [nothing], long) for row, long in zip(coded["input_ids"], cut, strict=True)]
+
+
+def _reading(tokenizer: Any, max_tokens: int) -> str:
+    """What the tokens of a text depend on beside the text."""
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    # What the last call asked for, which the next one sets anew.
+    backend["truncation"] = backend["padding"] = None
+    side = [getattr(tokenizer, "truncation_side", ""), stand_in(tokenizer), max_tokens]
+    return hash_json([backend, side])
 
 
 def stand_in(tokenizer: Any, *, first: str = "bos_token_id") -> int:

@@ -1,0 +1,53 @@
+"""What a training shares with others of the same composite step, and who may stop it.
+
+Outside composite steps there is nothing: each training keeps its own and runs to its end. The
+loop, the tokeniser and the cache of frozen activations ask `current`; who runs steps inside a step
+(`gradus.steps.inner`) sets it. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradus.steps.inner import Boundary
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What holds while one step runs inside another.
+
+    Attributes:
+        shared: folder of what all of them may use: frozen activations; None for none.
+        tokens: by tokenizer and greatest length, the tokens of each text.
+        boundary: asked after each stage but the last whether to go on; None for always.
+    """
+
+    shared: Path | None = None
+    tokens: MutableMapping[str, dict[str, Any]] | None = None
+    boundary: Callable[[Boundary], bool] | None = None
+
+
+_NOTHING = Within()
+_current: list[Within] = []
+
+
+@contextmanager
+def inside(within: Within) -> Iterator[None]:
+    """Trainings inside the block share what `within` holds."""
+    _current.append(within)
+    try:
+        yield
+    finally:
+        _current.pop()
+
+
+def current() -> Within:
+    """What holds now."""
+    return _current[-1] if _current else _NOTHING
+
+
+__all__ = ["Within", "current", "inside"]

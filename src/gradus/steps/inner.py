@@ -46,6 +46,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, c
 from gradus import registry
 from gradus.errors import GradusError, unknown
 from gradus.steps.base import Needs, Step
+from gradus.training.within import Boundary
 
 if TYPE_CHECKING:
     from gradus.data.dataset import TrainingData
@@ -55,34 +56,6 @@ if TYPE_CHECKING:
 _KINDS: Final = frozenset(get_args(core_schema.ErrorType))
 OUTER: Final = ("id", "gates", "on_undecided", "seeds")
 """Keys of a plan's step that one inside another step can't have: they are the outer one's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boundary:
-    """Where a step stands that has just ended one of its stages, and not the last.
-
-    Attributes:
-        stage: how many stages are over, from 1.
-        stages: how many it has.
-        values: what the monitor said of dev.select at its end, e.g. ``{"accuracy": 0.91,
-            "loss": 0.4}``; empty where it said nothing.
-        tokens: trained on so far.
-        seconds: of training so far.
-    """
-
-    stage: int
-    stages: int
-    values: Mapping[str, float]
-    tokens: int = 0
-    seconds: float = 0.0
-
-
-class Paused(Exception):
-    """Raised inside a step that is to stop at a boundary; its state is saved."""
-
-    def __init__(self, boundary: Boundary) -> None:
-        self.boundary = boundary
-        super().__init__(f"stopped after stage {boundary.stage} of {boundary.stages}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

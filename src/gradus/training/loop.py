@@ -18,7 +18,6 @@ import torch
 from gradus import hardware, registry
 from gradus.errors import TrainingError
 from gradus.steps.base import Monitor
-from gradus.steps.inner import Boundary, Paused
 from gradus.training.activations import Activations
 from gradus.training.config import StageConfig
 from gradus.training.exchange import Exchange, current
@@ -32,6 +31,7 @@ from gradus.training.stage import Probe, Shared
 from gradus.training.state import Progress, load_state, save_state
 from gradus.training.storage import load_tensors
 from gradus.training.task import Task
+from gradus.training.within import Boundary, Paused
 from gradus.training.within import current as current_within
 
 SAVE_SECONDS = 15.0

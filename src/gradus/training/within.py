@@ -7,13 +7,39 @@ loop, the tokeniser and the cache of frozen activations ask `current`; who runs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradus.steps.inner import Boundary
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boundary:
+    """Where a step stands that has just ended one of its stages, and not the last.
+
+    Attributes:
+        stage: how many stages are over, from 1.
+        stages: how many it has.
+        values: what the monitor said of dev.select at its end, e.g. ``{"accuracy": 0.91,
+            "loss": 0.4}``; empty where it said nothing.
+        tokens: trained on so far.
+        seconds: of training so far.
+    """
+
+    stage: int
+    stages: int
+    values: Mapping[str, float]
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Paused(Exception):
+    """Raised inside a step that is to stop at a boundary; its state is saved."""
+
+    def __init__(self, boundary: Boundary) -> None:
+        self.boundary = boundary
+        super().__init__(f"stopped after stage {boundary.stage} of {boundary.stages}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +76,4 @@ def current() -> Within:
     return _current[-1] if _current else _NOTHING
 
 
-__all__ = ["Within", "current", "inside"]
+__all__ = ["Boundary", "Paused", "Within", "current", "inside"]

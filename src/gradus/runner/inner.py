@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gradus.data.redrawn import rows_digest
 from gradus.errors import UsageError
 from gradus.runner.inner_step import InnerStep
-from gradus.runner.monitor import Quiet, Reporter
+from gradus.runner.monitor import Quiet, Reporter, RunMonitor
 from gradus.steps.base import StepContext
 from gradus.steps.inner import Boundary, InnerResult, read_step
 
@@ -57,6 +57,7 @@ class InnerRuns:
     shared: Path | None = None
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     _records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _counted: set[str] = field(default_factory=set)
     _digests: dict[int, tuple[TrainingData, str]] = field(default_factory=dict)
 
     def run(
@@ -77,7 +78,15 @@ class InnerRuns:
         paused = None if one.done(weights) else one.make(boundary)
         found = one.paused(paused) if paused is not None else one.result(metrics, costs)
         self._records[name] = one.record(found)
+        if data is None and found.paused is None and one.mark not in self._counted:
+            self._counted.add(one.mark)
+            self._count(int(one.outcome().get("scored", 0)) + 1)
         return found
+
+    def _count(self, scored: int) -> None:
+        """What steps inside it look up on the plan's dev.select, the outer step has looked up."""
+        if isinstance(self.outer.monitor, RunMonitor):
+            self.outer.monitor.scored += scored
 
     def drop(self, result: InnerResult) -> None:
         """See `Inner.drop`."""

@@ -22,8 +22,8 @@ from gradus.runner.monitor import Quiet, Reporter, RunMonitor
 from gradus.runner.outcome import outcome_json, set_threads
 from gradus.runner.store import read_json, write_json
 from gradus.steps.base import StepContext, StepOutcome
-from gradus.steps.inner import Boundary, InnerResult, Paused, config_of, kind_of
-from gradus.training.within import Within, inside
+from gradus.steps.inner import InnerResult, config_of, kind_of
+from gradus.training.within import Boundary, Paused, Within, inside
 
 if TYPE_CHECKING:
     from gradus.data.dataset import TrainingData

@@ -265,3 +265,17 @@ def _again(detail: ErrorDetails, config: type[BaseModel]) -> InitErrorDetails:
         own = PydanticCustomError("value_error", "{error}", {"error": detail["msg"]})
         return InitErrorDetails(type=own, loc=place, input=value)
     return InitErrorDetails(type=kind, loc=place, input=value, ctx=detail.get("ctx", {}))
+
+
+__all__ = [
+    "AnyStep",
+    "AsStep",
+    "Boundary",
+    "Inner",
+    "InnerResult",
+    "config_of",
+    "kind_of",
+    "needs_of",
+    "produces_of",
+    "read_step",
+]

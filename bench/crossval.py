@@ -61,13 +61,14 @@ class Setting:
 
 
 SETTINGS: Final = (
-    Setting(200, 10, 5, 5, headline=True),
+    Setting(100, 20, 5, 5, headline=True),
+    Setting(100, 10, 5, 10),
+    Setting(60, 10, 5, 10),
+    Setting(200, 10, 5, 5),
     Setting(200, 10, 10, 3),
-    Setting(200, 10, 5, 10),
     Setting(200, 10, 5, 1),
     Setting(200, 10, 5, 5, scheme="hash"),
-    Setting(60, 10, 5, 5),
-    Setting(1000, 10, 5, 5),
+    Setting(100, 5, 5, 5, signal=0.1),
 )
 
 

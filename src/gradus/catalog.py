@@ -23,6 +23,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "prune.v1": "gradus.steps.prune:Prune",
         "distil.v1": "gradus.steps.distil:Distil",
         "quantize.v1": "gradus.steps.quantize:Quantize",
+        "crossval.v1": "gradus.steps.crossval:Crossval",
         "evaluate.v1": "gradus.steps.evaluate:Evaluate",
         "sample.v1": "gradus.steps.sample:Sample",
         "panel.v1": "gradus.steps.panel:Panel",

@@ -12,6 +12,7 @@ from gradus.report.audits import audits
 from gradus.report.charts import forest, lines
 from gradus.report.charts.lineage import lineage_svg
 from gradus.report.corpora import corpora
+from gradus.report.crossval import crossvals
 from gradus.report.distil import distilled
 from gradus.report.looks import looks, optimism
 from gradus.report.pretraining import Pretrained, is_pretraining, pretraining
@@ -76,6 +77,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "distilled": distilled(known),
         "pretraining": [(p, _by_tokens(p)) for p in pretraining(known)],
         "pruned": pruning(known),
+        "crossvals": crossvals(known),
         "predictions": [_prediction(p) for p in known["predictions"]],
         "step_costs": costs.of_steps(known),
         "checkpoint_costs": costs.of_checkpoints(known),
@@ -118,6 +120,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("seeds", "Seeds", shown["seeds"]),
         ("gates", "Gates", shown["gates"]),
         ("slices", "Slices", shown["slices"]),
+        ("crossval", "Cross-validation", shown["crossvals"]),
         ("distilled", "Distilling", shown["distilled"]),
         ("pruned", "Pruning", shown["pruned"]),
         ("pretraining", "Pretraining", shown["pretraining"]),

@@ -8,6 +8,8 @@ from gradus.report import benchmarks, breakdown, costs, frontier, tables
 from gradus.report import format as write
 from gradus.report.audits import AuditShown, audits
 from gradus.report.corpora import corpora
+from gradus.report.crossval import Shown as Folded
+from gradus.report.crossval import crossvals
 from gradus.report.distil import distilled
 from gradus.report.looks import looks, optimism
 from gradus.report.pretraining import Pretrained, pretraining
@@ -46,6 +48,8 @@ def markdown(known: Fact) -> str:
         named = "\n".join(f"- {text(sentence)}" for sentence in worse)
         none = "No slice is significantly worse than the rest."
         parts += _section(f"Slices: {title}", named or none, table(made))
+    for folded in crossvals(known):
+        parts += _section(f"Cross-validation: {folded.step}", *_folded(folded))
     for taught in distilled(known):
         told = "\n".join(f"- {sign} {text(sentence)}" for sign, _, sentence in taught.said)
         parts += _section(
@@ -156,6 +160,18 @@ def _readings(group: Fact) -> str:
     return (
         "" if n is None else f"This test split has been read {write.count(n, 'time')} in all runs."
     )
+
+
+def _folded(found: Folded) -> list[str]:
+    parts = [text(found.about), table(found.values)]
+    for made, assumed in zip((found.tests, found.item_tests), found.assume, strict=True):
+        if made:
+            parts += [table(made), text(f"This test is {assumed}.")]
+    parts += ["Standard deviations by source:", table(found.components), table(found.folds)]
+    parts += [text(found.doubts_said), table(found.doubts_by_label)]
+    for doubt in found.doubted:
+        parts += [f"{text(doubt.said)}:", fence(doubt.text)]
+    return parts
 
 
 def _pruned(found: Pruning | None) -> list[str]:

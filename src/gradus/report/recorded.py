@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradus.report import distil, pruning
+from gradus.report import crossval, distil, pruning
 from gradus.report.format import plain
 from gradus.report.reading import Fact
 from gradus.report.tables import Cell, Table, make
 
 # Facts of a kind of step that a section of its own shows.
-_ELSEWHERE = {"distil": distil.SHOWN, pruning.KIND: pruning.SHOWN}
+_ELSEWHERE = {
+    "distil": distil.SHOWN,
+    pruning.KIND: pruning.SHOWN,
+    crossval.KIND: crossval.SHOWN,
+}
 Recorded = tuple[str, list[tuple[str, str]], list[tuple[str, Table]]]
 
 

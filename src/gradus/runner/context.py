@@ -43,6 +43,7 @@ def step_context(
         folder=Path(inputs.plan.folder),
         run=inputs.folder.path,
         prompts=inputs.prompts(spec),
+        level=float(inputs.plan.measure["level"]),
     )
     root = place.parent / "inner"
     return with_inner(context, inputs.plan.measure, root, reporter or Quiet()), monitor

@@ -33,14 +33,16 @@ def of_step(
     others: Mapping[str, Dataset] | None = None,
     answers: str = "",
     prompts: str = "",
+    level: float | None = None,
 ) -> str:
     """The fingerprint of a step.
 
     It covers the resolved config, the seed, the digests of the checkpoints and of the splits that
     a step may see (train and dev.select: a new test row retrains nothing), the versions of Gradus,
     torch and transformers, dtype and threads. `others` are the data sets beyond the first,
-    `answers` the digest of what people said, `prompts` that of what models shall write to. What a
-    hand-off may stray (`gradus.runner.parity`) isn't in it, as gates aren't.
+    `answers` the digest of what people said, `prompts` that of what models shall write to, `level`
+    that of the tests that a step takes itself. What a hand-off may stray (`gradus.runner.parity`)
+    isn't in it, as gates aren't.
     """
     read = {
         name: {s: corpus.split_digests[s] for s in ("train", "dev.select")}
@@ -64,6 +66,7 @@ def of_step(
             **({"others": beside} if beside else {}),
             **({"answers": answers} if answers else {}),
             **({"prompts": prompts} if prompts else {}),
+            **({} if level is None else {"level": level}),
             "versions": {
                 name: hardware.version(name) for name in ("gradus-lm", "torch", "transformers")
             },

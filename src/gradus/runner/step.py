@@ -107,6 +107,7 @@ class StepRun:
                 Asking(id=spec.id, seed=seed, models=models, run=inputs.folder.path),
             ),
             prompts=digest(asked) if asked else "",
+            level=float(inputs.plan.measure["level"]) if self.step.tests else None,
         )
         place = inputs.folder.step(spec.id, mark)
         outcome_file = place / "outcome.json"

@@ -24,10 +24,14 @@ Legend: C cells (repeats times folds), S seeds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+
+from gradus.metrics.base import Items, Metric
+from gradus.stats.draws import Units, chunks, draw_values
 
 METHOD: Final = "nested analysis of variance, method of moments; items by bootstrap"
 
@@ -75,3 +79,24 @@ def components(values: np.ndarray, items: np.ndarray | None = None) -> Component
     rest = raw - of_items
     training = rest if math.isnan(rest) else max(rest, 0.0)
     return Components(seeds, folds, of_items, training, raw, rest)
+
+
+def item_variance(
+    metric: Metric, runs: Sequence[Items], *, draws: int = 400, seed: int = 0
+) -> float:
+    """The variance that drawing the items anew gives the mean over runs: a bootstrap's.
+
+    Args:
+        metric: what is computed.
+        runs: the same items, as S seeds predicted them.
+        draws: resamples.
+        seed: of the resamples.
+    """
+    units, rng, parts = Units.of(*runs), np.random.default_rng(seed), []
+    for size in chunks(draws, max(map(len, runs))):
+        drawn = units.resamples(size, rng)
+        rows = [draw_values(metric, r, units.weights(drawn, side)) for side, r in enumerate(runs)]
+        parts.append(np.mean(rows, axis=0))
+    values = np.concatenate(parts)
+    values = values[np.isfinite(values)]
+    return float(values.var(ddof=1)) if len(values) > 1 else math.nan

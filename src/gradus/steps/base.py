@@ -152,6 +152,7 @@ class StepContext:
         folder: what relative paths of the plan are relative to.
         run: the run's folder, for what shall outlive a change of the step: what people answered.
         prompts: what `Step.prompts` asks for.
+        level: of the plan's intervals and tests; for a step that `tests`.
         inner: runs ordinary steps inside this one; see `gradus.steps.inner`.
     """
 
@@ -169,6 +170,7 @@ class StepContext:
     folder: Path = Path()
     run: Path = Path()
     prompts: Sequence[Prompt] = ()
+    level: float = 0.95
     inner: Inner | None = None
 
 
@@ -193,6 +195,8 @@ class Step(ABC):
         seeded: whether its result depends on the seed, so that repeating it says something.
         unrepeated: why it can't be repeated with several seeds though it depends on one; None
             where it can.
+        tests: whether it takes tests of its own at the plan's level, which then joins its
+            fingerprint.
         together: whether the processes that torchrun starts do it together; otherwise the first
             one does it, and the others wait.
     """
@@ -203,6 +207,7 @@ class Step(ABC):
     makes: ClassVar[Made] = "model"
     seeded: ClassVar[bool] = True
     unrepeated: ClassVar[str | None] = None
+    tests: ClassVar[bool] = False
     together: ClassVar[bool] = False
 
     @classmethod

@@ -1,0 +1,96 @@
+"""The facts of a cross-validation, for the report, and what a reader should be told in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from gradus import benchmarks, registry
+from gradus.crossval import conclude
+from gradus.crossval.written import PREDICTIONS, doubted
+from gradus.stats.components import METHOD
+
+if TYPE_CHECKING:
+    from gradus.crossval.cells import Cell
+    from gradus.crossval.partition import Fold
+    from gradus.steps.base import StepContext
+    from gradus.steps.crossval import CrossvalConfig
+
+FEW: Final = 3
+"""Repeats from which on the corrected test is near its level."""
+
+
+def concluded(
+    config: CrossvalConfig, cells: Sequence[Cell], folds: Sequence[Fold], context: StepContext
+) -> tuple[dict[str, Any], list[str]]:
+    """Facts and notes; the labels to look at are written on the way."""
+    data = context.data
+    assert data is not None, "the step's `run` has asked for it"
+    name = config.metric or benchmarks.of(data.target).compared[0]
+    metric, level = conclude.metric_of(name), context.level
+    names, ids = list(config.configurations), list(data.train.ids)
+    about = [
+        conclude.described(cells, one, metric, level=level, seed=context.seed) for one in names
+    ]
+    for row, step in zip(about, config.configurations.values(), strict=True):
+        row["step"] = registry.plain(str(step["step"]))
+    best = conclude.winner(about, metric)
+    tied = config.group is not None or config.near_duplicates
+    facts: dict[str, Any] = {
+        "metric": name,
+        "unit": metric.unit,
+        "direction": metric.direction,
+        "level": level,
+        "data": data.name,
+        "items": len(ids),
+        "folds": config.folds,
+        "repeats": config.repeats,
+        "seeds_per_fold": config.seeds_per_fold,
+        "scheme": config.scheme,
+        "group": config.group,
+        "near_duplicates": config.near_duplicates,
+        "cells": [
+            {
+                "repeat": fold.repeat + 1,
+                "fold": fold.number + 1,
+                "train": len(fold.train),
+                "select": len(fold.select),
+                "held": len(fold.held),
+            }
+            for fold in folds
+        ],
+        "configurations": about,
+        "components_method": METHOD,
+        "tests": conclude.folds_tests(cells, names, metric, level=level),
+        "tests_assume": conclude.OVER_FOLDS,
+        "item_tests": []
+        if tied
+        else conclude.items_tests(cells, names, ids, metric, level=level, seed=context.seed),
+        "item_tests_assume": conclude.OVER_ITEMS,
+        "winner": best,
+        "refit": config.refit,
+        "predictions": PREDICTIONS,
+        "doubts": doubted(cells, best, data, context.out, shown=config.doubts),
+    }
+    return facts, _notes(config, tied=tied)
+
+
+def _notes(config: CrossvalConfig, *, tied: bool) -> list[str]:
+    found = []
+    several = len(config.configurations) > 1
+    if several and config.repeats < FEW:
+        found.append(
+            f"with {config.repeats * config.folds} folds the corrected test is cautious: a true "
+            "difference may well go unclaimed; more repeats bring it near its level"
+        )
+    if several and tied:
+        found.append(
+            "items of a group aren't independent, so no test over items is made; folds keep groups "
+            "whole, so that the test over folds stands"
+        )
+    if several:
+        found.append(
+            "the best configuration was chosen by the values shown, which flatters it a little; "
+            "what dev.gate says of the checkpoint had no part in the choice"
+        )
+    return found

@@ -1,0 +1,224 @@
+"""Cross-validation: what is predicted out of fold, what is concluded, what the checkpoint is."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+from scipy import stats
+
+from gradus.checkpoints import read_manifest
+from gradus.crossval.partition import partition
+from gradus.errors import DataError
+from gradus.predict import load
+from gradus.steps.base import StepOutcome
+from gradus.steps.crossval import Crossval, CrossvalConfig
+from gradus.testing import World
+from gradus.testing.world import default_rows
+
+WAYS = {
+    "words": {"step": "baseline"},
+    "letters": {"step": "baseline", "analyzer": "char", "ngrams": [1, 1], "C": 0.1},
+}
+CONFIG = {"data": "news", "folds": 3, "repeats": 2, "scheme": "stratified", "configurations": WAYS}
+
+
+def rows_of(out: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(out / "out-of-fold.parquet").to_pylist()
+    return rows
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def done(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[StepOutcome, Path]:
+    out = tmp_path_factory.mktemp("done") / "out"
+    return world.run("crossval", CONFIG, out), out
+
+
+def test_every_item_of_train_is_predicted_once(
+    world: World, done: tuple[StepOutcome, Path]
+) -> None:
+    _, out = done
+    rows, train = rows_of(out), world.dataset.splits["train"]
+    seen = Counter((r["configuration"], r["repeat"], r["seed"], r["id"]) for r in rows)
+    assert set(seen.values()) == {1}
+    assert len(seen) == 2 * 2 * len(train)
+    assert {r["id"] for r in rows} == set(train.ids)
+    texts = dict(zip(train.ids, train.texts, strict=True))
+    assert all(texts[r["id"]] == r["text"] for r in rows)
+
+
+def test_values_and_tests_are_those_of_the_predictions(done: tuple[StepOutcome, Path]) -> None:
+    outcome, out = done
+    facts, table = outcome.facts, {}
+    for row in rows_of(out):
+        key = (row["configuration"], row["repeat"], row["fold"])
+        table.setdefault(key, []).append(row["gold"] == row["predicted"])
+    for one in facts["configurations"]:
+        values = [np.mean(table[one["name"], c["repeat"], c["fold"]]) for c in facts["cells"]]
+        assert [v[0] for v in one["values"]] == pytest.approx(values)
+        assert one["value"] == pytest.approx(np.mean(values))
+    first, second = (np.array([row[0] for row in one["values"]]) for one in facts["configurations"])
+    gaps = first - second
+    (test,) = facts["tests"]
+    assert test["naive"]["p_value"] == pytest.approx(stats.ttest_rel(first, second).pvalue)
+    trained = np.mean([c["train"] + c["select"] for c in facts["cells"]])
+    factor = 1 / 6 + np.mean([c["held"] for c in facts["cells"]]) / trained
+    t = gaps.mean() / np.sqrt(factor * gaps.var(ddof=1))
+    assert test["p_value"] == pytest.approx(2 * stats.t.sf(abs(t), 5))
+    assert facts["winner"] == "words"
+    assert test["difference"] > 0
+    json.dumps(dict(facts), allow_nan=False)
+
+
+def test_the_checkpoint_is_the_best_trained_on_all(
+    world: World, done: tuple[StepOutcome, Path], tmp_path: Path
+) -> None:
+    outcome, _ = done
+    assert outcome.checkpoint is not None
+    alone = world.run("baseline", {"data": "news"}, tmp_path / "alone")
+    assert alone.checkpoint is not None
+    assert read_manifest(outcome.checkpoint).digest == read_manifest(alone.checkpoint).digest
+
+
+def test_what_is_done_is_found_again(world: World, tmp_path: Path) -> None:
+    """A third configuration trains nothing of the first two; weights of folds don't stay."""
+    out = tmp_path / "out"
+    world.run("crossval", {**CONFIG, "repeats": 1}, out)
+    held = sorted((out / "inner").glob("*/held-*.parquet"))
+    stamps = {path: path.stat().st_mtime_ns for path in held}
+    assert len(held) == 2 * 3
+    weights = list((out / "inner").glob("*/checkpoint/gradus.json"))
+    assert len(weights) == 1  # the one trained on all
+    shutil.rmtree(out / "work")
+    more = {**WAYS, "triples": {"step": "baseline", "ngrams": [1, 3]}}
+    outcome = world.run("crossval", {**CONFIG, "repeats": 1, "configurations": more}, out)
+    assert {path: path.stat().st_mtime_ns for path in held} == stamps
+    assert len(outcome.facts["tests"]) == 3
+    assert len(list((out / "inner").glob("*/held-*.parquet"))) == 3 * 3
+
+
+def test_an_ensemble_of_the_folds(world: World, tmp_path: Path) -> None:
+    config = {**CONFIG, "repeats": 1, "refit": "ensemble"}
+    outcome = world.run("crossval", config, tmp_path / "out")
+    assert outcome.checkpoint is not None
+    manifest = read_manifest(outcome.checkpoint)
+    assert manifest.kind == "ensemble"
+    texts = world.dataset.splits["test"].texts[:7]
+    members = [load(outcome.checkpoint / "members" / str(i)).predict_proba(texts) for i in range(3)]
+    assert load(outcome.checkpoint).predict_proba(texts) == pytest.approx(np.mean(members, axis=0))
+    assert not np.allclose(members[0], members[1])
+    none = world.run("crossval", {**config, "refit": "none"}, tmp_path / "none")
+    assert none.checkpoint is None
+
+
+def test_seeds_are_told_from_folds(world: World, tmp_path: Path) -> None:
+    """A step without randomness gives the same with every seed: no variance is the seeds'."""
+    config = {**CONFIG, "repeats": 1, "seeds_per_fold": 2, "refit": "none"}
+    facts = world.run("crossval", config, tmp_path / "out").facts
+    for one in facts["configurations"]:
+        assert [len(row) for row in one["values"]] == [2, 2, 2]
+        assert one["components"]["seeds"] == 0.0
+        assert one["components"]["folds"] >= 0.0
+    assert facts["item_tests"][0]["n"] == facts["items"]
+
+
+def test_planted_faults_are_listed(tmp_path: Path) -> None:
+    """One label in twelve is changed; what is listed is mostly they, and most of them are."""
+    rng, rows = random.Random(3), default_rows()
+    others = sorted({label for _, label in rows})
+    faulty, changed = set(), []
+    for text, label in rows:
+        if rng.random() < 1 / 12:
+            faulty.add(text)
+            label = rng.choice([other for other in others if other != label])
+        changed.append((text, label))
+    world, out = World(tmp_path, changed), tmp_path / "out"
+    config = {
+        "data": "news",
+        "folds": 5,
+        "repeats": 3,
+        "scheme": "stratified",
+        "refit": "none",
+        "configurations": {"words": {"step": "baseline"}},
+        "doubts": 2,
+    }
+    facts = world.run("crossval", config, out).facts
+    lines = [json.loads(line) for line in (out / "doubts.jsonl").read_text("utf-8").splitlines()]
+    planted = faulty & set(world.dataset.splits["train"].texts)
+    found = {line["text"] for line in lines}
+    assert len(found & planted) / len(planted) >= 0.75
+    assert len(found & planted) / len(found) >= 0.75
+    assert [line["margin"] for line in lines] == sorted(line["margin"] for line in lines)
+    assert facts["doubts"]["found"] == len(lines)
+    assert facts["doubts"]["listed"] == lines[:2]
+    assert facts["tests"] == []
+
+
+def test_numbers_have_no_doubtful_labels(tmp_path: Path) -> None:
+    world = World(tmp_path, target="number")
+    config = {"data": "news", "folds": 3, "configurations": {"ridge": {"step": "baseline"}}}
+    outcome = world.run("crossval", config, tmp_path / "out")
+    assert "one label an item" in outcome.facts["doubts"]["why_not"]
+    assert outcome.facts["metric"] == "spearman"
+    assert not (tmp_path / "out" / "doubts.jsonl").exists()
+    with pytest.raises(DataError, match="use 'scheme: hash'"):
+        world.run("crossval", {**config, "scheme": "stratified"}, tmp_path / "quotas")
+
+
+def test_folds_part_train_and_keep_groups(world: World) -> None:
+    data = world.dataset.for_training()
+    # Sentences with one subject and ending differ in their first words: the near-duplicates.
+    settings: dict[str, Any] = {"folds": 3, "repeats": 1, "select": 0.2, "seed": 1, "group": None}
+    folds = partition(data, scheme="hash", near_duplicates=True, **settings)
+    for fold in folds:
+        every = np.concatenate([fold.train, fold.select, fold.held])
+        assert sorted(every.tolist()) == list(range(len(data.train)))
+    with pytest.raises(DataError, match=r"columns: \{keep: \[author\]\}"):
+        partition(data, scheme="hash", near_duplicates=False, **{**settings, "group": "author"})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"metric": "acuracy"}, "did you mean 'accuracy'"),
+        ({"configurations": {}}, "at least 1 item"),
+        ({"configurations": {"a": {"step": "baseline", "data": "other"}}}, "trained on folds of"),
+        ({"configurations": {"a": {"step": "evaluate", "models": ["x"]}}}, "makes no model"),
+        ({"configurations": {"a": {"step": "baseline", "ngrms": [1, 2]}}}, "ngrms"),
+        ({"folds": 1}, "greater than or equal to 2"),
+        ({"select": 0.9}, "less than or equal to 0.5"),
+    ],
+)
+def test_faults_of_the_config(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        CrossvalConfig.model_validate({**CONFIG, **change})
+
+
+def test_what_it_needs_and_produces() -> None:
+    config = CrossvalConfig.model_validate(
+        {
+            **CONFIG,
+            "configurations": {
+                "floor": {"step": "baseline"},
+                "tuned": {"step": "finetune", "model": "encoder", "stages": [{"train": "head"}]},
+            },
+        }
+    )
+    needs = Crossval.needs(config)
+    assert dict(needs.data) == {"data": "news"}
+    assert dict(needs.models) == {"configurations.tuned.model": "encoder"}
+    assert "accuracy" in Crossval.produces(config)
+    assert Crossval.produces(config.model_copy(update={"refit": "none"})) == frozenset()

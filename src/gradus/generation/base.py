@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradus.checkpoints.hashing import hash_json
 from gradus.errors import UsageError
@@ -56,6 +56,7 @@ class Generator(ABC):
         contract: dtype, backend and tokenizer (digest): part of a measurement's contract.
         digest: of the weights.
         limit: tokens that a prompt with its continuation may have; None for any number.
+        tokenizer: of transformers.
         tokens_seen: tokens computed since it was opened, shared ones counted once.
         tokens_written: of these, those that were written.
     """
@@ -63,6 +64,7 @@ class Generator(ABC):
     contract: Mapping[str, str]
     digest: str = ""
     limit: int | None = None
+    tokenizer: Any
     tokens_seen: int = 0
     tokens_written: int = 0
 

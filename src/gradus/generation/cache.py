@@ -77,6 +77,13 @@ class Cache:
         found.seen = None if self.seen is None else self.seen[low:high]
         return found
 
+    def follow(self, other: Cache, size: int) -> None:
+        """Begin every row with the first `size` slots of the other's first row."""
+        mine, theirs = (*self._keys, *self._values), (*other._keys, *other._values)
+        for part, held in zip(mine, theirs, strict=True):
+            part[:, :, :size] = held[:1, :, :size]
+        self.end = size
+
     def spread(self) -> None:
         """Give every row what the first has: a prefix that all share."""
         for part in (*self._keys, *self._values):

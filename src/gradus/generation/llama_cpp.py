@@ -40,8 +40,10 @@ class LlamaCppGenerator(Generator):
     limit is greater.
     """
 
-    def __init__(self, ref: CheckpointRef, *, threads: int | None = None) -> None:
-        """Load the file.
+    def __init__(
+        self, ref: CheckpointRef, *, threads: int | None = None, parallel: int = 1
+    ) -> None:
+        """Load the file, with room for `parallel` texts at a time, which take turns by the token.
 
         Raises:
             MissingExtra: xllamacpp isn't installed, or gguf, which reads the tokenizer.
@@ -53,14 +55,14 @@ class LlamaCppGenerator(Generator):
             raise MissingExtra("xllamacpp", "llama", "writing with a GGUF file") from error
         file = Path(ref.path) / str(ref.file)
         try:
-            self._tokenizer = load_tokenizer(ref)
+            self.tokenizer = load_tokenizer(ref)
         except ImportError as error:
             raise MissingExtra("gguf", "gguf", f"reading the tokenizer of {file}") from error
         self.digest, self.limit = ref.digest, min(CONTEXT, _positions(ref) or CONTEXT)
         self.contract = {
             "dtype": "as stored",
             "backend": "llama.cpp",
-            "tokenizer": tokenizer_digest(self._tokenizer)[:16],
+            "tokenizer": tokenizer_digest(self.tokenizer)[:16],
         }
         self.tokens_seen = self.tokens_written = 0
         # The server insists on listening: it gets a socket in a folder that is ours alone, and a
@@ -68,7 +70,7 @@ class LlamaCppGenerator(Generator):
         self._folder = tempfile.TemporaryDirectory(prefix="gradus-")
         settings = xllamacpp.CommonParams()
         settings.model.path = str(file)
-        settings.n_ctx, settings.n_parallel = self.limit, 1
+        settings.n_ctx, settings.n_parallel = parallel * self.limit, parallel
         settings.cpuparams.n_threads = threads or hardware.threads()
         settings.cpuparams_batch.n_threads = threads or hardware.threads()
         settings.hostnames = [f"{self._folder.name}/llama.sock"]
@@ -88,11 +90,17 @@ class LlamaCppGenerator(Generator):
         self, tasks: Sequence[Task], settings: Decoding, told: Told | None = None
     ) -> Iterator[tuple[int, Continuation]]:
         """See `Generator.write`."""
-        _refuse(settings)
-        for item in encoded(self._tokenizer, tasks, settings, self.limit):
-            yield item.task.place, self._one(item, settings, told)
+        for item in encoded(self.tokenizer, tasks, settings, self.limit):
+            yield item.task.place, self.one(item, settings, told)
 
-    def _one(self, item: Encoded, settings: Decoding, told: Told | None) -> Continuation:
+    def one(self, item: Encoded, settings: Decoding, told: Told | None) -> Continuation:
+        """What is written after a prompt; may be asked for by as many threads as `parallel` says.
+
+        Raises:
+            UsageError: a setting that llama.cpp doesn't have.
+            CheckpointError: nothing was written.
+        """
+        _refuse(settings)
         # Verbose tells an end token, which counts among the tokens, from a stop string.
         asked = {**self._request(item, settings), "stream": told is not None, "verbose": True}
         if told is None:

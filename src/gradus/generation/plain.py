@@ -32,7 +32,7 @@ class PlainGenerator(Generator):
     ) -> None:
         """`ends` are the tokens that end a text."""
         self.contract, self.digest, self.limit = contract, digest, limit
-        self._model, self._tokenizer, self._ends = model, tokenizer, ends
+        self._model, self.tokenizer, self._ends = model, tokenizer, ends
         self.tokens_seen = self.tokens_written = 0
 
     @torch.inference_mode()
@@ -40,18 +40,18 @@ class PlainGenerator(Generator):
         self, tasks: Sequence[Task], settings: Decoding, told: Told | None = None
     ) -> Iterator[tuple[int, Continuation]]:
         """See `Generator.write`."""
-        for item in encoded(self._tokenizer, tasks, settings, self.limit):
+        for item in encoded(self.tokenizer, tasks, settings, self.limit):
             if settings.beams > 1:
                 found = self._search(item, settings)
                 if told is not None:
                     told(found.text)
             else:
-                found = self._one(item, settings, told)
+                found = self.one(item, settings, told)
             yield item.task.place, found
 
-    def _one(self, item: Encoded, settings: Decoding, told: Told | None) -> Continuation:
-        """Token by token, each of them our choice."""
-        written = Written(self._tokenizer, item.ids, settings.stop)
+    def one(self, item: Encoded, settings: Decoding, told: Told | None) -> Continuation:
+        """What is written after a prompt: token by token, each of them our choice."""
+        written = Written(self.tokenizer, item.ids, settings.stop)
         uniform = draws(item.task.seed) if settings.draws else None
         ended = False
 
@@ -81,7 +81,7 @@ class PlainGenerator(Generator):
         start = len(item.ids)
 
         def written(ids: Sequence[int]) -> Written:
-            text = Written(self._tokenizer, item.ids, settings.stop)
+            text = Written(self.tokenizer, item.ids, settings.stop)
             for token in ids:
                 text.add(token)
             return text

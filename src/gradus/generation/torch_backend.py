@@ -14,6 +14,7 @@ import torch
 from gradus.generation.base import Continuation, Generator, Task, Told
 from gradus.generation.beams import Search
 from gradus.generation.cache import Cache
+from gradus.generation.continuous import Continuous
 from gradus.generation.decoder import Decoder
 from gradus.generation.decoding import Decoding
 from gradus.generation.fitting import Encoded, batches, encoded, prefix_of
@@ -63,16 +64,22 @@ class TorchGenerator(Generator):
     ) -> None:
         """`ends` are the tokens that end a text; `slots` bounds the cache of a batch."""
         self.contract, self.digest, self.limit = contract, digest, limit
-        self._decoder, self._tokenizer, self._ends = decoder, tokenizer, ends
+        self._decoder, self.tokenizer, self._ends = decoder, tokenizer, ends
         self._slots = slots
         self._cache = Cache(decoder.shape, decoder.dtype)
         self.tokens_seen = self.tokens_written = 0
+
+    def continuous(self, rows: int = ROWS) -> Continuous:
+        """The same model for texts that begin and end whenever they like, `rows` at a time."""
+        return Continuous(
+            self._decoder, self.tokenizer, ends=self._ends, rows=rows, slots=self._slots
+        )
 
     def write(
         self, tasks: Sequence[Task], settings: Decoding, told: Told | None = None
     ) -> Iterator[tuple[int, Continuation]]:
         """See `Generator.write`."""
-        items = encoded(self._tokenizer, tasks, settings, self.limit)
+        items = encoded(self.tokenizer, tasks, settings, self.limit)
         if settings.beams > 1:
             for item in items:
                 found = self._search(item, settings)
@@ -91,7 +98,7 @@ class TorchGenerator(Generator):
             _Row(
                 item.task.place,
                 item.ids,
-                Written(self._tokenizer, item.ids, settings.stop),
+                Written(self.tokenizer, item.ids, settings.stop),
                 draws(item.task.seed) if settings.draws else None,
             )
             for item in items
@@ -140,7 +147,7 @@ class TorchGenerator(Generator):
         """The text that beam search finds; the beams are the rows of the cache."""
 
         def written(ids: Sequence[int]) -> Written:
-            text = Written(self._tokenizer, item.ids, settings.stop)
+            text = Written(self.tokenizer, item.ids, settings.stop)
             for token in ids:
                 text.add(token)
             return text

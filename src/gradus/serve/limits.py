@@ -16,6 +16,7 @@ class Limits:
         texts: in one request, else 422.
         characters: of one text, else 422.
         seconds: from admission to the answer, else 504.
+        writing_seconds: the same for a language model's texts, which take longer.
         stuck_seconds: a worker that computes one batch for longer is killed and replaced.
         batch_tokens: about so many tokens are computed at a time (estimated from bytes).
         batch_texts: at most so many texts are computed at a time.
@@ -30,6 +31,7 @@ class Limits:
     texts: int = 256
     characters: int = 100_000
     seconds: float = 30.0
+    writing_seconds: float = 600.0
     stuck_seconds: float = 120.0
     batch_tokens: int = 8192
     batch_texts: int = 256

@@ -28,6 +28,7 @@ class Predicting(Engine):
     def __init__(self, model: Model, digest: str, max_tokens: int | None) -> None:
         """See `open`."""
         self._model, self._digest, self._max_tokens = model, digest, max_tokens
+        self._tokenizer: Any = None
         does = {"spans": ("tag",), "vector": ()}.get(model.target, ("classify",))
         self.tasks = (*does, "embed") if _embeds(model) else does
 
@@ -108,9 +109,22 @@ class Predicting(Engine):
             for text, one in zip(texts, predictions, strict=True)
         ]
 
-    def _vectors(self, texts: Sequence[str], *, normalise: bool = True) -> list[list[float]]:
-        found: list[list[float]] = self._model.embed(texts, normalise=normalise).tolist()
-        return found
+    def _vectors(
+        self, texts: Sequence[str], *, normalise: bool = True, counted: bool = False
+    ) -> list[Any]:
+        """Vectors, each with the number of tokens that it rests on where they are `counted`."""
+        found: list[Any] = self._model.embed(texts, normalise=normalise).tolist()
+        if not counted:
+            return found
+        return [list(pair) for pair in zip(found, self._lengths(texts), strict=True)]
+
+    def _lengths(self, texts: Sequence[str]) -> list[int]:
+        from gradus.training.models import encode, load_tokenizer
+
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(self._model.ref)
+        most = int(self._model.contract["max_tokens"])
+        return [int(size) for size in encode(self._tokenizer, list(texts), most).lengths]
 
 
 class Embedding(Predicting):

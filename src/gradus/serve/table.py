@@ -14,10 +14,16 @@ ROUTES: Final[dict[str, str]] = {
     "tag": "gradus.serve.routes.tag:add",
     "embed": "gradus.serve.routes.embed:add",
     "admin": "gradus.serve.routes.admin:add",
+    "openai-completions": "gradus.serve.openai.completions:add",
+    "openai-chat": "gradus.serve.openai.chat:add",
+    "openai-embeddings": "gradus.serve.openai.embeddings:add",
+    "openai-models": "gradus.serve.openai.models:add",
 }
 """Name to ``module:function``; the function is called with an `gradus.serve.app.Api`."""
 
 ENGINES: Final[dict[str, str]] = {
+    "llama-cpp": "gradus.serve.engines.llama_cpp:LlamaCppEngine",
+    "gradus": "gradus.serve.engines.gradus:GradusEngine",
     "predict": "gradus.serve.predicting:Predicting",
     "embed": "gradus.serve.predicting:Embedding",
 }

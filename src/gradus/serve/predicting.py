@@ -90,10 +90,10 @@ class Predicting(Engine):
         for at, one in enumerate(asked):
             asks = {name: x for name, x in one.body.items() if name != "texts"}
             alike.setdefault((one.task, *asks.items()), []).append(at)
-        for (task, *asks), places in alike.items():
+        for (task, *options), places in alike.items():
             texts = [_text(text) for at in places for text in asked[at].body["texts"]]
             make: Any = self._vectors if task == "embed" else self._said
-            said = iter(make(texts, **dict(asks)))
+            said = iter(make(texts, **dict(options)))
             for at in places:
                 answers[at] = [next(said) for _ in asked[at].body["texts"]]
         return answers

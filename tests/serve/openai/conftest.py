@@ -41,13 +41,13 @@ def writer(language: Path) -> Any:
     return generation.open(language, threads=1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(language: Path) -> Iterator[Running]:
     with served(language, "--threads", 1) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(running: Running) -> Any:
     return client_of(running)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serve.servers import Running, served
+from tests.serve.servers import Running, command, environment, served
 
 from .conftest import client_of, openai
 
@@ -128,6 +129,26 @@ def test_the_clients_own_errors(client: Any) -> None:
     assert stream.value.param == "prompt"
     with pytest.raises(openai.BadRequestError):
         client.embeddings.create(model="tiny", input="a")
+
+
+def test_keys(language: Path, tmp_path: Path) -> None:
+    """The official client sends its key as a bearer token."""
+    file = tmp_path / "keys"
+    made = subprocess.run(
+        command("--key-file", file, "--new-key", "somebody"),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    key = made.stdout.split()[-1]
+    with served(language, "--threads", 1, "--key-file", file) as running:
+        with pytest.raises(openai.AuthenticationError):
+            client_of(running, "wrong").completions.create(**TEXT)
+        with pytest.raises(openai.AuthenticationError):
+            client_of(running, "wrong").models.list()
+        found = client_of(running, key).completions.create(**TEXT)
+        assert found.usage.completion_tokens == 16
 
 
 def test_models(client: Any) -> None:

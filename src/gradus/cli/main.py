@@ -32,6 +32,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "overlap": ("gradus.cli.overlap", "Find what a training corpus holds of benchmarks."),
     "show": ("gradus.cli.show", "Show what a run measured and what its gates said."),
     "looks": ("gradus.cli.looks", "Say how often dev and test have been looked at."),
+    "label-next": ("gradus.cli.label_next", "Choose the texts that are worth labelling next."),
+    "label-read": ("gradus.cli.label_read", "Bring back what people labelled elsewhere."),
     "rate": ("gradus.cli.rate", "Serve the page on which people judge what was written."),
     "card": ("gradus.cli.card", "Write a checkpoint's model card."),
     "report": ("gradus.cli.report", "Write a run's report again."),
@@ -73,7 +75,7 @@ class LazyGroup(typer.core.TyperGroup):
             return step.build(cmd_name)
         name, summary = COMMANDS[cmd_name]
         module = importlib.import_module(name)
-        function = getattr(module, cmd_name)
+        function = getattr(module, cmd_name.replace("-", "_"))
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         settings = getattr(module, "CONTEXT", None)
         app.command(

@@ -22,7 +22,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from gradus.errors import DataError, UsageError
 from gradus.panel.criteria import CRITERIA
-from gradus.panel.exchange import Inquiry, Where, load, save, task_of
+from gradus.panel.exchange import Inquiry, Located, Where, load, save, task_of
 from gradus.panel.label_studio import CHOICES
 from gradus.panel.records import HIGHEST, LOWEST, Rating
 from gradus.panel.words import WORDS
@@ -78,7 +78,7 @@ class Argilla:
             if not isinstance(responses, dict):
                 raise where.fault("is no object", "responses")
             for criterion in inquiry.criteria:
-                for response in _given(responses.get(criterion, []), where, criterion):
+                for response in given(responses.get(criterion, []), where, criterion):
                     user = str(response["user_id"])
                     value = _value(inquiry, response.get("value"), where, criterion)
                     found.append(
@@ -104,8 +104,8 @@ def _record(
     return {"id": name, "fields": dict(data), "responses": responses, **empty}
 
 
-def _given(raw: Any, where: Where, field: str) -> list[dict[str, Any]]:
-    """The responses that count; older versions say no status."""
+def given(raw: Any, where: Located, field: str) -> list[dict[str, Any]]:
+    """The responses to a question that count; older versions say no status."""
     if not isinstance(raw, list) or not all(isinstance(one, dict) for one in raw):
         raise where.fault("is no list of responses", field)
     counted = [one for one in raw if one.get("status", SUBMITTED) == SUBMITTED]
@@ -169,7 +169,7 @@ def _question(inquiry: Inquiry, name: str) -> dict[str, Any]:
             for choice in CHOICES
         ]
         settings: dict[str, Any] = {"type": "label_selection", "options": options}
-        return _asking(name, _both(inquiry, "ask_pair"), None, settings)
+        return asking(name, _both(inquiry, "ask_pair"), None, settings)
     wordings = [CRITERIA[name].wording[language] for language in inquiry.languages]
     lines = [
         line
@@ -181,11 +181,12 @@ def _question(inquiry: Inquiry, name: str) -> dict[str, Any]:
     ]
     title = " / ".join(wording.title for wording in wordings)
     scores = [{"value": score} for score in range(LOWEST, HIGHEST + 1)]
-    return _asking(name, title, "\n".join(lines), {"type": "rating", "options": scores})
+    return asking(name, title, "\n".join(lines), {"type": "rating", "options": scores})
 
 
-def _asking(
+def asking(
     name: str, title: str, description: str | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
+    """A question as ``settings.json`` has it."""
     made = {"name": name, "title": title, "description": description, "required": True}
     return {**made, "settings": settings}

@@ -141,6 +141,13 @@ class Where:
         return DataError(f"entry {self.number:,}: {message}", file=self.file, field=field)
 
 
+class Located(Protocol):
+    """Any place in a file that an error can name."""
+
+    def fault(self, message: str, field: str | None = None) -> DataError:
+        """The error about it."""
+
+
 class Form(Protocol):
     """A format: writes an inquiry with what was said so far, and reads what was said."""
 

@@ -17,7 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 from gradus.errors import DataError
 from gradus.panel.criteria import CRITERIA
-from gradus.panel.exchange import Ids, Inquiry, Where, load, save, task_of
+from gradus.panel.exchange import Ids, Inquiry, Located, Where, load, save, task_of
 from gradus.panel.records import FIRST, NEITHER, SECOND, Rating
 from gradus.panel.words import WORDS
 
@@ -71,7 +71,7 @@ class LabelStudio:
             if not isinstance(data, dict) or not isinstance(data.get("id"), str):
                 raise where.fault("has no data.id: export as JSON (not JSON-MIN or CSV)", "data")
             ids = inquiry.task_of(data["id"], where)
-            for annotation in _objects(task.get("annotations", []), where, "annotations"):
+            for annotation in objects(task.get("annotations", []), where, "annotations"):
                 if not annotation.get("was_cancelled"):
                     found += _answers(inquiry, ids, annotation, where)
         return found
@@ -80,7 +80,7 @@ class LabelStudio:
 def _answers(
     inquiry: Inquiry, task: Ids, annotation: Mapping[str, Any], where: Where
 ) -> Iterator[Rating]:
-    results = _objects(annotation.get("result", []), where, "result")
+    results = objects(annotation.get("result", []), where, "result")
     told = {r["from_name"]: r for r in results if isinstance(r.get("from_name"), str)}
     scored = [told[name] for name in inquiry.criteria if name in told]
     lead = annotation.get("lead_time")
@@ -93,14 +93,15 @@ def _answers(
             where,
             task,
             name,
-            rater=_rater(told.get(RATER), annotation, where),
+            rater=rater_of(told.get(RATER), annotation, where),
             value=_value(result, where),
             seconds=known.get("seconds", each),
             at=at if isinstance(at, str) else "",
         )
 
 
-def _objects(raw: Any, where: Where, field: str) -> list[dict[str, Any]]:
+def objects(raw: Any, where: Located, field: str) -> list[dict[str, Any]]:
+    """A list of objects, or the error about it."""
     if not isinstance(raw, list) or not all(isinstance(one, dict) for one in raw):
         raise where.fault("is no list of objects", field)
     return raw
@@ -117,7 +118,7 @@ def _value(result: Mapping[str, Any], where: Where) -> float:
     raise where.fault(f"holds neither a score nor one of {', '.join(CHOICES)}", name)
 
 
-def _rater(named: Mapping[str, Any] | None, annotation: Mapping[str, Any], where: Where) -> str:
+def rater_of(named: Mapping[str, Any] | None, annotation: Mapping[str, Any], where: Located) -> str:
     """The name that was given, or else the account."""
     name, account = _said(named), annotation.get("completed_by")
     if name:

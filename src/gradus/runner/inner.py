@@ -78,15 +78,21 @@ class InnerRuns:
         paused = None if one.done(weights) else one.make(boundary)
         found = one.paused(paused) if paused is not None else one.result(metrics, costs)
         self._records[name] = one.record(found)
-        if data is None and found.paused is None and one.mark not in self._counted:
+        if self._same_select(data) and found.paused is None and one.mark not in self._counted:
             self._counted.add(one.mark)
-            self._count(int(one.outcome().get("scored", 0)) + 1)
+            self._count(int(one.outcome().get("scored", 0)) + 1, one.mark)
         return found
 
-    def _count(self, scored: int) -> None:
+    def _same_select(self, data: TrainingData | None) -> bool:
+        """Whether these data leave the plan's dev.select as it is."""
+        own = self.outer.data
+        return data is None or (own is not None and data.select.ids == own.select.ids)
+
+    def _count(self, scored: int, mark: str) -> None:
         """What steps inside it look up on the plan's dev.select, the outer step has looked up."""
         if isinstance(self.outer.monitor, RunMonitor):
             self.outer.monitor.scored += scored
+            self.outer.monitor.configurations.append(mark)
 
     def drop(self, result: InnerResult) -> None:
         """See `Inner.drop`."""

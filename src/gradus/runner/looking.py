@@ -9,17 +9,23 @@ from gradus.errors import StorageError
 from gradus.records import StepSpec
 from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
-from gradus.runner.monitor import Reporter
+from gradus.runner.monitor import Reporter, RunMonitor
 from gradus.steps.base import Target
 
 
 def count_chosen(
-    spec: StepSpec, mark: str, compared: int, inputs: Inputs, reporter: Reporter
+    spec: StepSpec, mark: str, monitor: RunMonitor, inputs: Inputs, reporter: Reporter
 ) -> None:
-    """Count a configuration whose training was scored `compared` times on dev.select."""
-    if compared:
-        for name in spec.data[:1]:
-            _note(spec, name, "dev.select", mark, inputs, reporter, compared=compared)
+    """Count the configurations that were scored on dev.select.
+
+    One for a step that was scored itself, whose fingerprint is `mark`; of one that runs others
+    inside itself each of these.
+    """
+    marks = monitor.configurations or [mark] * bool(monitor.scored)
+    for name in spec.data[:1]:
+        for one in marks:
+            compared = monitor.scored if len(marks) == 1 else 1
+            _note(spec, name, "dev.select", one, inputs, reporter, compared=compared)
 
 
 def count_measured(

@@ -64,12 +64,17 @@ class RunMonitor:
 
     Curves are JSON lines, appended as they come; `rewind` cuts them back after a resume, so that
     a run that was killed has the same curves as one that wasn't.
+
+    Attributes:
+        scored: how often something was scored on dev.select.
+        configurations: fingerprints of the steps inside the step that were.
     """
 
     def __init__(self, curves: Path, data: TrainingData | None, reporter: Reporter) -> None:
         self.curves = curves
         self.notes: list[str] = []
         self.scored = 0
+        self.configurations: list[str] = []
         self._data = data
         self._reporter = reporter
 

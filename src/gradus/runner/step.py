@@ -181,7 +181,7 @@ class StepRun:
         outcome = ranks.run(self.step, self.config, context, self.spec, self.inputs)
         seconds = time.perf_counter() - start
         if outcome.waiting is None:
-            looking.count_chosen(self.spec, place.name, monitor.scored, self.inputs, self.reporter)
+            looking.count_chosen(self.spec, place.name, monitor, self.inputs, self.reporter)
             kept = outcome_json(outcome, place, monitor, seconds, resumed)
             kept["facts"] = {**kept["facts"], **inner_facts(context)}
             write_json(outcome_file, kept)

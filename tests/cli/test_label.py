@@ -1,0 +1,81 @@
+"""`gradus label-next` and `gradus label-read`, from a run to more data and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from run_plans import write_plan
+
+import gradus
+from gradus.cli import main as cli
+from gradus.testing.world import default_rows
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    record = gradus.run(write_plan(tmp_path))
+    pool = [text for text, _ in default_rows()[:5]]
+    pool += ["The striker sold shares.", "A bank fixed a bug.", "the  STRIKER sold shares.", ""]
+    pool += [f"The chip designer raised its {n} rates." for n in range(8)]
+    (tmp_path / "pool.jsonl").write_text(
+        "".join(json.dumps({"text": text}) + "\n" for text in pool), "utf-8"
+    )
+    return record.checkpoint("floor")
+
+
+def test_from_a_run_to_more_data(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["label-next", str(checkpoint), "--pool", "pool.jsonl", "--n", "4"]
+    assert cli.main([*asked, "--out", "tasks.jsonl", "--format", "jsonl"]) == 0
+    shown = capsys.readouterr()
+    assert "4 of 10 texts chosen, kept apart by their words (TF-IDF)" in shown.out
+    assert "5 are labelled already; 1 stand there twice; 1 lines hold no text" in shown.out
+    assert "pool.jsonl, line 9: field 'text' is empty" in shown.err
+    rows = [json.loads(line) for line in Path("tasks.jsonl").read_text("utf-8").splitlines()]
+    assert len({row["text"] for row in rows}) == 4
+    unsure = [row["uncertainty"] for row in rows]
+    assert unsure == sorted(unsure, reverse=True)
+    said = gradus.load(checkpoint).predict([row["text"] for row in rows])
+    assert [row["suggested"] for row in rows] == [one.label for one in said]
+    for row, label in zip(rows, ["sport", "sport", "spoort", None], strict=True):
+        row["label"] = label
+    Path("back.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    asked = ["label-read", "back.jsonl", "--into", "news.jsonl"]
+    before = Path("news.jsonl").read_text("utf-8")
+    assert cli.main(asked) == 1
+    shown = capsys.readouterr()
+    assert shown.out.startswith("2 rows put into news.jsonl; 1 skipped; 1 with unknown labels")
+    assert "back.jsonl, line 3: unknown label 'spoort'; known are business, sport" in shown.err
+    assert "back.jsonl, line 4: skipped" in shown.err
+    after = Path("news.jsonl").read_text("utf-8")
+    assert after.startswith(before)
+    assert len(after.splitlines()) == len(before.splitlines()) + 2
+    assert cli.main([*asked, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["added"], told["same"], len(told["unknown"])) == (0, 2, 1)
+
+
+def test_other_formats_and_bad_usage(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["label-next", str(checkpoint), "--pool", "pool.jsonl"]
+    more = ["--out", "folder", "--format", "argilla", "--known", "none", "--json"]
+    assert cli.main([*asked, *more]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["chosen"], told["known"], told["repeated"]) == (15, 0, 1)
+    assert cli.main([*asked, "--out", "t.json", "--known", "mini.yaml:news"]) == 0
+    assert Path("t.xml").exists()
+    capsys.readouterr()
+    assert cli.main([*asked, "--out", "t", "--format", "argila"]) == 2
+    assert "did you mean 'argilla'?" in capsys.readouterr().err
+    assert cli.main([*asked, "--out", "t", "--known", "nowhere.jsonl"]) == 2
+    assert "there is no such file" in capsys.readouterr().err
+    Path("pool.jsonl").write_text("", "utf-8")
+    assert cli.main([*asked, "--out", "t"]) == 2
+    assert "no text is left to label" in capsys.readouterr().err
+    assert cli.main(["label-read", "t.json", "--into", "x.csv"]) == 2
+    assert "name a .jsonl file" in capsys.readouterr().err

@@ -26,6 +26,7 @@ class Fixed:
     labels = ("c", "a")
     target = "label"
     thresholds = (0.5, 0.5)
+    abstain_below = None
     label_map: ClassVar[dict[str, str]] = {}
 
     def log_probs(

@@ -12,6 +12,7 @@ import pytest
 from scipy.special import rel_entr
 from sklearn import metrics as sk
 from tests.metrics.conftest import random_predictions
+from tests.metrics.test_calibration_metrics import debiased_by_hand
 
 from gradus import registry
 from gradus.metrics import get
@@ -64,6 +65,20 @@ def _brier(p: Predictions) -> float:
     return float(np.mean([((np.exp(q) - t) ** 2).sum() for q, t in zip(rows, truth, strict=True)]))
 
 
+def _aurc(margin: bool) -> Callable[[Predictions], float]:
+    """Of items that are all differently sure, one risk after the other."""
+
+    def oracle(p: Predictions) -> float:
+        assert p.log_probs is not None
+        rows = np.sort(np.exp(p.log_probs), axis=1)
+        sure = rows[:, -1] - rows[:, -2] if margin else rows[:, -1]
+        order = np.argsort(-sure)
+        wrong = (p.gold != p.predicted)[order]
+        return float(np.mean([wrong[: n + 1].mean() for n in range(len(p))]))
+
+    return oracle
+
+
 def _top(k: int) -> Callable[[Predictions], float]:
     return lambda p: sk.top_k_accuracy_score(p.gold, p.log_probs, k=k, labels=range(len(p.labels)))
 
@@ -74,6 +89,12 @@ ORACLES: dict[str, Callable[[Predictions], float]] = {
     "mcc": lambda p: sk.matthews_corrcoef(p.gold, p.predicted),
     "log_loss": lambda p: sk.log_loss(p.gold, np.exp(p.log_probs), labels=range(len(p.labels))),
     "ece": _ece,
+    "ece_debiased": lambda p: debiased_by_hand(p),
+    "aurc": _aurc(margin=False),
+    "aurc_margin": _aurc(margin=True),
+    "aurc_random": lambda p: 1 - sk.accuracy_score(p.gold, p.predicted),
+    "coverage": lambda p: 1.0,
+    "selective_accuracy": lambda p: sk.accuracy_score(p.gold, p.predicted),
     "brier": _brier,
     "cohen_kappa": lambda p: sk.cohen_kappa_score(p.gold, p.predicted),
     "auroc_macro": _one_vs_rest("roc_auc_score"),

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 class Decided(NamedTuple):
-    """Log-probabilities [N, K] and K thresholds, see `Predictor.thresholds`."""
+    """Log-probabilities [N, K] and K thresholds, see `Predictor.thresholds`.
+
+    Below `abstain_below` the checkpoint gives no answer.
+    """
 
     log_probs: np.ndarray
     thresholds: Sequence[float]
+    abstain_below: float | None = None
 
 
 class ClassifyBenchmark(Benchmark):
@@ -33,7 +37,9 @@ class ClassifyBenchmark(Benchmark):
         "Each text of the split (or of the stated sample, chosen by content hash) gets "
         "log-probabilities for the data set's labels; the most probable is the prediction (where "
         "the checkpoint has thresholds, the one that is the greatest multiple of its own), the "
-        "first in label order on a tie. A label that the checkpoint doesn't know has probability 0."
+        "first in label order on a tie. Where the checkpoint abstains the prediction counts all "
+        "the same, but for coverage and selective_accuracy. A label that the checkpoint doesn't "
+        "know has probability 0."
     )
     metrics: ClassVar[tuple[str, ...]] = (
         "accuracy",
@@ -56,6 +62,12 @@ class ClassifyBenchmark(Benchmark):
         "log_loss",
         "brier",
         "ece",
+        "ece_debiased",
+        "aurc",
+        "aurc_margin",
+        "aurc_random",
+        "coverage",
+        "selective_accuracy",
         "precision",
         "recall",
         "f1",
@@ -74,8 +86,9 @@ class ClassifyBenchmark(Benchmark):
     def outputs(
         cls, predictor: Predictor, split: Split, progress: Callable[[int], None] | None = None
     ) -> Decided:
-        """Log-probabilities [N, K of the checkpoint] and its thresholds."""
-        return Decided(predictor.log_probs(split.texts, progress=progress), predictor.thresholds)
+        """Log-probabilities [N, K of the checkpoint], thresholds, and below what it abstains."""
+        rows = predictor.log_probs(split.texts, progress=progress)
+        return Decided(rows, predictor.thresholds, predictor.abstain_below)
 
     @classmethod
     def observe(
@@ -93,9 +106,15 @@ class ClassifyBenchmark(Benchmark):
         decided = outputs if isinstance(outputs, Decided) else Decided(outputs, (0.5,) * len(own))
         log_probs = align(np.asarray(decided.log_probs, dtype=np.float64), own, labels)
         least = dict(zip(own, decided.thresholds, strict=True))
+        predicted = decide(log_probs, [least.get(label, 0.5) for label in labels])
+        answered = None
+        if decided.abstain_below is not None:
+            sure = np.exp(log_probs[np.arange(len(log_probs)), predicted])
+            answered = sure >= decided.abstain_below
         return Predictions(
             gold=np.asarray(split.labels, dtype=np.int64),
-            predicted=decide(log_probs, [least.get(label, 0.5) for label in labels]),
+            predicted=predicted,
+            answered=answered,
             log_probs=log_probs,
             labels=tuple(labels),
             ids=tuple(split.ids),

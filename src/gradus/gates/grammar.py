@@ -6,7 +6,7 @@
     metric    = [PREFIX "."] NAME ["[" LABEL "]"] ["{" SLICING "=" VALUE "}"]
     op        = ">=" | ">" | "<=" | "<"
     threshold = NUMBER | ref | ref "+" NUMBER | ref "-" NUMBER | NUMBER "*" ref
-    ref       = STEP | MODEL | "parent" | STEP "." EXTRA
+    ref       = (STEP | MODEL | "parent" | STEP "." EXTRA) ["." NAME]
 
 A space stands around every operator, so that ids may contain hyphens.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Final
 
@@ -27,7 +27,7 @@ OPERATORS: Final = (">=", "<=", ">", "<")
 _TOKEN = re.compile(r"(?:[^\s\[\]{}]|\[[^\[\]]*\]|\{[^{}]*\})+|[\[\]{}]")
 _NUMBER = re.compile(r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$")
 _ID = r"[^\W][\w-]*"
-_REF = re.compile(rf"^{_ID}(?:\.[^\W\d][\w-]*)?$")
+_REF = re.compile(rf"^{_ID}(?:\.[^\W\d][\w-]*){{0,2}}$")
 _METRIC = re.compile(
     rf"^(?:(?P<prefix>{_ID}(?:\.{_ID})*)\.)?(?P<name>[A-Za-z][A-Za-z0-9_]*)"
     r"(?:\[(?P<label>[^\[\]]+)\])?"
@@ -58,6 +58,8 @@ class GateSpec:
         surely: whether the confidence bound is asked instead of the point value.
         constant: the threshold, or None where `reference` is given.
         reference: a step's id, a model's name, ``step.extra`` or ``parent``.
+        against: the reference's metric where that is another one (``tuned.aurc_margin``), which
+            only a metric has that is the same quantity (`Metric.within`).
         margin: signed, added to the reference; 0 where none is written.
         factor: what the reference is multiplied by; None where none is written.
     """
@@ -71,6 +73,7 @@ class GateSpec:
     surely: bool = False
     constant: float | None = None
     reference: str | None = None
+    against: str | None = None
     margin: float = 0.0
     factor: float | None = None
 
@@ -83,6 +86,11 @@ class GateSpec:
     def measured(self) -> str:
         """The metric as a measurement names it: ``f1[sport]``, ``accuracy{language=Han}``."""
         return self.asked if self.slice is None else sliced(self.asked, *self.slice)
+
+    @property
+    def theirs(self) -> GateSpec:
+        """The gate as it is asked of the reference."""
+        return self if self.against is None else replace(self, metric=self.against, against=None)
 
     @property
     def upward(self) -> bool:
@@ -101,14 +109,15 @@ class GateSpec:
     def __str__(self) -> str:
         head = "surely " if self.surely else ""
         prefix = f"{self.prefix}." if self.prefix else ""
+        other = f"{self.reference}.{self.against}" if self.against else str(self.reference)
         if self.constant is not None:
             right = _write(self.constant)
         elif self.factor is not None:
-            right = f"{_write(self.factor)} * {self.reference}"
+            right = f"{_write(self.factor)} * {other}"
         elif self.margin:
-            right = f"{self.reference} {'+' if self.margin > 0 else '-'} {_write(abs(self.margin))}"
+            right = f"{other} {'+' if self.margin > 0 else '-'} {_write(abs(self.margin))}"
         else:
-            right = str(self.reference)
+            right = other
         return f"{head}{prefix}{self.measured} {self.op} {right}"
 
 
@@ -151,6 +160,7 @@ def parse(
     _check_operator(body, end, text)
     prefix, name, label, part = _metric(*body[0], text, metrics, scores)
     parts = _threshold(body[2:], end, text)
+    reference, against = _against(parts.get("reference"), name, body[2:], text)
     if surely and parts.get("constant") is None:
         raise GateSyntaxError(
             f"surely is for constants; a comparison with '{parts['reference']}' is asked of the "
@@ -167,7 +177,8 @@ def parse(
         prefix=prefix,
         surely=surely,
         constant=parts.get("constant"),  # type: ignore[arg-type]  # a float or absent, see _threshold
-        reference=parts.get("reference"),  # type: ignore[arg-type]  # a str or absent
+        reference=reference,
+        against=against,
         margin=parts.get("margin", 0.0),  # type: ignore[arg-type]  # a float
         factor=parts.get("factor"),  # type: ignore[arg-type]  # a float or absent
     )
@@ -192,6 +203,7 @@ def forms() -> list[tuple[str, str]]:
         ("accuracy{language=Han} >= 0.9", "on one slice of the items, see measure.slices"),
         ("news.accuracy >= 0.9", "on a data set or benchmark by name"),
         ("accuracy > floor.majority", "against a step's further checkpoint"),
+        ("aurc < tuned.aurc_margin", "against the same quantity under another way of ranking"),
     ]
 
 
@@ -304,6 +316,26 @@ def _threshold(tokens: list[tuple[str, int]], end: int, text: str) -> dict[str, 
     if margin < 0 or second[0] in "+-":
         raise GateSyntaxError("a margin has no sign of its own: turn the + or - round", place, text)
     return {"reference": reference, "margin": margin if sign == "+" else -margin}
+
+
+def _against(
+    reference: float | str | None, metric: str, tokens: list[tuple[str, int]], text: str
+) -> tuple[str | None, str | None]:
+    """The reference and the metric that is asked of it where it names another one."""
+    if not isinstance(reference, str):
+        return None, None
+    head, dot, tail = reference.rpartition(".")
+    if not dot or tail not in {registry.plain(v) for v in registry.names("metrics")}:
+        return reference, None
+    if registry.load("metrics", tail).within != metric:
+        column = next(at for token, at in tokens if token == reference) + len(head) + 1
+        raise GateSyntaxError(
+            f"{metric} can't be compared with {tail}, which is another quantity: "
+            f"write {head} alone",
+            column,
+            text,
+        )
+    return head, tail
 
 
 def _number(token: str, column: int, text: str) -> float:

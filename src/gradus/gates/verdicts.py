@@ -77,9 +77,9 @@ def judge(
         settings = {"level": level, "draws": draws, "seed": seed}
         verdict = _surely(gate, own, mine, scores, settings) if gate.surely else _point(gate, mine)
     else:
-        theirs = other.measurement(gate) if other is not None else None
+        theirs = other.measurement(gate.theirs) if other is not None else None
         if other is None or theirs is None or not defined(theirs):
-            verdict = _missing(gate, other.name if other else str(gate.reference), theirs)
+            verdict = _missing(gate.theirs, other.name if other else str(gate.reference), theirs)
         else:
             settings = {"level": level, "draws": draws, "seed": seed}
             verdict = _between(gate, own, other, (mine, theirs), scores, settings)
@@ -223,6 +223,11 @@ def _items(
             gate, f"{own.name} and {other.name} share none of their items, nothing to compare"
         )
     metric = scores.get(gate.asked, first.labels)
+    if gate.against is not None:
+        from gradus.metrics.repeated import viewed
+
+        first = viewed(first, metric)
+        second = viewed(second, scores.get(gate.theirs.asked, first.labels))
     value, reference = mean(metric, first), mean(metric, second)
     if not (math.isfinite(value) and math.isfinite(reference)):
         lacking = own.name if not math.isfinite(value) else other.name

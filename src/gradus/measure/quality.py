@@ -199,6 +199,7 @@ def with_parent(own: Items, parent: Items) -> Predictions:
         log_probs=own.log_probs,
         labels=own.labels,
         ids=own.ids,
+        answered=own.answered,
         parent_log_probs=parent.log_probs[[row[item] for item in own.ids]],
     )
 

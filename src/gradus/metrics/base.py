@@ -92,6 +92,9 @@ class Predictions(Items):
         labels: the K labels, in index order.
         ids: N content hashes (hex); what pairs the items of two checkpoints.
         parent_log_probs: float64 [N, K] of the parent on the same items; for parity only.
+        answered: bool [N], where it didn't abstain; None where it never does.
+        confidence: float64 [N], what items are ranked by where that isn't the probability of the
+            predicted label; only while two ways of ranking are compared, never kept.
     """
 
     target: ClassVar[Target] = "label"
@@ -101,18 +104,26 @@ class Predictions(Items):
     labels: tuple[str, ...]
     ids: tuple[str, ...] = ()
     parent_log_probs: np.ndarray | None = None
+    answered: np.ndarray | None = None
+    confidence: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.gold)
 
     def take(self, rows: np.ndarray) -> Predictions:
         """See `Items.take`."""
+
+        def at(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[rows]
+
         return Predictions(
             gold=self.gold[rows],
             predicted=self.predicted[rows],
-            log_probs=None if self.log_probs is None else self.log_probs[rows],
+            log_probs=at(self.log_probs),
             labels=self.labels,
-            parent_log_probs=None if self.parent_log_probs is None else self.parent_log_probs[rows],
+            parent_log_probs=at(self.parent_log_probs),
+            answered=at(self.answered),
+            confidence=at(self.confidence),
         )
 
     def joined(self, other: Self) -> Predictions:
@@ -128,6 +139,8 @@ class Predictions(Items):
             log_probs=join(self.log_probs, other.log_probs),
             labels=self.labels,
             parent_log_probs=join(self.parent_log_probs, other.parent_log_probs),
+            answered=join(self.answered, other.answered),
+            confidence=join(self.confidence, other.confidence),
         )
 
     def relabelled(self, labels: tuple[str, ...]) -> Predictions:
@@ -144,6 +157,8 @@ class Predictions(Items):
             labels=labels,
             ids=self.ids,
             parent_log_probs=None if parent is None else parent[:, back],
+            answered=self.answered,
+            confidence=self.confidence,
         )
 
     def right(self) -> np.ndarray:
@@ -157,7 +172,7 @@ class Predictions(Items):
         return found
 
     def to_columns(self) -> dict[str, list[Any]]:
-        """``gold`` and ``predicted`` label names, ``log_probs`` where there are any."""
+        """``gold`` and ``predicted`` label names; ``log_probs`` and ``answered`` if there are."""
         columns: dict[str, list[Any]] = {
             "gold": [self.labels[i] for i in self.gold],
             "predicted": [self.labels[i] for i in self.predicted],
@@ -166,6 +181,8 @@ class Predictions(Items):
             rows = getattr(self, name)
             if rows is not None:
                 columns[name] = rows.tolist()
+        if self.answered is not None:
+            columns["answered"] = self.answered.tolist()
         return columns
 
     @classmethod
@@ -189,6 +206,7 @@ class Predictions(Items):
             labels=labels,
             ids=ids,
             parent_log_probs=rows("parent_log_probs"),
+            answered=np.asarray(columns["answered"], bool) if "answered" in columns else None,
         )
 
     def described(self, row: int) -> tuple[str, str, float | None]:
@@ -238,6 +256,8 @@ class Metric:
         inflated: whether resamples have larger values than what they are drawn from, as distances
             between distributions do; intervals and tests then take off what drawing adds.
         facts: what else belongs to the number, e.g. how many bins.
+        within: the metric that a gate may compare this one with, `METRIC < STEP.THIS`, where it is
+            the same quantity under another way of ranking; "" for most.
         bound: keys of the measurement's contract that must agree before two values are compared,
             beyond those that must for every metric.
     """
@@ -276,6 +296,7 @@ class Metric:
     paired: ClassVar[bool] = True
     additive: ClassVar[bool] = False
     inflated: ClassVar[bool] = False
+    within: ClassVar[str] = ""
     facts: ClassVar[Mapping[str, Any]] = {}
     bound: ClassVar[tuple[str, ...]] = ()
 
@@ -308,6 +329,13 @@ class Metric:
     def of_share(self, share: float) -> float:
         """The value that belongs to a mean of `successes`: rising, the identity for most."""
         return share
+
+    def viewed(self, items: Any) -> Any:
+        """The items on which the metric that this one is compared `within` has this one's value.
+
+        With ``aurc < tuned.aurc_margin`` both sides are viewed, and then tested as `aurc` is.
+        """
+        return items
 
     def weighted(self, predictions: Any, weights: np.ndarray) -> np.ndarray | None:
         """The values [D] under D weightings of the items (float64 [D, N]), all at once.

@@ -54,6 +54,20 @@ class Ece(Metric):
 
         return np.asarray(np.abs(self.sums(predictions, weights)).sum(axis=-1))
 
+    def of_bins(self, mass: np.ndarray, sure: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The values of bins with so many items (``mass``), mean probability and right ones.
+
+        Arrays [..., bins]; the value is over the last axis.
+        """
+        import numpy as np
+
+        return np.asarray(np.abs(mass * sure - right).sum(axis=-1) / mass.sum(axis=-1))
+
+    def drawn(self, sizes: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+        """How many of as many items fall into each bin: int64 [D, bins]."""
+        n = int(sizes.sum())
+        return rng.multinomial(n, sizes / n, draws)
+
     def sums(self, predictions: Predictions, weights: np.ndarray) -> np.ndarray:
         """Sum of the gaps in each bin, as a share of the whole weight: float64 [D, bins]."""
         import numpy as np

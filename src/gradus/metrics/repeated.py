@@ -72,6 +72,11 @@ def like(seen: Seen, runs: Sequence[Items]) -> Seen:
     return Repeated(tuple(runs), seen.chosen) if isinstance(seen, Repeated) else runs[0]
 
 
+def viewed(seen: Seen, metric: Metric) -> Seen:
+    """Every seed's items as the metric sees them, see `Metric.viewed`."""
+    return like(seen, [metric.viewed(run) for run in runs_of(seen)])
+
+
 def kept(seen: Seen, rows: np.ndarray) -> Seen:
     """The items at `rows` (int [M], each once) with their ids."""
     ids = tuple(seen.ids[i] for i in rows.tolist())

@@ -35,7 +35,7 @@ def references(gates: Iterable[str], scores: Collection[str] = ()) -> list[str]:
         except GateSyntaxError:
             continue  # told where the gate itself is checked
         if spec.reference not in (None, "parent"):
-            found.append(str(spec.reference))
+            found.append(".".join(filter(None, (spec.reference, spec.against))))
     return found
 
 
@@ -203,11 +203,13 @@ def _check_reference(
         name = parents[0] if parents else None
         index = draft.index(name) if name is not None else None
         other = draft.steps[index] if index is not None and index < step.index else None
+    elif name is not None and name == step.id and spec.against is not None:
+        other = step
     elif name is not None and not own_extra(step, name):
         other = check_model(draft, step, name, path, faults)
     else:
         other = None
-    if name is not None and name == _last_of_several(step):
+    if spec.against is None and name is not None and name == _last_of_several(step):
         faults.add(
             path,
             f"compares '{name}' with itself: gates of '{step.id}' are about the last of its "
@@ -219,9 +221,9 @@ def _check_reference(
     if on_benchmark:
         return  # whatever speaks is measured on it beside the step's own models
     if measured_by(draft, spec.metric, step.produces) and not measured_by(
-        draft, spec.metric, other.produces
+        draft, spec.theirs.metric, other.produces
     ):
-        _not_measured(draft, other, spec, path, faults)
+        _not_measured(draft, other, spec.theirs, path, faults)
 
 
 def _last_of_several(step: StepDraft) -> str | None:

@@ -51,7 +51,7 @@ class Gating:
             if gate.reference is not None:
                 name = spec.models[0] if gate.reference == "parent" else gate.reference
                 theirs = self._theirs(name, mine.measurement(gate), own)
-                other = self._side(name, gate, own, theirs)
+                other = self._side(name, gate.theirs, own, theirs)
                 if own.main == spec.id and name in spec.models:
                     other = self._taken(other)
                 obstacle = None if theirs else self._obstacle(name, mine.measurement(gate))

@@ -104,8 +104,9 @@ class Predicting(Engine):
         from gradus.predict.stream import as_json
 
         predictions = self._model.predict(texts, top_k=top_k, threshold=threshold)
+        abstains = threshold is not None or self._model.predictor.abstain_below is not None
         return [
-            as_json(self._model.target, text, one, thresholded=threshold is not None)
+            as_json(self._model.target, text, one, thresholded=abstains)
             for text, one in zip(texts, predictions, strict=True)
         ]
 

@@ -31,7 +31,10 @@ ROUNDING = 1e-9
 def ece_interval(
     metric: Ece, predictions: Predictions, level: float, draws: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Two-sided interval of the population's ECE over the same bins."""
+    """Two-sided interval of the population's ECE over the same bins.
+
+    It is the L1 error itself for the debiased metric as well, which is only another estimate of it.
+    """
     n = len(predictions)
     bins, gap = metric.gaps(predictions)
     sizes = np.bincount(bins, minlength=BINS)
@@ -44,12 +47,12 @@ def ece_interval(
     # still lie well below, and s must be able to reach it.
     aim = (shares + 0.5 / n) / (1 + 1 / n)
     shapes = (_shape(sure - aim, sure, sizes), sure - aim)
-    value = float((sizes * np.abs(sure - shares)).sum() / n)
+    value = float(metric.of_bins(sizes, sure, sizes * shares))
     # As far out as Student's t with the variance that divides by one less (Hesterberg 2015).
     far = student(n, level) * math.sqrt(n / max(n - 1, 1))
     tail = float(stats.norm.sf(far * stats.norm.ppf((1 + level) / 2)))
     seed = int(rng.integers(2**63))
-    drawn = rng.multinomial(n, sizes / n, draws)
+    drawn = metric.drawn(sizes, draws, rng)
 
     def truth(scale: float, shape: np.ndarray) -> np.ndarray:
         return np.clip(sure - scale * shape, 0.0, 1.0)
@@ -57,7 +60,7 @@ def ece_interval(
     def excess(scale: float, share: float, shape: np.ndarray) -> float:
         """Quantile of the ECE at this scale, less the ECE seen; the same draws at every scale."""
         found = np.random.default_rng(seed).binomial(drawn, truth(scale, shape))
-        errors = np.abs(drawn * sure - found).sum(axis=1) / n
+        errors = metric.of_bins(drawn, sure, found)
         return float(np.quantile(errors, share)) - value
 
     def solve(share: float, slack: float, shape: np.ndarray) -> float:

@@ -129,12 +129,15 @@ def _of_package(name: str) -> str:
 
 def _cached(repository: str, revision: object) -> Path | None:
     """The card of a repository in the Hub's cache on this machine; asks no network."""
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return None
+    from gradus.errors import MissingExtra
+    from gradus.sources.hub_client import client
+
     wanted = None if revision is None else str(revision)
-    found = try_to_load_from_cache(repository, CARD, revision=wanted)
+    try:
+        hub = client("the card of a repository")
+        found = hub.try_to_load_from_cache(repository, CARD, revision=wanted)
+    except (MissingExtra, ValueError):  # a name that the Hub can't have
+        return None
     return Path(found) if isinstance(found, str) else None
 
 

@@ -219,7 +219,9 @@ def _data_row(lead: list[str], *rest: str) -> tuple[Cell, ...]:
 def _licence(known: Mapping[str, Any]) -> str:
     licence = known["licence"]
     said = licence["said"] or licence["hub"]
-    return f"{text(said)}: {text(licence['why'])}."
+    files = licence.get("files", ())
+    beside = f" Texts that came with its sources: {text(', '.join(files))}." if files else ""
+    return f"{text(said)}: {text(licence['why'])}.{beside}"
 
 
 def _made(known: Mapping[str, Any]) -> str:

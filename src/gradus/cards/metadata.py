@@ -92,7 +92,8 @@ def _license(licence: Mapping[str, Any]) -> dict[str, Any]:
     if licence["hub"] != OTHER:
         return {"license": licence["hub"]}
     name = re.sub(r"[^a-z0-9.]+", "-", str(licence["said"]).lower()).strip("-.")
-    return {"license": OTHER, "license_name": name[:80] or UNKNOWN}
+    found = {"license": OTHER, "license_name": name[:80] or UNKNOWN}
+    return found | ({"license_link": "LICENSE"} if "LICENSE" in licence.get("files", ()) else {})
 
 
 def _languages(known: Mapping[str, Any]) -> list[str]:

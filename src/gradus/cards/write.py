@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from gradus.cards.facts import facts
+from gradus.cards.licences import head
 from gradus.cards.markdown import render
 from gradus.cards.places import made_by
 from gradus.checkpoints import CARD, is_checkpoint
@@ -29,6 +30,8 @@ class Written(StrEnum):
     UNCHANGED = "unchanged"
     KEPT = "kept"
     """It was changed by hand, so it stays as it is."""
+    RICHER = "richer"
+    """It tells of a run that isn't at hand now, so it stays as it is."""
 
 
 def sealed(text: str) -> str:
@@ -40,6 +43,12 @@ def is_own(text: str) -> bool:
     """Whether a card is as Gradus wrote it."""
     found = _SEAL.search(text)
     return found is not None and found[1] == _hash(text[: found.start()])
+
+
+def tells(card: Path) -> bool:
+    """Whether a card holds measurements, which nobody can write again without the run."""
+    index = head(card).get("model-index")
+    return isinstance(index, list) and bool(index)
 
 
 def _hash(text: str) -> str:
@@ -67,8 +76,12 @@ def write_card(
         CheckpointError, UsageError, DataError: as `facts`.
         StorageError: the folder can't be written.
     """
-    text = sealed(render(facts(checkpoint, run=run, record=record, license=license)))
-    return put(Path(checkpoint) / CARD, text, force=force)
+    known = facts(checkpoint, run=run, record=record, license=license)
+    path = Path(checkpoint) / CARD
+    text = sealed(render(known))
+    if known["made"]["run"] is None and not force and tells(path):
+        return Written.RICHER
+    return put(path, text, force=force)
 
 
 def put(path: Path, text: str, *, force: bool = False) -> Written:

@@ -1,6 +1,13 @@
 """Checkpoints: atomic save, manifest, hashes, lineage."""
 
-from gradus.checkpoints.hashing import canonical_json, hash_file, hash_folder, hash_json
+from gradus.checkpoints.copy import copy_checkpoint
+from gradus.checkpoints.hashing import (
+    canonical_json,
+    hash_file,
+    hash_folder,
+    hash_json,
+    list_files,
+)
 from gradus.checkpoints.lineage import lineage_of
 from gradus.checkpoints.manifest import (
     CARD,
@@ -24,6 +31,7 @@ __all__ = [
     "FileEntry",
     "Manifest",
     "canonical_json",
+    "copy_checkpoint",
     "find_manifest",
     "hash_file",
     "hash_folder",
@@ -31,6 +39,7 @@ __all__ = [
     "is_checkpoint",
     "is_companion",
     "lineage_of",
+    "list_files",
     "open_checkpoint",
     "read_manifest",
     "save_checkpoint",

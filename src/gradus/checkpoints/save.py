@@ -76,9 +76,9 @@ def save_checkpoint(
     folder = Path(folder)
     _check(folder, preprocessing, facts)
     lineage = lineage_of(parents)
-    with _storage_errors(folder):
+    with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _temporary(folder) as partial:
+        with temporary(folder) as partial:
             write(partial)
             files = _seal(partial)
             if not files:
@@ -101,7 +101,7 @@ def save_checkpoint(
                 facts=dict(facts),
             )
             _write_manifest(partial, manifest)
-            _put_in_place(partial, folder)
+            put_in_place(partial, folder)
     return open_checkpoint(folder, name=name, origin=origin)
 
 
@@ -121,7 +121,7 @@ def _check(folder: Path, preprocessing: Mapping[str, Any], facts: Mapping[str, A
 
 
 @contextmanager
-def _temporary(folder: Path) -> Iterator[Path]:
+def temporary(folder: Path) -> Iterator[Path]:
     """A locked, hidden sibling of `folder` that is gone afterwards, whatever happens."""
     _remove_leftovers(folder)
     partial, lock = _make_locked(folder)
@@ -210,7 +210,7 @@ def _write_manifest(partial: Path, manifest: Manifest) -> None:
     sync(partial)
 
 
-def _put_in_place(partial: Path, folder: Path) -> None:
+def put_in_place(partial: Path, folder: Path) -> None:
     """Rename into place. An old checkpoint goes first, under a name that counts as a leftover."""
     if folder.exists() and any(folder.iterdir()):
         old = folder.parent / f"{_prefix(folder)}old-{uuid.uuid4().hex[:12]}"
@@ -223,7 +223,7 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _storage_errors(folder: Path) -> Iterator[None]:
+def storage_errors(folder: Path) -> Iterator[None]:
     """Turn a full disk or a forbidden folder, however a back end reports it, into StorageError."""
     from safetensors import SafetensorError
 

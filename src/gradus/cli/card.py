@@ -51,6 +51,12 @@ def card(
     if as_json:
         print_json(facts(folder, run=of, license=license))
         return
-    if write_card(folder, run=of, license=license, force=force) is Written.KEPT:
-        raise UsageError(f"{folder / CARD} was changed by hand: --force writes over it")
-    print(folder / CARD)
+    made, path = write_card(folder, run=of, license=license, force=force), folder / CARD
+    if made is Written.KEPT:
+        raise UsageError(f"{path} was changed by hand: --force writes over it")
+    if made is Written.RICHER:
+        raise UsageError(
+            f"{path} is there already, and no run is at hand that tells more: name it with --run, "
+            "or --force writes over it"
+        )
+    print(path)

@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "label-read": ("gradus.cli.label_read", "Bring back what people labelled elsewhere."),
     "rate": ("gradus.cli.rate", "Serve the page on which people judge what was written."),
     "card": ("gradus.cli.card", "Write a checkpoint's model card."),
+    "export": ("gradus.cli.export", "Copy a checkpoint with its card, checked; to the Hub too."),
     "report": ("gradus.cli.report", "Write a run's report again."),
     "evaluate": ("gradus.cli.evaluate", "Measure language models on benchmarks, or checkpoints."),
     "predict": ("gradus.cli.predict", "Classify texts with a checkpoint."),

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator
 
-from gradus.errors import MissingExtra, SourceError
+from gradus.errors import SourceError
 from gradus.sources.base import Located, Purpose, Source, SourceConfig, check_inner, require
+from gradus.sources.hub_client import client, failures, reason
 
 _WEIGHT_FILES = (
     "*.safetensors",
@@ -76,25 +77,19 @@ class Hub(Source):
 
 
 def _snapshot(config: HubConfig, purpose: Purpose) -> Path:
+    hub = client(f"the source {{hub: {config.hub}}}")
     try:
-        from huggingface_hub import errors, snapshot_download
-    except ImportError as error:
-        raise MissingExtra("huggingface-hub", "hub", f"the source {{hub: {config.hub}}}") from error
-    # The base of the errors of its HTTP client, whichever client that version uses.
-    client_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # re-exported
-    try:
-        found = snapshot_download(
+        found = hub.snapshot_download(
             config.hub,
             repo_type="dataset" if purpose == "data" else "model",
             revision=config.revision,
             allow_patterns=_patterns(config.path, purpose),
         )
-    except (OSError, ValueError, errors.EntryNotFoundError, client_error) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+    except failures(hub) as error:
         raise SourceError(
             f"the hub's repository {config.hub}"
             + (f" at revision {config.revision}" if config.revision else "")
-            + f" can't be had: {type(error).__name__}: {reason}. Check the name, the network and "
+            + f" can't be had: {reason(error)}. Check the name, the network and "
             "HF_HUB_OFFLINE, or download it elsewhere and write {folder: PATH}"
         ) from error
     return Path(found)

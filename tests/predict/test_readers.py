@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradus.errors import DataError, UsageError
-from gradus.predict import readers
+from gradus.predict import entries
 from gradus.predict.readers import BadLine, TextItem, read_texts
 
 
@@ -147,7 +147,7 @@ def test_unknown_format() -> None:
 
 
 def test_endless_line_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "LONGEST_LINE", 100)
+    monkeypatch.setattr(entries, "LONGEST_LINE", 100)
     found = read(b"a\n" + b"x" * 1000 + b"\nb\n" + b"y" * 100 + b"\n" + b"z" * 350, format="lines")
     assert [(e.line, type(e)) for e in found] == [
         (1, TextItem), (2, BadLine), (3, TextItem), (4, TextItem), (5, BadLine),

@@ -39,7 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "export": ("gradus.cli.export", "Copy a checkpoint with its card, checked; to the Hub too."),
     "report": ("gradus.cli.report", "Write a run's report again."),
     "evaluate": ("gradus.cli.evaluate", "Measure language models on benchmarks, or checkpoints."),
-    "predict": ("gradus.cli.predict", "Classify texts with a checkpoint."),
+    "predict": ("gradus.cli.predict", "Label, tag, embed or answer texts with a checkpoint."),
     "serve": ("gradus.cli.serve", "Answer over HTTP with a checkpoint."),
     "generate": ("gradus.cli.generate", "Let a language model write; show how it chooses."),
     "ratings": ("gradus.cli.ratings", "Have writings rated elsewhere; bring the answers back."),

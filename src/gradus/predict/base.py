@@ -32,6 +32,10 @@ class Predictor(ABC):
     summary: ClassVar[str]
     target: Target = "label"
     labels: tuple[str, ...]
+    lanes: ClassVar[int] = 1
+    """How many lists of texts at once fill all cores, when a caller has several to hand."""
+    same_bits: ClassVar[bool] = False
+    """Whether the same list of texts gives the same bits whatever the number of threads."""
 
     @property
     def thresholds(self) -> tuple[float, ...]:

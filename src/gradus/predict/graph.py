@@ -153,6 +153,8 @@ class GraphPredictor(Predictor):
     """
 
     backend: ClassVar[str]
+    lanes: ClassVar[int] = 2
+    same_bits: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -204,6 +204,7 @@ class LinearPredictor(Predictor):
 
     kind: ClassVar[str] = "linear"
     summary: ClassVar[str] = "TF-IDF with a linear model, or class shares or a mean alone"
+    same_bits: ClassVar[bool] = True
 
     def __init__(
         self,

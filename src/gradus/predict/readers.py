@@ -9,14 +9,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
 from gradus.errors import DataError, UsageError, unknown
+from gradus.predict import entries
+from gradus.predict.entries import BadLine, Entry, Lines, Place, TextItem
 from gradus.records import Pair
 
-LONGEST_LINE: Final = 1 << 24
 _SUFFIXES: Final[Mapping[str, str]] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -27,30 +27,51 @@ _SUFFIXES: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TextItem:
-    """One text, the line (from 1) it begins on, and the record's own id, None without one.
+__all__ = ["BadLine", "Entry", "Place", "TextItem", "TextReader", "read_texts"]
 
-    A pair of texts is a `Pair`.
+Fields = tuple[str, ...]
+
+
+class TextReader:
+    """The texts of a stream, in order, each as soon as its line is there.
+
+    Attributes:
+        format: ``jsonl``, ``csv``, ``tsv`` or ``lines``.
     """
 
-    line: int
-    text: str
-    id: Any = None
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        format: str = "auto",
+        name: str | Path = "-",
+        text_field: str | Sequence[str] = "text",
+        start: Place | None = None,
+    ) -> None:
+        """Settle the format; see `read_texts`, and:
 
+        Args:
+            start: go on from there, where an earlier reader of the same stream stood. What lies
+                before is read again and compared.
+        """
+        fields = (text_field,) if isinstance(text_field, str) else tuple(text_field)
+        if len(fields) not in (1, 2):
+            raise UsageError(f"{len(fields)} text fields: name one, or the two of a pair of texts")
+        if format not in (*FORMATS, "auto"):
+            raise UsageError(unknown("format", format, (*FORMATS, "auto")))
+        self._lines = Lines(stream, name)
+        self.format = _guess(self._lines, Path(name).suffix.lower()) if format == "auto" else format
+        if self.format == "lines" and len(fields) == 2:
+            raise UsageError("a line holds one text: for pairs of texts use JSON lines, CSV or TSV")
+        self._entries = FORMATS[self.format](self._lines, fields, name, start)
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A record that can't be classified, and why."""
+    def __iter__(self) -> Iterator[Entry]:
+        return self._entries
 
-    line: int
-    error: str
-    id: Any = None
-
-
-Entry = TextItem | BadLine
-Line = tuple[int, "bytes | None"]
-Fields = tuple[str, ...]
+    @property
+    def place(self) -> Place:
+        """Right behind the entry that was read last."""
+        return self._lines.place
 
 
 def read_texts(
@@ -75,48 +96,17 @@ def read_texts(
             fields.
         DataError: a CSV or TSV header lacks the column.
     """
-    fields = (text_field,) if isinstance(text_field, str) else tuple(text_field)
-    if len(fields) not in (1, 2):
-        raise UsageError(f"{len(fields)} text fields: name one, or the two of a pair of texts")
-    if format not in (*FORMATS, "auto"):
-        raise UsageError(unknown("format", format, (*FORMATS, "auto")))
-    lines = _lines(stream)
-    if format == "auto":
-        format, lines = _guess(lines, Path(name).suffix.lower())
-    if format == "lines" and len(fields) == 2:
-        raise UsageError("a line holds one text: for pairs of texts use JSON lines, CSV or TSV")
-    return FORMATS[format](lines, fields, name)
+    return iter(TextReader(stream, format=format, name=name, text_field=text_field))
 
 
-def _lines(stream: BinaryIO) -> Iterator[Line]:
-    """Numbered lines without their ends; None for one that is longer than `LONGEST_LINE`."""
-    number = 0
-    while line := stream.readline(LONGEST_LINE + 1):
-        number += 1
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        content = line.removesuffix(b"\n")
-        if len(content) > LONGEST_LINE:
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(LONGEST_LINE)
-            yield number, None
-            continue
-        yield number, content.removesuffix(b"\r")
-
-
-def _guess(lines: Iterator[Line], suffix: str) -> tuple[str, Iterator[Line]]:
+def _guess(lines: Lines, suffix: str) -> str:
     if suffix in _SUFFIXES:
-        return _SUFFIXES[suffix], lines
-    first = next(lines, None)
+        return _SUFFIXES[suffix]
+    first = lines.first()
     if first is None:
-        return "lines", lines
+        return "lines"
     looks_like_json = first[1] is not None and first[1].lstrip().startswith(b"{")
-    return "jsonl" if looks_like_json else "lines", _chain(first, lines)
-
-
-def _chain(first: Line, rest: Iterator[Line]) -> Iterator[Line]:
-    yield first
-    yield from rest
+    return "jsonl" if looks_like_json else "lines"
 
 
 class _Unusable(Exception):
@@ -125,7 +115,7 @@ class _Unusable(Exception):
 
 def _decoded(line: bytes | None) -> str:
     if line is None:
-        raise _Unusable(f"longer than {LONGEST_LINE:,} bytes")
+        raise _Unusable(f"longer than {entries.LONGEST_LINE:,} bytes")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -154,7 +144,10 @@ def _text(values: Sequence[Any], fields: Fields) -> str:
     return texts[0] if len(texts) == 1 else Pair(*texts)
 
 
-def _read_lines(lines: Iterator[Line], fields: Fields, name: str | Path) -> Iterator[Entry]:
+def _read_lines(
+    lines: Lines, fields: Fields, name: str | Path, start: Place | None
+) -> Iterator[Entry]:
+    lines.skip(start)
     for number, line in lines:
         try:
             yield TextItem(number, _checked(_decoded(line)))
@@ -162,7 +155,10 @@ def _read_lines(lines: Iterator[Line], fields: Fields, name: str | Path) -> Iter
             yield BadLine(number, str(error))
 
 
-def _read_jsonl(lines: Iterator[Line], fields: Fields, name: str | Path) -> Iterator[Entry]:
+def _read_jsonl(
+    lines: Lines, fields: Fields, name: str | Path, start: Place | None
+) -> Iterator[Entry]:
+    lines.skip(start)
     for number, line in lines:
         if line is not None and not line.strip():
             continue
@@ -202,16 +198,20 @@ class _CsvLines:
     over several lines; the record is refused as a whole.
     """
 
-    def __init__(self, lines: Iterator[Line]) -> None:
+    def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self.number = 0
         self.fault: str | None = None
+
+    @property
+    def number(self) -> int:
+        """Of the line that was read last."""
+        return self._lines.number
 
     def __iter__(self) -> _CsvLines:
         return self
 
     def __next__(self) -> str:
-        self.number, line = next(self._lines)
+        _, line = next(self._lines)
         try:
             return _decoded(line) + "\n"
         except _Unusable as error:
@@ -220,12 +220,17 @@ class _CsvLines:
 
 
 def _read_csv(
-    lines: Iterator[Line], wanted: Fields, name: str | Path, delimiter: str = ","
+    lines: Lines,
+    wanted: Fields,
+    name: str | Path,
+    start: Place | None,
+    delimiter: str = ",",
 ) -> Iterator[Entry]:
-    csv.field_size_limit(LONGEST_LINE)
+    csv.field_size_limit(entries.LONGEST_LINE)
     source = _CsvLines(lines)
     reader = csv.reader(source, delimiter=delimiter, strict=True)
     header = _header(reader, source, wanted, name)
+    lines.skip(start)
     while True:
         begins, source.fault, own_id = source.number + 1, None, None
         try:
@@ -273,11 +278,15 @@ def _header(
     return header
 
 
-def _read_tsv(lines: Iterator[Line], fields: Fields, name: str | Path) -> Iterator[Entry]:
-    return _read_csv(lines, fields, name, delimiter="\t")
+def _read_tsv(
+    lines: Lines, fields: Fields, name: str | Path, start: Place | None
+) -> Iterator[Entry]:
+    return _read_csv(lines, fields, name, start, delimiter="\t")
 
 
-FORMATS: Final[Mapping[str, Callable[[Iterator[Line], Fields, str | Path], Iterator[Entry]]]] = {
+_Format = Callable[[Lines, Fields, "str | Path", "Place | None"], Iterator[Entry]]
+
+FORMATS: Final[Mapping[str, _Format]] = {
     "jsonl": _read_jsonl,
     "csv": _read_csv,
     "tsv": _read_tsv,

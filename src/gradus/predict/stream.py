@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from gradus.errors import UsageError
+from gradus.predict.entries import BadLine, Entry, TextItem
 from gradus.predict.model import Model, Prediction, check_options
-from gradus.predict.readers import BadLine, Entry, TextItem
+from gradus.predict.tasks import Said
 from gradus.records import Pair, Target
 
 WINDOW: Final = 1024
@@ -70,9 +71,9 @@ def predict_stream(
         raise UsageError(f"window is {window}; it must be at least 1")
     return _predicted(
         model,
-        _windows(_entries(records), window)
+        windows_of(_entries(records), window)
         if linger is None
-        else _arriving(_entries(records), window, linger),
+        else arriving(_entries(records), window, linger),
         top_k,
         threshold,
         echo,
@@ -86,20 +87,19 @@ def _predicted(
     threshold: float | None,
     echo: bool,
 ) -> Iterator[dict[str, Any]]:
-    abstains = threshold is not None or model.predictor.abstain_below is not None
+    answers = Said(model, top_k=top_k, threshold=threshold)
     for entries in windows:
-        texts = [entry.text for entry in entries if isinstance(entry, TextItem)]
-        predictions = iter(model.predict(texts, top_k=top_k, threshold=threshold))
+        found = answers([e for e in entries if isinstance(e, TextItem)], echo=echo)
         for entry in entries:
-            if isinstance(entry, BadLine):
-                yield {"line": entry.line, **_own_id(entry), "error": entry.error}
-            else:
-                yield {
-                    "line": entry.line,
-                    **_own_id(entry),
-                    **({"text": _plain(entry.text)} if echo else {}),
-                    **as_json(model.target, entry.text, next(predictions), thresholded=abstains),
-                }
+            yield record_of(entry, {} if isinstance(entry, BadLine) else next(found), echo=echo)
+
+
+def record_of(entry: Entry, said: Mapping[str, Any], *, echo: bool) -> dict[str, Any]:
+    """The record of an entry of which `said` is said; see `predict_stream` for the fields."""
+    if isinstance(entry, BadLine):
+        return {"line": entry.line, **_own_id(entry), "error": entry.error}
+    text = {"text": _plain(entry.text)} if echo else {}
+    return {"line": entry.line, **_own_id(entry), **text, **said}
 
 
 def as_json(target: Target, text: str, said: Prediction, *, thresholded: bool) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _size(entry: Entry) -> int:
     return len(entry.text) if isinstance(entry, TextItem) else 0
 
 
-def _windows(entries: Iterator[Entry], window: int) -> Iterator[list[Entry]]:
+def windows_of(entries: Iterator[Entry], window: int) -> Iterator[list[Entry]]:
     """Lists of `window` entries; fewer where texts are very long, and at the end."""
     held: list[Entry] = []
     characters = 0
@@ -197,8 +197,8 @@ class _End:
         self.error = error
 
 
-def _arriving(entries: Iterator[Entry], window: int, linger: float) -> Iterator[list[Entry]]:
-    """As `_windows`, but a window is handed on `linger` seconds after its first entry came."""
+def arriving(entries: Iterator[Entry], window: int, linger: float) -> Iterator[list[Entry]]:
+    """As `windows_of`, but a window is handed on `linger` seconds after its first entry came."""
     waiting: queue.Queue[Entry | _End] = queue.Queue(maxsize=window)
     stopped = threading.Event()
     reader = threading.Thread(target=_read, args=(entries, waiting, stopped), daemon=True)

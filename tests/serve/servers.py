@@ -119,6 +119,18 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", **more}
 
 
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command, where it ends by itself."""
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=60,
+        check=False,
+    )
+
+
 @contextlib.contextmanager
 def served(checkpoint: Path | str, *arguments: object, **more: str) -> Iterator[Running]:
     """A server of `checkpoint` on a free port, ready to answer."""

@@ -173,6 +173,7 @@ class _Asked:
         from gradus.serve.shadow import Shadow
 
         access, log = self.access(), Log(requests=requests, texts=texts)
+        log.take("uvicorn", "asyncio")
         each = self.threads or max(1, hardware.threads() // self.workers)
         options = {"threads": each}
         service = Service(

@@ -141,10 +141,16 @@ class Engine(ABC):
 
 
 def report(error: BaseException) -> None:
-    """Where an error arose, on standard error; its message may hold a text, so it isn't told."""
+    """Where an error arose, on standard error."""
     import sys
+
+    print(place(error), file=sys.stderr, flush=True)
+
+
+def place(error: BaseException) -> str:
+    """Where an error arose; its message may hold a text, so it isn't told."""
     import traceback
 
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = " <- ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames))
-    print(f"{type(error).__name__} at {places}", file=sys.stderr, flush=True)
+    return f"{type(error).__name__} at {places}"

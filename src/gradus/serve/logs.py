@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from gradus.serve.engine import place
+
+
+class Foreign(logging.Handler):
+    """Writes what libraries log as lines of ours, without the messages of errors."""
+
+    def __init__(self, log: Log) -> None:
+        """To `log`."""
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        error = record.exc_info[1] if record.exc_info else None
+        more = {} if error is None else {"error": place(error)}
+        said = record.getMessage().partition("\n")[0]
+        self._log.told("warning", source=record.name, said=said, **more)
 
 
 class Log:
@@ -23,6 +42,12 @@ class Log:
     ) -> None:
         """To `stream` (standard error); without `requests` only of what isn't a request."""
         self._stream, self._requests, self.texts = stream, requests, texts
+
+    def take(self, *names: str) -> None:
+        """Whatever the libraries of these names log goes here, and nowhere else."""
+        for name in names:
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = [Foreign(self)], False
 
     def told(self, event: str, **facts: Any) -> None:
         """Something happened."""

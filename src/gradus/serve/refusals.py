@@ -43,7 +43,8 @@ class Refused(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """That go with it."""
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        made = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return {**made, "WWW-Authenticate": "Bearer"} if self.status == 401 else made
 
 
 def body(status: int, message: str, code: str | None = None) -> dict[str, Any]:

@@ -40,9 +40,13 @@ def find(target: str) -> Any:
 def engine(name: str, checkpoint: str) -> Any:
     """The class of an engine; ``auto`` is the first that takes the checkpoint.
 
+    An engine of one's own is named as ``module:class``.
+
     Raises:
         UnknownName: there is no such engine.
     """
+    if ":" in name:
+        return find(name)
     if name in ENGINES:
         return find(ENGINES[name])
     if name != "auto":

@@ -62,8 +62,6 @@ def serve(channel: Channel) -> int:
     order = channel.read()
     if order is None:
         return 0
-    if order.get("idle"):
-        _idle()
     try:
         opened = engine(order["engine"], order["checkpoint"]).open(
             order["checkpoint"], order["options"]
@@ -78,6 +76,8 @@ def serve(channel: Channel) -> int:
         return 1
     facts = {"engine": opened.name, "tasks": list(opened.tasks), "slots": opened.slots}
     channel.write({"ready": {**opened.facts, **facts, "pid": os.getpid()}})
+    if order["idle"]:
+        _idle()
     _answer(opened, channel)
     return 0
 

@@ -215,7 +215,7 @@ class Crew:
         self.workers: list[Worker] = []
         self.facts: Mapping[str, Any] = {}
         self.retired = False
-        self.restarts = 0
+        self._dead: list[Worker] = []
         self._young = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -244,6 +244,7 @@ class Crew:
         if worker not in self.workers:
             return
         self.workers.remove(worker)
+        self._dead.append(worker)
         jobs = list(worker.running.values())
         worker.running.clear()
         if self.retired and not jobs:
@@ -251,15 +252,21 @@ class Crew:
         self._told("worker-died", pid=worker.pid, jobs=len(jobs), last=list(worker.words)[-3:])
         young = time.monotonic() - worker.born < YOUNG
         self._young = min(self._young + 1, len(BACKOFF) - 1) if young else 0
-        self.restarts += 1
         self._lost(jobs)
         if not self.retired:
-            task = asyncio.create_task(self._replace(worker))
+            task = asyncio.create_task(self._replace())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _replace(self, dead: Worker) -> None:
-        await dead.kill()
+    async def _bury(self) -> None:
+        """Wait for the processes of those that have died."""
+        for worker in list(self._dead):
+            await worker.kill()
+            if worker in self._dead:
+                self._dead.remove(worker)
+
+    async def _replace(self) -> None:
+        await self._bury()
         while not self.retired:
             await asyncio.sleep(BACKOFF[max(0, self._young - 1)])
             try:
@@ -284,6 +291,7 @@ class Crew:
             task.cancel()
         workers, self.workers = list(self.workers), []
         await asyncio.gather(*(worker.stop() for worker in workers))
+        await self._bury()
 
     async def retire(self, seconds: float) -> None:
         """Another checkpoint has taken over: end each worker once it has answered."""

@@ -1,0 +1,91 @@
+"""Engines that do as their texts say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from gradus.errors import CheckpointError, UsageError
+from gradus.serve.engine import Asked, Engine, Say
+
+NAME = "tests.serve.engines"
+
+
+class Scripted(Engine):
+    """In batches: a text is ``sleep SECONDS``, ``die``, ``raise``, ``refuse``, or anything.
+
+    The checkpoint is a file; its text is the name. "broken" can't be opened.
+    """
+
+    tasks = ("classify",)
+
+    def __init__(self, name: str) -> None:
+        self.label = name
+
+    @classmethod
+    def takes(cls, checkpoint: str) -> bool:
+        return True
+
+    @classmethod
+    def open(cls, checkpoint: str, options: Mapping[str, Any]) -> Self:
+        name = Path(checkpoint).read_text().strip() if Path(checkpoint).exists() else "none"
+        if name == "broken":
+            raise CheckpointError(f"{checkpoint}: it is broken")
+        if name == "bursts":
+            raise ValueError("an error that no one expects")
+        if name == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return cls(name)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return {"name": self.label, "digest": self.label, "target": "label", "labels": [self.label]}
+
+    def probe(self) -> None:
+        pass
+
+    def run(self, asked: Sequence[Asked]) -> list[Any]:
+        return [[self.one(text, len(asked)) for text in one.body["texts"]] for one in asked]
+
+    def one(self, text: str | list[str], beside: int) -> Any:
+        if not isinstance(text, str):
+            text = "\n".join(text)
+        word, _, rest = text.partition(" ")
+        if word == "sleep":
+            time.sleep(float(rest))
+        elif word == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif word == "raise":
+            raise ZeroDivisionError(text)
+        elif word == "refuse":
+            raise UsageError("this can't be done")
+        return {"label": self.label, "probability": 1.0, "top": [], "beside": beside}
+
+
+class Other(Scripted):
+    """Does something else."""
+
+    tasks = ("tag",)
+
+
+class Writer(Scripted):
+    """Up to 2 at a time: says a text's words one by one, with a pause after each."""
+
+    tasks = ("write",)
+    slots = 2
+
+    def stream(self, asked: Asked, say: Say) -> Iterator[Any]:
+        for word in asked.body["text"].split():
+            if word == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if word == "raise":
+                raise ZeroDivisionError(word)
+            if word == "refuse":
+                raise UsageError("this can't be said")
+            yield word
+            time.sleep(float(asked.body.get("pause", 0)))
+        return {"name": self.label, "words": len(asked.body["text"].split())}

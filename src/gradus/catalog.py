@@ -25,6 +25,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "quantize.v1": "gradus.steps.quantize:Quantize",
         "crossval.v1": "gradus.steps.crossval:Crossval",
         "evaluate.v1": "gradus.steps.evaluate:Evaluate",
+        "learning-curve.v1": "gradus.steps.learning_curve:LearningCurve",
         "sample.v1": "gradus.steps.sample:Sample",
         "panel.v1": "gradus.steps.panel:Panel",
         "judge.v1": "gradus.steps.judge:Judge",

@@ -14,6 +14,7 @@ from gradus.report.charts.lineage import lineage_svg
 from gradus.report.corpora import corpora
 from gradus.report.crossval import crossvals
 from gradus.report.distil import distilled
+from gradus.report.learning import learning
 from gradus.report.looks import looks, optimism
 from gradus.report.pretraining import Pretrained, is_pretraining, pretraining
 from gradus.report.pruning import pruning
@@ -78,6 +79,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "pretraining": [(p, _by_tokens(p)) for p in pretraining(known)],
         "pruned": pruning(known),
         "crossvals": crossvals(known),
+        "learning": learning(known),
         "predictions": [_prediction(p) for p in known["predictions"]],
         "step_costs": costs.of_steps(known),
         "checkpoint_costs": costs.of_checkpoints(known),
@@ -121,6 +123,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("gates", "Gates", shown["gates"]),
         ("slices", "Slices", shown["slices"]),
         ("crossval", "Cross-validation", shown["crossvals"]),
+        ("learning", "How much data", shown["learning"]),
         ("distilled", "Distilling", shown["distilled"]),
         ("pruned", "Pruning", shown["pruned"]),
         ("pretraining", "Pretraining", shown["pretraining"]),

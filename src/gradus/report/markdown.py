@@ -11,6 +11,7 @@ from gradus.report.corpora import corpora
 from gradus.report.crossval import Shown as Folded
 from gradus.report.crossval import crossvals
 from gradus.report.distil import distilled
+from gradus.report.learning import learning
 from gradus.report.looks import looks, optimism
 from gradus.report.pretraining import Pretrained, pretraining
 from gradus.report.pruning import Pruning, pruning
@@ -50,6 +51,9 @@ def markdown(known: Fact) -> str:
         parts += _section(f"Slices: {title}", named or none, table(made))
     for folded in crossvals(known):
         parts += _section(f"Cross-validation: {folded.step}", *_folded(folded))
+    for one_curve in learning(known):
+        sentences = [text(s) for s in (one_curve.answer, one_curve.about, one_curve.law) if s]
+        parts += _section(f"How much data: {one_curve.step}", *sentences, table(one_curve.points))
     for taught in distilled(known):
         told = "\n".join(f"- {sign} {text(sentence)}" for sign, _, sentence in taught.said)
         parts += _section(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradus.report import crossval, distil, pruning
+from gradus.report import crossval, distil, learning, pruning
 from gradus.report.format import plain
 from gradus.report.reading import Fact
 from gradus.report.tables import Cell, Table, make
@@ -15,6 +15,7 @@ _ELSEWHERE = {
     "distil": distil.SHOWN,
     pruning.KIND: pruning.SHOWN,
     crossval.KIND: crossval.SHOWN,
+    learning.KIND: learning.SHOWN,
 }
 Recorded = tuple[str, list[tuple[str, str]], list[tuple[str, Table]]]
 

@@ -35,12 +35,19 @@ GRID: Final = 241
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """The law's value at one x, and its two-sided interval."""
+    """The law's value at one x, and its two-sided interval.
+
+    `gain` is how much more that is than the law's value at the x `since` of `fit`, with its own
+    interval: narrower than the two values' tell, since both come from one law. NaN without `since`.
+    """
 
     x: float
     value: float
     low: float
     high: float
+    gain: float = math.nan
+    gain_low: float = math.nan
+    gain_high: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,7 @@ def fit(
     *,
     within: tuple[float, float] = (-math.inf, math.inf),
     at: Sequence[float] = (),
+    since: float | None = None,
     level: float = 0.95,
 ) -> PowerLaw | str:
     """The power law through P points, or in words why there is none.
@@ -113,6 +121,7 @@ def fit(
         resampled: float64 [D, P], the same on resamples; their spread weighs the points.
         within: what the metric, and so c, can be.
         at: where to predict, each above 0.
+        since: what predictions' gains are over, above 0.
         level: of the intervals.
     """
     why = obstacle(x, y)
@@ -137,14 +146,16 @@ def fit(
     cs, as_, bs = _search(z, sampled, sd, within)
     exponent_low, exponent_high = percentiles(bs, level)
     residual = float(((ys - c - a * z**-b) ** 2).sum())
-    predictions = tuple(
-        Predicted(
-            float(value),
-            c + a * (value / middle) ** -b,
-            *percentiles(cs + as_ * (value / middle) ** -bs, level),
-        )
-        for value in at
-    )
+    start = None if since is None else since / middle
+
+    def predicted(x: float) -> Predicted:
+        there = x / middle
+        value = (float(x), c + a * there**-b, *percentiles(cs + as_ * there**-bs, level))
+        if start is None:
+            return Predicted(*value)
+        gains = as_ * (there**-bs - start**-bs)
+        return Predicted(*value, a * (there**-b - start**-b), *percentiles(gains, level))
+
     return PowerLaw(
         limit=c,
         factor=a * middle**b,
@@ -153,7 +164,7 @@ def fit(
         exponent_high=exponent_high,
         explained=1 - residual / float(((ys - ys.mean()) ** 2).sum()),
         points=len(xs),
-        predictions=predictions,
+        predictions=tuple(predicted(x) for x in at),
     )
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from gradus.checkpoints import read_manifest
-from gradus.crossval.partition import partition
+from gradus.crossval.partition import groups_of, partition
 from gradus.errors import DataError
 from gradus.predict import load
 from gradus.steps.base import StepOutcome
@@ -180,14 +180,27 @@ def test_numbers_have_no_doubtful_labels(tmp_path: Path) -> None:
 
 def test_folds_part_train_and_keep_groups(world: World) -> None:
     data = world.dataset.for_training()
-    # Sentences with one subject and ending differ in their first words: the near-duplicates.
-    settings: dict[str, Any] = {"folds": 3, "repeats": 1, "select": 0.2, "seed": 1, "group": None}
-    folds = partition(data, scheme="hash", near_duplicates=True, **settings)
+    groups = groups_of(data.train, data.name, None, near_duplicates=True)
+    assert groups is not None
+    assert 3 < len(set(groups)) < len(data.train)
+    folds = partition(
+        data, folds=3, repeats=2, scheme="stratified", select=0.2, seed=1, groups=groups
+    )
     for fold in folds:
-        every = np.concatenate([fold.train, fold.select, fold.held])
-        assert sorted(every.tolist()) == list(range(len(data.train)))
+        parts = [fold.train, fold.select, fold.held]
+        assert sorted(np.concatenate(parts).tolist()) == list(range(len(data.train)))
+        named = [{groups[row] for row in part} for part in parts]
+        assert sum(map(len, named)) == len(set.union(*named))
     with pytest.raises(DataError, match=r"columns: \{keep: \[author\]\}"):
-        partition(data, scheme="hash", near_duplicates=False, **{**settings, "group": "author"})
+        groups_of(data.train, data.name, "author", near_duplicates=False)
+
+
+def test_groups_are_drawn_as_wholes(world: World, tmp_path: Path) -> None:
+    config = {**CONFIG, "repeats": 1, "near_duplicates": True, "refit": "none"}
+    facts = world.run("crossval", config, tmp_path / "out").facts
+    assert facts["groups"] < facts["items"]
+    assert "groups are independent" in facts["item_tests_assume"]
+    assert facts["item_tests"][0]["p_value"] is not None
 
 
 @pytest.mark.parametrize(

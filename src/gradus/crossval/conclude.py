@@ -37,6 +37,12 @@ OVER_ITEMS: Final = (
 )
 
 
+OVER_GROUPS: Final = (
+    "of the predictions that were made, on groups of items like these; assumes that groups are "
+    "independent and takes the trained models as given"
+)
+
+
 def values_of(cells: Sequence[Cell], configuration: str, metric: Metric) -> np.ndarray:
     """float64 [C, S], the metric on the held-out items of every cell, folds in order."""
     own = [cell for cell in cells if cell.configuration == configuration]
@@ -55,20 +61,31 @@ def sizes(cells: Sequence[Cell]) -> tuple[float, float]:
 
 
 def described(
-    cells: Sequence[Cell], configuration: str, metric: Metric, *, level: float, seed: int
+    cells: Sequence[Cell],
+    configuration: str,
+    metric: Metric,
+    *,
+    level: float,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """One configuration: value, interval, values by fold and seed, components of variance."""
+    """One configuration: value, interval, values by fold and seed, components of variance.
+
+    `groups`, int64 [N], are drawn as wholes where items belong together.
+    """
     table = values_of(cells, configuration, metric)
     trained, held = sizes(cells)
     means = table.mean(axis=1)
     found = corrected(means, trained=trained, held=held, level=level)
     own = [cell for cell in cells if cell.configuration == configuration]
     marks = sorted({(cell.fold.repeat, cell.fold.number) for cell in own})
+    folds = {(cell.fold.repeat, cell.fold.number): cell.fold for cell in own}
     varied = [
         item_variance(
             metric,
             [c.items for c in own if (c.fold.repeat, c.fold.number) == mark],
             seed=seed,
+            groups=None if groups is None else groups[folds[mark].held],
         )
         for mark in marks
     ]
@@ -132,15 +149,17 @@ def items_tests(
     *,
     level: float,
     seed: int,
+    groups: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """Every pair on the same N items: one run by the tests that any two models are compared by,
-    several repeats or seeds by the mean over them (`gradus.stats.several`)."""
+    several repeats or seeds by the mean over them, and groups drawn as wholes
+    (`gradus.stats.several`)."""
     seen = {name: runs(cells, name, ids) for name in names}
     pairs = list(combinations(names, 2))
     found: Sequence[compare.Difference | None]
-    if len(seen[names[0]]) > 1:
+    if len(seen[names[0]]) > 1 or groups is not None:
         sides = [(one, two, seen[one], seen[two]) for one, two in pairs]
-        found = several.compare(metric, sides, level=level, seed=seed)
+        found = several.compare(metric, sides, level=level, seed=seed, groups=groups)
     else:
         pairings = [compare.Pairing(one, two, seen[one][0], seen[two][0]) for one, two in pairs]
         found = compare.compare(metric, pairings, level=level, seed=seed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from gradus import benchmarks, registry
 from gradus.crossval import conclude
 from gradus.crossval.written import PREDICTIONS, doubted
@@ -21,21 +23,29 @@ FEW: Final = 3
 
 
 def concluded(
-    config: CrossvalConfig, cells: Sequence[Cell], folds: Sequence[Fold], context: StepContext
+    config: CrossvalConfig,
+    cells: Sequence[Cell],
+    folds: Sequence[Fold],
+    groups: Sequence[str] | None,
+    context: StepContext,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Facts and notes; the labels to look at are written on the way."""
+    """Facts and notes; the labels to look at are written on the way.
+
+    `groups` are the N names by which folds were grouped, if they were.
+    """
     data = context.data
     assert data is not None, "the step's `run` has asked for it"
     name = config.metric or benchmarks.of(data.target).compared[0]
     metric, level = conclude.metric_of(name), context.level
     names, ids = list(config.configurations), list(data.train.ids)
+    codes = None if groups is None else np.unique(list(groups), return_inverse=True)[1]
     about = [
-        conclude.described(cells, one, metric, level=level, seed=context.seed) for one in names
+        conclude.described(cells, one, metric, level=level, seed=context.seed, groups=codes)
+        for one in names
     ]
     for row, step in zip(about, config.configurations.values(), strict=True):
         row["step"] = registry.plain(str(step["step"]))
     best = conclude.winner(about, metric)
-    tied = config.group is not None or config.near_duplicates
     facts: dict[str, Any] = {
         "metric": name,
         "unit": metric.unit,
@@ -63,30 +73,26 @@ def concluded(
         "components_method": METHOD,
         "tests": conclude.folds_tests(cells, names, metric, level=level),
         "tests_assume": conclude.OVER_FOLDS,
-        "item_tests": []
-        if tied
-        else conclude.items_tests(cells, names, ids, metric, level=level, seed=context.seed),
-        "item_tests_assume": conclude.OVER_ITEMS,
+        "item_tests": conclude.items_tests(
+            cells, names, ids, metric, level=level, seed=context.seed, groups=codes
+        ),
+        "item_tests_assume": conclude.OVER_ITEMS if codes is None else conclude.OVER_GROUPS,
+        "groups": None if codes is None else int(codes.max()) + 1,
         "winner": best,
         "refit": config.refit,
         "predictions": PREDICTIONS,
         "doubts": doubted(cells, best, data, context.out, shown=config.doubts),
     }
-    return facts, _notes(config, tied=tied)
+    return facts, _notes(config)
 
 
-def _notes(config: CrossvalConfig, *, tied: bool) -> list[str]:
+def _notes(config: CrossvalConfig) -> list[str]:
     found = []
     several = len(config.configurations) > 1
     if several and config.repeats < FEW:
         found.append(
             f"with {config.repeats * config.folds} folds the corrected test is cautious: a true "
             "difference may well go unclaimed; more repeats bring it near its level"
-        )
-    if several and tied:
-        found.append(
-            "items of a group aren't independent, so no test over items is made; folds keep groups "
-            "whole, so that the test over folds stands"
         )
     if several:
         found.append(

@@ -50,8 +50,7 @@ def partition(
     scheme: Scheme,
     select: float,
     seed: int,
-    group: str | None,
-    near_duplicates: bool,
+    groups: Sequence[str] | None,
 ) -> list[Fold]:
     """All folds of all repeats.
 
@@ -62,18 +61,16 @@ def partition(
         scheme: see `gradus.data.folds`.
         select: share of a fold's training part that is cut off for dev.select.
         seed: of folds and cuts.
-        group: a field that the data keep; items with one value stay together.
-        near_duplicates: whether texts that are nearly the same stay together.
+        groups: N names of `groups_of`; items of one name stay together.
 
     Raises:
-        DataError: the field isn't kept, quotas are asked of a target without labels, or there are
-            too few items or groups.
+        DataError: quotas are asked of a target without labels, or there are too few items or
+            groups.
     """
     import numpy as np
 
     train = data.train
     labels = _labels(data) if scheme == "stratified" else None
-    groups = groups_of(train, data.name, group, near_duplicates=near_duplicates)
     found = []
     for repeat in range(repeats):
         fold_of = assign(
@@ -105,6 +102,12 @@ def groups_of(
     train: Split, name: str, group: str | None, *, near_duplicates: bool
 ) -> list[str] | None:
     """N names of groups; None where each item stands alone.
+
+    Args:
+        train: N items.
+        name: the data set's.
+        group: a field that the data keep; items with one value stay together.
+        near_duplicates: whether texts that are nearly the same stay together.
 
     Raises:
         DataError: the data don't keep the field.

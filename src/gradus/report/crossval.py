@@ -38,6 +38,7 @@ SHOWN: Final = (
     "scheme",
     "group",
     "near_duplicates",
+    "groups",
     "cells",
     "configurations",
     "components_method",

@@ -31,7 +31,8 @@ from typing import Final
 import numpy as np
 
 from gradus.metrics.base import Items, Metric
-from gradus.stats.draws import Units, chunks, draw_values
+from gradus.stats.draws import chunks, draw_values
+from gradus.stats.several import units_of
 
 METHOD: Final = "nested analysis of variance, method of moments; items by bootstrap"
 
@@ -82,7 +83,12 @@ def components(values: np.ndarray, items: np.ndarray | None = None) -> Component
 
 
 def item_variance(
-    metric: Metric, runs: Sequence[Items], *, draws: int = 400, seed: int = 0
+    metric: Metric,
+    runs: Sequence[Items],
+    *,
+    draws: int = 400,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> float:
     """The variance that drawing the items anew gives the mean over runs: a bootstrap's.
 
@@ -91,8 +97,9 @@ def item_variance(
         runs: the same items, as S seeds predicted them.
         draws: resamples.
         seed: of the resamples.
+        groups: int64 [N], items that are drawn together.
     """
-    units, rng, parts = Units.of(*runs), np.random.default_rng(seed), []
+    units, rng, parts = units_of(runs, groups), np.random.default_rng(seed), []
     for size in chunks(draws, max(map(len, runs))):
         drawn = units.resamples(size, rng)
         rows = [draw_values(metric, r, units.weights(drawn, side)) for side, r in enumerate(runs)]

@@ -26,16 +26,26 @@ METHOD = "paired bootstrap of means over runs"
 
 
 def compare(
-    metric: Metric, sides: Sequence[Side], *, level: float = 0.95, draws: int = 2000, seed: int = 0
+    metric: Metric,
+    sides: Sequence[Side],
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> list[Difference | None]:
     """Every pair's difference, None where a value is undefined; Holm's correction over the pairs.
 
     Intervals are the bootstrap's percentiles, two-sided at `level`; the p-value is the share of
     draws that lie at least as far from the difference as zero does (Efron and Tibshirani 1993,
     16.4), one added above and below. A difference is significant where its corrected p-value is at
-    most 1 - `level` and its interval excludes zero.
+    most 1 - `level` and its interval excludes zero. Items of a group (`groups`, int64 [N], any
+    numbers) are drawn together.
     """
-    found = [_difference(metric, side, level=level, draws=draws, seed=seed) for side in sides]
+    found = [
+        _difference(metric, side, level=level, draws=draws, seed=seed, groups=groups)
+        for side in sides
+    ]
     tested = [one.p_value for one in found if one is not None and one.p_value is not None]
     corrected = iter(holm(tested))
     return [None if one is None else _judged(one, next(corrected), 1 - level) for one in found]
@@ -47,12 +57,18 @@ def _judged(one: Difference, p_holm: float, alpha: float) -> Difference:
 
 
 def _difference(
-    metric: Metric, side: Side, *, level: float, draws: int, seed: int
+    metric: Metric,
+    side: Side,
+    *,
+    level: float,
+    draws: int,
+    seed: int,
+    groups: np.ndarray | None,
 ) -> Difference | None:
     first, second, mine, theirs = side
     values = [float(np.mean([metric(run) for run in runs])) for runs in (mine, theirs)]
     seen = values[0] - values[1]
-    units = Units.of(*mine, *theirs)
+    units = units_of([*mine, *theirs], groups)
     if units.count < 2 or not math.isfinite(seen):
         return None
     rng, parts = np.random.default_rng(seed), []
@@ -80,3 +96,11 @@ def _difference(
         test=METHOD,
         p_value=(far + 1) / (len(gaps) + 1),
     )
+
+
+def units_of(runs: Sequence[Items], groups: np.ndarray | None) -> Units:
+    """What is drawn: the items of the runs as they are, or groups of them, int64 [N]."""
+    if groups is None:
+        return Units.of(*runs)
+    _, codes = np.unique(groups, return_inverse=True)
+    return Units(int(codes.max(initial=-1)) + 1, (codes,) * len(runs))

@@ -165,12 +165,15 @@ configurations:
         """
         from gradus.crossval.cells import run_cells
         from gradus.crossval.facts import concluded
-        from gradus.crossval.partition import partition
+        from gradus.crossval.partition import groups_of, partition
         from gradus.crossval.written import PREDICTIONS, write_predictions
 
         data = context.data
         if data is None or context.inner is None:
             raise TrainingError(f"{context.id}: name a data set in 'data'")
+        groups = groups_of(
+            data.train, data.name, config.group, near_duplicates=config.near_duplicates
+        )
         folds = partition(
             data,
             folds=config.folds,
@@ -178,8 +181,7 @@ configurations:
             scheme=config.scheme,
             select=config.select,
             seed=context.seed,
-            group=config.group,
-            near_duplicates=config.near_duplicates,
+            groups=groups,
         )
         cells = run_cells(
             config.configurations,
@@ -189,7 +191,7 @@ configurations:
             keep=config.refit == "ensemble",
         )
         write_predictions(context.out / PREDICTIONS, cells, data.train)
-        facts, notes = concluded(config, cells, folds, context)
+        facts, notes = concluded(config, cells, folds, groups, context)
         checkpoint = self._checkpoint(config, cells, str(facts["winner"]), context)
         return StepOutcome(
             checkpoint=checkpoint,

@@ -71,6 +71,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         400: "The body is no JSON.",
         401: "No key, or a wrong one.",
         403: "This key may not do that.",
+        404: "No such model is served here.",
         408: "The body didn't arrive in time.",
         409: "The checkpoint that is served can't do this.",
         413: "The body is too long.",

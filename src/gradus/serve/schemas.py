@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from gradus.serve.limits import Limits
 
@@ -122,6 +122,11 @@ def served(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {"model": facts["name"], "digest": facts.get("digest")}
 
 
+def _whole(number: Any) -> Any:
+    """3.0 is an integer in JSON's own terms (JSON Schema 2020-12, 4.2.3), and no other float."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 
 
@@ -140,7 +145,9 @@ def requests(limits: Limits) -> dict[str, type[BaseModel]]:
         ),
     ]
     top_k = Annotated[
-        int, Field(ge=1, le=MOST_LABELS, description="How many labels `top` holds.", examples=[3])
+        int,
+        BeforeValidator(_whole),
+        Field(ge=1, le=MOST_LABELS, description="How many labels `top` holds.", examples=[3]),
     ]
     threshold = Annotated[
         float | None,

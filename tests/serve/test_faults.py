@@ -18,7 +18,7 @@ import pytest
 
 from gradus.predict.linear import save_majority
 
-from .engines import NAME
+from .scripted import NAME
 from .servers import Running, served
 
 SMALL = ("--queue", 4, "--max-texts", 3, "--max-characters", 40, "--max-body", 0.01)

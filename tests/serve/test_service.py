@@ -18,7 +18,7 @@ from gradus.serve.refusals import Refused
 from gradus.serve.service import Service
 from gradus.serve.shadow import Shadow, disagreements
 
-from .engines import NAME
+from .scripted import NAME
 
 Work = Callable[[Service], Coroutine[Any, Any, Any]]
 

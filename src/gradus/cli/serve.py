@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +95,7 @@ def serve(
       gradus serve CHECKPOINT --host 0.0.0.0 --key-file keys.txt --workers 2
       gradus serve CHECKPOINT --shadow ANOTHER --shadow-share 0.2
     """
+    from gradus.serve import framework
     from gradus.serve.limits import Limits
 
     if new_key is not None:
@@ -116,7 +116,7 @@ def serve(
         finish_seconds=timeout + 5,
     )
     asked = _Asked(checkpoint, host, port, engine, workers, threads, key_file, no_keys)
-    asyncio.run(asked.run(limits, (shadow, shadow_share), texts=log_texts, requests=not quiet))
+    framework.run(asked.run(limits, (shadow, shadow_share), texts=log_texts, requests=not quiet))
 
 
 def _make_key(file: Path | None, name: str, admin: bool) -> None:

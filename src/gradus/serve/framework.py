@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 from gradus.errors import MissingExtra
 
 try:
@@ -25,6 +29,17 @@ try:
 except ImportError as error:
     raise MissingExtra(error.name or "fastapi", "serve", "gradus serve") from error
 
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` in an event loop of its own: uvloop's, where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
 __all__ = [
     "ClientDisconnect",
     "CollectorRegistry",
@@ -41,5 +56,6 @@ __all__ = [
     "Response",
     "StreamingResponse",
     "generate_latest",
+    "run",
     "uvicorn",
 ]

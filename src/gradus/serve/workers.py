@@ -71,7 +71,7 @@ class Worker:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                process_group=0,
+                start_new_session=True,
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=BUFFER)
         worker = cls(process, reader, writer)

@@ -5,7 +5,7 @@ const TASKS = {
   classify: { title: "Label", path: "v1/classify", body: (texts) => ({ texts, top_k: 5 }), lines: true },
   tag: { title: "Tag", path: "v1/tag", body: (texts) => ({ texts }), lines: true },
   embed: { title: "Embed", path: "v1/embed", body: (texts) => ({ texts }), lines: true },
-  generate: {
+  complete: {
     title: "Go on", path: "v1/completions", lines: false,
     body: (texts) => ({ model: served.model, prompt: texts[0], max_tokens: 128, stream: true }),
   },

@@ -12,7 +12,7 @@ from typing import Any, Self
 from gradus.errors import CheckpointError, UsageError
 from gradus.serve.engine import Asked, Engine, Say
 
-NAME = "tests.serve.engines"
+NAME = "tests.serve.scripted"
 
 
 class Scripted(Engine):

@@ -35,6 +35,11 @@ class PlainGenerator(Generator):
         self._model, self.tokenizer, self._ends = model, tokenizer, ends
         self.tokens_seen = self.tokens_written = 0
 
+    @property
+    def finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(weight.isfinite().all()) for weight in self._model.parameters())
+
     @torch.inference_mode()
     def write(
         self, tasks: Sequence[Task], settings: Decoding, told: Told | None = None

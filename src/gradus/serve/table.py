@@ -24,6 +24,7 @@ ROUTES: Final[dict[str, str]] = {
 ENGINES: Final[dict[str, str]] = {
     "llama-cpp": "gradus.serve.engines.llama_cpp:LlamaCppEngine",
     "gradus": "gradus.serve.engines.gradus:GradusEngine",
+    "vllm": "gradus.serve.engines.vllm:VllmEngine",
     "predict": "gradus.serve.predicting:Predicting",
     "embed": "gradus.serve.predicting:Embedding",
 }

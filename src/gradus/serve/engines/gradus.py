@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
+from gradus.errors import CheckpointError
 from gradus.generation.pieces import Asked, Piece
 from gradus.records import CheckpointRef
 from gradus.serve.engines.base import Scheduler, Writing
@@ -22,7 +23,7 @@ class GradusEngine(Writing):
     def __init__(self, ref: CheckpointRef, writer: Any) -> None:
         """See `open`."""
         super().__init__(ref, writer.tokenizer, writer.limit)
-        self._contract = writer.contract
+        self._writer, self._contract = writer, writer.contract
         together = getattr(writer, "continuous", None)
         self._scheduler: Scheduler = (
             Stepping(lambda: together(ROWS)) if together else Several(alone(writer), 1)
@@ -53,6 +54,16 @@ class GradusEngine(Writing):
             ref, dtype=options.get("dtype"), threads=options.get("threads"), backend="torch"
         )
         return cls(ref, writer)
+
+    def probe(self) -> None:
+        """See `Writing.probe`; where no probabilities are told, the weights are looked at.
+
+        Raises:
+            CheckpointError: nothing is written, or weights aren't numbers.
+        """
+        super().probe()
+        if not getattr(self._writer, "finite", True):
+            raise CheckpointError(f"{self.ref.path}: its weights are broken: some are no numbers")
 
     @property
     def scheduler(self) -> Scheduler:

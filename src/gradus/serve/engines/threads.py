@@ -134,7 +134,8 @@ class Several:
             def tell(piece: Piece, job: int = job, number: int = number, told: Told = told) -> None:
                 if job not in self._left:
                     raise _Cancelled
-                told(number, piece)
+                if piece.text or piece.finish is not None:
+                    told(number, piece)
 
             try:
                 if job in self._left:

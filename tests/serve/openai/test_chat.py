@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serve.servers import served
 
 from gradus.generation import Decoding
 from gradus.generation.chat import PLAIN_STOP, Chat
-
-from .conftest import client_of
-from .test_completions import greedy
 
 TURNS = [
     {"role": "system", "content": "Be brief."},
@@ -28,24 +22,6 @@ SAID = [
     ("assistant", "The river rose."),
     ("user", "She ?"),
 ]
-TEMPLATE = (
-    "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}"
-    "{% endif %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
-    "{% if add_generation_prompt %}[assistant]{% endif %}"
-)
-
-
-@pytest.fixture(scope="module")
-def templated(
-    tmp_path_factory: pytest.TempPathFactory, model: Any, tokenizer: Any
-) -> Iterator[Any]:
-    own = copy.deepcopy(tokenizer)
-    own.chat_template = TEMPLATE
-    folder = tmp_path_factory.mktemp("models") / "templated"
-    model.save_pretrained(folder)
-    own.save_pretrained(folder)
-    with served(folder, "--threads", 1) as running:
-        yield client_of(running)
 
 
 def test_a_reply_is_what_generate_writes_behind_the_template(client: Any, writer: Any) -> None:
@@ -55,31 +31,11 @@ def test_a_reply_is_what_generate_writes_behind_the_template(client: Any, writer
     prompt = Chat(copy.deepcopy(writer.tokenizer)).prompt(SAID)
     expected = writer.generate(prompt, Decoding(max_tokens=20, stop=PLAIN_STOP))
     (choice,) = found.choices
-    assert choice.message.content == expected
+    assert choice.message.content == expected.rstrip("\ufffd")
     assert choice.message.role == "assistant"
     assert found.object == "chat.completion"
     assert found.usage.prompt_tokens == len(writer.tokenizer(prompt)["input_ids"])
     assert client.models.retrieve("tiny").chat_template == "plain"
-
-
-def test_the_models_own_template_is_used(templated: Any, model: Any, tokenizer: Any) -> None:
-    found = templated.chat.completions.create(
-        model="templated",
-        messages=[{"role": "user", "content": "The river"}],
-        temperature=0,
-        max_tokens=15,
-    )
-    expected = greedy(model, tokenizer, "[user] The river\n[assistant]", 15)
-    assert found.choices[0].message.content == expected
-    assert templated.models.retrieve("templated").chat_template == "its own"
-
-
-def test_a_template_may_refuse_turns(templated: Any) -> None:
-    import openai
-
-    with pytest.raises(openai.BadRequestError) as caught:
-        templated.chat.completions.create(model="default", messages=TURNS)
-    assert caught.value.param == "messages"
 
 
 def test_a_stream_of_replies(client: Any) -> None:
@@ -133,7 +89,10 @@ def test_log_probabilities(client: Any, stream: bool) -> None:
     content = "".join(one.delta.content or "" for one in chunks) if stream else ""
     text = content if stream else chunks[0].message.content
     assert len(rows) == 10
-    assert b"".join(bytes(row.bytes) for row in rows).decode("utf-8", "replace") == text
+    assert (
+        b"".join(bytes(row.bytes) for row in rows).decode("utf-8", "replace").rstrip("\ufffd")
+        == text
+    )
     for row in rows:
         assert row.logprob <= row.top_logprobs[0].logprob + 1e-6
         assert len(row.top_logprobs) == 2
@@ -145,10 +104,3 @@ def test_the_default_is_as_long_as_that_of_the_command(client: Any) -> None:
     )
     assert found.usage.completion_tokens <= 512
     assert found.choices[0].finish_reason in ("length", "stop")
-
-
-def test_a_folder_of_a_model_that_does_not_write(client: Any, tmp_path: Path) -> None:
-    from gradus.serve.engines.choice import writes
-
-    assert writes(str(tmp_path)) is None
-    assert writes("package:there-is-none") is None

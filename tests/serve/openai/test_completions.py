@@ -21,7 +21,9 @@ def greedy(model: Any, tokenizer: Any, prompt: str, tokens: int) -> str:
     """By transformers alone."""
     ids = torch.tensor([tokenizer(prompt)["input_ids"]])
     made = model.generate(ids, max_new_tokens=tokens, do_sample=False, pad_token_id=0)
-    return str(tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True))
+    text = str(tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True))
+    # A character that the end cuts in two is no text.
+    return text.rstrip("\ufffd")
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -80,7 +82,8 @@ def test_seeds_are_those_of_generate(client: Any, writer: Any) -> None:
     texts = [choice.text for choice in one.choices]
     assert texts == [choice.text for choice in again.choices]
     settings = Decoding(max_tokens=20, temperature=1.0, seed=7)
-    assert texts == writer.generate_all(["The river"] * 3, settings=settings)
+    expected = writer.generate_all(["The river"] * 3, settings=settings)
+    assert texts == [text.rstrip("\ufffd") for text in expected]
     assert len(set(texts)) == 3
     other = client.completions.create(**asked, seed=8)
     assert texts != [choice.text for choice in other.choices]

@@ -131,8 +131,15 @@ def test_the_clients_own_errors(client: Any) -> None:
         client.embeddings.create(model="tiny", input="a")
 
 
-def test_keys(language: Path, tmp_path: Path) -> None:
-    """The official client sends its key as a bearer token."""
+def test_models(client: Any) -> None:
+    (one,) = client.models.list().data
+    assert (one.id, one.object, one.owned_by) == ("tiny", "model", "gradus")
+    assert client.models.retrieve("tiny") == one
+    assert one.max_tokens == 4096
+
+
+def test_keys_a_full_queue_and_clients_that_hang_up(language: Path, tmp_path: Path) -> None:
+    """The second is refused while the first writes; once the first hangs up, nothing is written."""
     file = tmp_path / "keys"
     made = subprocess.run(
         command("--key-file", file, "--new-key", "somebody"),
@@ -142,33 +149,21 @@ def test_keys(language: Path, tmp_path: Path) -> None:
         check=True,
     )
     key = made.stdout.split()[-1]
-    with served(language, "--threads", 1, "--key-file", file) as running:
+    headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+    with served(language, "--threads", 1, "--key-file", file, "--queue", 1) as running:
+        for path in ("completions", "chat/completions", "embeddings"):
+            assert running.post(f"/v1/{path}", TEXT).status == 401
         with pytest.raises(openai.AuthenticationError):
             client_of(running, "wrong").completions.create(**TEXT)
         with pytest.raises(openai.AuthenticationError):
             client_of(running, "wrong").models.list()
-        found = client_of(running, key).completions.create(**TEXT)
-        assert found.usage.completion_tokens == 16
-
-
-def test_models(client: Any) -> None:
-    (one,) = client.models.list().data
-    assert (one.id, one.object, one.owned_by) == ("tiny", "model", "gradus")
-    assert client.models.retrieve("tiny") == one
-    assert one.max_tokens == 4096
-
-
-def test_a_full_queue_and_a_client_that_hangs_up(language: Path) -> None:
-    """The second is refused while the first writes; once the first hangs up, nothing is written."""
-    with served(language, "--threads", 1, "--queue", 1) as running:
-        client = client_of(running)
+        client = client_of(running, key)
+        assert client.completions.create(**TEXT).usage.completion_tokens == 16
         pid = running.wait_for("worker-ready")["pid"]
         for stream in (True, False):
             connection = running.connect()
-            body = {**TEXT, "max_tokens": 4000, "stream": stream}
-            connection.request(
-                "POST", "/v1/completions", json.dumps(body), {"content-type": "application/json"}
-            )
+            body = json.dumps({**TEXT, "max_tokens": 4000, "stream": stream})
+            connection.request("POST", "/v1/completions", body, headers)
             if stream:
                 assert connection.getresponse().read(6) == b"data: "
             else:
@@ -179,8 +174,7 @@ def test_a_full_queue_and_a_client_that_hangs_up(language: Path) -> None:
             assert connection.sock is not None
             connection.sock.close()
             connection.close()
-            found = until_admitted(client)
-            assert found.choices[0].finish_reason == "length"
+            assert until_admitted(client).choices[0].finish_reason == "length"
             before = computed(pid)
             time.sleep(0.6)
             assert computed(pid) - before < 0.2

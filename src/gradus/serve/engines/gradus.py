@@ -83,9 +83,19 @@ def alone(writer: Any) -> Callable[[Asked, Callable[[Piece], None]], None]:
     def one(asked: Asked, tell: Callable[[Piece], None]) -> None:
         from gradus.generation.base import Task
         from gradus.generation.fitting import Encoded
+        from gradus.generation.texts import INCOMPLETE
+
+        held = ""
+
+        def told(text: str) -> None:
+            """Keep back what may be half a character; at the end it is left out."""
+            nonlocal held
+            whole = (held + text).rstrip(INCOMPLETE)
+            held = (held + text)[len(whole) :]
+            tell(Piece(whole, 0))
 
         item = Encoded(Task(0, "", asked.seed), asked.ids)
-        found = writer.one(item, asked.settings, lambda text: tell(Piece(text, 0)))
+        found = writer.one(item, asked.settings, told)
         tell(Piece("", found.tokens, "stop" if found.ended else "length"))
 
     return one

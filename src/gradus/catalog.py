@@ -22,6 +22,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "finetune.v1": "gradus.steps.finetune:Finetune",
         "prune.v1": "gradus.steps.prune:Prune",
         "distil.v1": "gradus.steps.distil:Distil",
+        "calibrate.v1": "gradus.steps.calibrate:Calibrate",
         "quantize.v1": "gradus.steps.quantize:Quantize",
         "crossval.v1": "gradus.steps.crossval:Crossval",
         "evaluate.v1": "gradus.steps.evaluate:Evaluate",

@@ -31,6 +31,7 @@ SCORES = {
     "labels": ("multilabel_log_loss", "multilabel_f1_micro", "multilabel_f1_macro"),
     "spans": ("span_f1", "span_precision", "span_recall"),
 }
+CONFIDENCE = 0.95
 
 
 @dataclass(slots=True)
@@ -262,7 +263,8 @@ def _abstain(config: CalibrateConfig, found: Found, after: Any) -> None:
         return
     sure, right = sureness(after)
     if wanted.accuracy is not None:
-        chosen = abstention.for_accuracy(sure, right, wanted.accuracy, wanted.confidence)
+        confidence = wanted.confidence or CONFIDENCE
+        chosen = abstention.for_accuracy(sure, right, wanted.accuracy, confidence)
     elif wanted.coverage is not None:
         chosen = abstention.for_coverage(sure, right, wanted.coverage)
     else:

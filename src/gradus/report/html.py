@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from gradus.report import benchmarks, breakdown, costs, frontier, sections, tables
 from gradus.report import format as write
 from gradus.report.audits import audits
+from gradus.report.calibration import calibrations
 from gradus.report.charts import forest, lines
 from gradus.report.charts.lineage import lineage_svg
 from gradus.report.corpora import corpora
@@ -78,6 +79,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "distilled": distilled(known),
         "pretraining": [(p, _by_tokens(p)) for p in pretraining(known)],
         "pruned": pruning(known),
+        "calibrated": calibrations(known),
         "crossvals": crossvals(known),
         "learning": learning(known),
         "predictions": [_prediction(p) for p in known["predictions"]],
@@ -125,6 +127,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("crossval", "Cross-validation", shown["crossvals"]),
         ("learning", "How much data", shown["learning"]),
         ("distilled", "Distilling", shown["distilled"]),
+        ("calibration", "Calibration", shown["calibrated"]),
         ("pruned", "Pruning", shown["pruned"]),
         ("pretraining", "Pretraining", shown["pretraining"]),
         ("curves", "Learning curves", shown["curves"]),

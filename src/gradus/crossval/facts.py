@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -83,7 +83,39 @@ def concluded(
         "predictions": PREDICTIONS,
         "doubts": doubted(cells, best, data, context.out, shown=config.doubts),
     }
-    return facts, _notes(config)
+    return facts, [*_said(facts), *_notes(config)]
+
+
+def _said(facts: Mapping[str, Any]) -> list[str]:
+    """The outcome in sentences, for the terminal too."""
+    values = ", ".join(
+        f"{one['name']} {_written(one['value'])}{_bounds(one)}" for one in facts["configurations"]
+    )
+    found = [f"{facts['metric']} over {len(facts['cells'])} folds: {values}"]
+    for test in facts["tests"]:
+        if test["p_value"] is None:
+            continue
+        claim = "significant" if test["significant"] else "not significant"
+        several = " after Holm" if len(facts["tests"]) > 1 else ""
+        found.append(
+            f"{test['first']} - {test['second']}: {_written(test['difference'])}{_bounds(test)}, "
+            f"p {test['p_holm']:.3f}{several} by the corrected resampled t-test: {claim}"
+        )
+    doubts = facts["doubts"]
+    if doubts.get("found"):
+        found.append(
+            f"{doubts['found']} of {doubts['items']} labels are likely wrong: {doubts['file']} in "
+            "the step's folder has them"
+        )
+    return found
+
+
+def _written(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _bounds(of: Mapping[str, Any]) -> str:
+    return "" if of["low"] is None else f" [{of['low']:.3f}, {of['high']:.3f}]"
 
 
 def _notes(config: CrossvalConfig) -> list[str]:

@@ -192,11 +192,12 @@ configurations:
         )
         write_predictions(context.out / PREDICTIONS, cells, data.train)
         facts, notes = concluded(config, cells, folds, groups, context)
+        for note in notes:
+            context.monitor.note(note)
         checkpoint = self._checkpoint(config, cells, str(facts["winner"]), context)
         return StepOutcome(
             checkpoint=checkpoint,
             facts=facts,
-            notes=notes,
             cost={"train_seconds": sum(cell.seconds for cell in cells)},
         )
 

@@ -49,6 +49,7 @@ SLOW: Final[frozenset[str]] = frozenset(
         "distil",
         "finetune",
         "language-quantize",
+        "predict",
         "prompt",
         "prune",
         "quantize",

@@ -14,11 +14,13 @@ Algorithms") found it the test to use. What it is and isn't:
 - It speaks of the two ways of training on data like these, not of two checkpoints.
 - The correlation is assumed, not estimated: no unbiased estimator of the variance of k-fold
   cross-validation exists (Bengio and Grandvalet 2004). The test is as right as the assumption.
-- A single k-fold partition makes it conservative: five folds of a stable learner give false alarms
-  in about 1 % where 5 were allowed, since items held out in different folds are independent after
-  all. Several repeats bring it near its level, where the naive test errs more with each of them.
-- It is liberal where what is learned hangs on few of the items, and on very small n1: the
-  differences then go together more than assumed. `bench/crossval.py` prints all of these.
+- A single k-fold partition makes it conservative: five folds of a stable learner gave false alarms
+  in about 2 % where 5 were allowed, since items held out in different folds are independent after
+  all. Several repeats bring it near its level (3.3 to 5.7 % were seen), where the naive test errs
+  more with each of them.
+- It is liberal where differences go together more than assumed: a little so where there is next to
+  nothing to learn, more so where what is learned hangs on few items. `bench/crossval.py` prints
+  false alarms for settings of each kind.
 
 Legend: J differences, one a fold of each repeat; a seed's are averaged before.
 """

@@ -106,7 +106,10 @@ def _with_data(step: Any, data: Any) -> Any:
         kind: type[Step] = registry.load("steps", str(step.get("step")))
     except GradusError:
         return step  # told where the step itself is read
-    return {**step, "data": data} if "data" in kind.Config.model_fields else step
+    if "data" in kind.Config.model_fields:
+        return {**step, "data": data}
+    # A step around another one, as a search: the data are the inner one's.
+    return {**step, "inner": _with_data(step["inner"], data)} if "inner" in step else step
 
 
 class Crossval(Step):

@@ -25,6 +25,7 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "calibrate.v1": "gradus.steps.calibrate:Calibrate",
         "quantize.v1": "gradus.steps.quantize:Quantize",
         "crossval.v1": "gradus.steps.crossval:Crossval",
+        "tune.v1": "gradus.steps.tune:Tune",
         "evaluate.v1": "gradus.steps.evaluate:Evaluate",
         "learning-curve.v1": "gradus.steps.learning_curve:LearningCurve",
         "sample.v1": "gradus.steps.sample:Sample",

@@ -94,6 +94,29 @@ class InnerRuns:
             self.outer.monitor.scored += scored
             self.outer.monitor.configurations.append(mark)
 
+    def known(
+        self,
+        name: str,
+        step: Mapping[str, Any],
+        *,
+        data: TrainingData | None = None,
+        models: Mapping[str, CheckpointRef] | None = None,
+        seed: int | None = None,
+        metrics: Sequence[str] = (),
+        costs: bool = False,
+    ) -> InnerResult | None:
+        """See `Inner.known`."""
+        one = InnerStep(self, name, checked(step), data, models or {}, seed)
+        if one.done(weights=False):
+            found = one.result(metrics, costs)
+        else:
+            held = one.held()
+            if held is None:
+                return None
+            found = held
+        self._records[name] = one.record(found)
+        return found
+
     def drop(self, result: InnerResult) -> None:
         """See `Inner.drop`."""
         if result.checkpoint is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gradus import benchmarks, hardware, registry
 from gradus.checkpoints import is_checkpoint, open_checkpoint, read_manifest
-from gradus.errors import GradusError
+from gradus.errors import GradusError, TrainingError
 from gradus.metrics.items import read_items, write_items
 from gradus.runner import parity
 from gradus.runner.fingerprint import digest
@@ -131,6 +131,9 @@ class InnerStep:
         except Paused as stopped:
             write_json(self.place / "paused.json", dataclasses.asdict(stopped.boundary))
             return stopped.boundary
+        except TrainingError as error:
+            write_json(self.place / "failed.json", {"error": str(error)})
+            raise
         seconds = time.perf_counter() - start
         if outcome.waiting is not None:
             raise GradusError(f"{self.name}: {outcome.waiting.why}; it can't wait inside a step")
@@ -140,7 +143,23 @@ class InnerStep:
         kept["facts"] = {**kept["facts"], **inner_facts(context)}
         write_json(self.place / "outcome.json", kept)
         shutil.rmtree(context.work)
-        (self.place / "paused.json").unlink(missing_ok=True)
+        for name in ("paused.json", "failed.json"):
+            (self.place / name).unlink(missing_ok=True)
+        return None
+
+    def held(self) -> InnerResult | None:
+        """What is known of one that isn't done: it failed, or it rests at a boundary."""
+        if (self.place / "failed.json").exists():
+            error = str(read_json(self.place / "failed.json")["error"])
+            return InnerResult(
+                name=self.name,
+                fingerprint=self.mark,
+                folder=self.place,
+                curve=self._curve(),
+                error=error,
+            )
+        if (self.place / "paused.json").exists():
+            return self.paused(Boundary(**read_json(self.place / "paused.json")))
         return None
 
     def _context(self) -> StepContext:
@@ -283,7 +302,7 @@ class InnerStep:
             "step": self.step["step"],
             "fingerprint": self.mark,
             "folder": at,
-            "state": "paused" if found.paused is not None else "done",
+            "state": _state(found),
             "stage": None if found.paused is None else found.paused.stage,
             "seed": self.seed,
             "scores": dict(found.scores),
@@ -292,6 +311,12 @@ class InnerStep:
             "notes": list(found.notes),
             "curves": f"{at}/curves.jsonl" if found.curve else None,
         }
+
+
+def _state(found: InnerResult) -> str:
+    if found.error is not None:
+        return "failed"
+    return "paused" if found.paused is not None else "done"
 
 
 def _selected(row: Mapping[str, Any]) -> dict[str, float]:

@@ -79,6 +79,7 @@ class InnerResult:
         facts: as in `StepOutcome`.
         cost: as in `StepOutcome`, and ``seconds``.
         notes: sentences.
+        error: why it failed, of one that `known` finds failed.
     """
 
     name: str
@@ -94,6 +95,7 @@ class InnerResult:
     facts: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    error: str | None = None
 
 
 class Inner(Protocol):
@@ -137,6 +139,21 @@ class Inner(Protocol):
         """
         ...
 
+    def known(
+        self,
+        name: str,
+        step: Mapping[str, Any],
+        *,
+        data: TrainingData | None = None,
+        models: Mapping[str, CheckpointRef] | None = None,
+        seed: int | None = None,
+        metrics: Sequence[str] = (),
+        costs: bool = False,
+    ) -> InnerResult | None:
+        """What `run` would find without running: one that is done, rests at a boundary or failed;
+        None of one that never came so far. It joins the records."""
+        ...
+
     def drop(self, result: InnerResult) -> None:
         """Delete its weights and its state; scores, items, curve and record stay."""
         ...
@@ -153,7 +170,7 @@ class Inner(Protocol):
 
     def records(self) -> list[dict[str, Any]]:
         """A JSON row for each name that was run, in order of their first run: name, step,
-        fingerprint, folder, state (done, paused), scores, costs, cost, notes, curves."""
+        fingerprint, folder, state (done, paused, failed), scores, costs, cost, notes, curves."""
         ...
 
 

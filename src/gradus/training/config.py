@@ -75,7 +75,9 @@ class StageConfig(BaseModel):
     lr: Positive | None = None
     head_lr: Positive | None = None
     layer_lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.8
-    schedule: Literal["constant", "linear", "cosine", "slanted-triangular", "wsd"] = "linear"
+    schedule: Literal["constant", "linear", "cosine", "slanted-triangular", "wsd", "range-test"] = (
+        "linear"
+    )
     warmup: Annotated[float, Field(ge=0)] = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip: Positive | None = 1.0

@@ -139,6 +139,8 @@ class GradientStage:
         """A point of the training curve where one is due in an epoch of so many updates."""
         progress = self.progress
         every = max(1, math.ceil(updates / POINTS_AN_EPOCH))
+        if self.stage.schedule == "range-test":
+            every = 1
         last = progress.done == updates or progress.update == self.total
         if progress.done % every == 0 and not last:
             at = progress.epoch + progress.done / updates

@@ -6,7 +6,8 @@ warm-up. Every function returns the factor on the learning rate.
 Sources: slanted triangular from Howard & Ruder 2018 (ULMFiT, section 3.2, cut_frac = 0.1,
 ratio = 32); cosine without restarts from Loshchilov & Hutter 2017 (SGDR, equation 5); warm-up,
 stable, decay from Hu et al. 2024 (MiniCPM, section 4), with the even fall and the fifth of the
-updates that Hägele et al. 2024 find enough.
+updates that Hägele et al. 2024 find enough; range test from Smith 2017 (Cyclical learning rates,
+section 3.3), with a rate that rises exponentially.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 
 STLR_CUT, STLR_RATIO = 0.1, 32.0
 WSD_DECAY = 0.2
+RANGE = 1e-5
 
 
 def warmup_updates(warmup: float, total: int) -> int:
@@ -35,8 +37,11 @@ def factor(
     The warm-up rises evenly and reaches 1 with its last update; then ``constant`` stays,
     ``linear`` and ``cosine`` fall and would be `floor` at t = T. ``wsd`` stays until the last
     `decay` (a share or a number, as the warm-up) and falls evenly over that. ``slanted-triangular``
-    takes the warm-up as its short side (a tenth where there is none) and no floor.
+    takes the warm-up as its short side (a tenth where there is none) and no floor. ``range-test``
+    rises exponentially from `RANGE` to 1 and knows nothing else.
     """
+    if schedule == "range-test":
+        return float(RANGE ** (1.0 - t / max(1, total - 1)))
     w = warmup_updates(warmup, total)
     if schedule == "slanted-triangular":
         return slanted_triangular(t, total, w or max(1, math.floor(total * STLR_CUT)))

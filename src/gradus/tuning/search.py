@@ -1,0 +1,266 @@
+"""The search itself: ask, run, tell, until the budget is used up.
+
+What happens next is a function of what the storage holds, so nothing else has to be remembered: a
+killed search reads the storage, and the trial that was under way goes on from its own state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gradus.errors import (
+    CheckpointError,
+    ContractError,
+    DataError,
+    TrainingError,
+    UsageError,
+    unknown,
+)
+from gradus.steps.inner import Boundary, Inner, InnerResult
+from gradus.tuning.config import COSTS, BudgetConfig, ObjectiveConfig
+from gradus.tuning.halving import Halving, Trial
+from gradus.tuning.optuna_backend import Proposer, Storage
+from gradus.tuning.space import Space, fill
+
+# What one trial can fail of without the others failing too.
+OWN_FAULTS: Final = (CheckpointError, ContractError, DataError, TrainingError, UsageError)
+
+
+@dataclass
+class Search:
+    """One search.
+
+    Attributes:
+        step: the mapping of the step that is tuned, with its spaces.
+        spaces: those.
+        inner: runs it.
+        storage: holds the trials; open.
+        proposer: proposes them.
+        objectives: what is searched for; the first one decides at rungs.
+        budget: when no new one begins.
+        halving: who goes on; None for all.
+        patience: so many trials in a row without a better one end the search.
+        keep: ``best`` drops the weights of those that lost.
+        say: shows how far it is, as done, total and a text.
+    """
+
+    step: Mapping[str, Any]
+    spaces: Sequence[Space]
+    inner: Inner
+    storage: Storage
+    proposer: Proposer
+    objectives: Sequence[ObjectiveConfig]
+    budget: BudgetConfig
+    halving: Halving | None = None
+    patience: int | None = None
+    keep: str = "best"
+    say: Callable[[float, float, str], None] = field(default=lambda *_: None)
+
+    def run(self) -> list[Trial]:
+        """Search to the end, and give all trials.
+
+        Raises:
+            TrainingError: no trial could be ended; with what the last one failed of.
+            Interrupted: the same search goes on.
+        """
+        while True:
+            trials = self.storage.trials()
+            trial = self._next(trials)
+            if trial is None:
+                break
+            if trial.number == len(trials):
+                self.storage.add(trial.params)
+            self._advance(trial)
+        if not any(trial.state == "done" for trial in trials):
+            why = next((t.facts.get("error", "") for t in reversed(trials)), "")
+            raise TrainingError(f"none of {len(trials)} trials could be ended: {why}")
+        return trials
+
+    def _next(self, trials: Sequence[Trial]) -> Trial | None:
+        """Which trial goes on or begins; None at the end."""
+        begun = [t for t in trials if t.state == "running" and not self._rests(t)]
+        if begun:
+            return begun[0]
+        ended = any(trial.state == "done" for trial in trials)
+        over = self._over(trials)
+        if self.halving is not None and not (over and self.spent(trials) and ended):
+            promoted = self.halving.promoted(trials)
+            if promoted is not None:
+                return promoted
+        if not over:
+            return Trial(len(trials), self.proposer.propose(trials))
+        if self.halving is not None and not ended:
+            return self.halving.leader(trials)
+        return None
+
+    def _rests(self, trial: Trial) -> bool:
+        """Whether it stands at a rung of its own; whoever has no score there is under way."""
+        if self.halving is None:
+            return False
+        return any(rung in trial.rungs for rung in self.halving.rungs_of(trial.number))
+
+    def _over(self, trials: Sequence[Trial]) -> bool:
+        """Whether no new trial begins."""
+        if self.budget.trials is not None and len(trials) >= self.budget.trials:
+            return True
+        return self.spent(trials) or self._stale(trials)
+
+    def spent(self, trials: Sequence[Trial]) -> bool:
+        """Whether the budget of minutes or tokens is used up."""
+        seconds, tokens = used(trials)
+        minutes, most = self.budget.minutes, self.budget.tokens
+        return (minutes is not None and seconds >= 60 * minutes) or (
+            most is not None and tokens >= most
+        )
+
+    def _stale(self, trials: Sequence[Trial]) -> bool:
+        """Whether patience is at its end: of several objectives, no trial joined the front."""
+        if self.patience is None:
+            return False
+        leading = (
+            front(trials, self.higher) if len(self.higher) > 1 else best_of(trials, self.higher)
+        )
+        last = max((trial.number for trial in leading), default=None)
+        return last is not None and len(trials) - 1 - last >= self.patience
+
+    @property
+    def higher(self) -> tuple[bool, ...]:
+        """By objective, whether more is better."""
+        return tuple(objective.higher() for objective in self.objectives)
+
+    def config(self, trial: Trial) -> dict[str, Any]:
+        """The mapping of a trial's step."""
+        values = {space.place: trial.params[space.name] for space in self.spaces}
+        made: dict[str, Any] = fill(dict(self.step), values)
+        return made
+
+    def _advance(self, trial: Trial) -> None:
+        """Run a trial to where it may rest, or to its end, and keep what came of it."""
+        total = self.budget.trials or 0
+        self.say(trial.number, max(total, trial.number + 1), trial.name)
+        try:
+            found = self.inner.run(
+                trial.name,
+                self.config(trial),
+                boundary=lambda boundary: self._goes_on(trial, boundary),
+                metrics=self.asked(),
+                costs=self.timed(),
+                weights=False,
+            )
+            if found.paused is None:
+                self.storage.done(self._now(trial), self.values(found), facts_of(found))
+        except OWN_FAULTS as error:
+            facts = {"error": str(error)}
+            self.storage.failed(self._now(trial), facts)
+            return
+        if self.keep == "best" and found.paused is None:
+            self._drop_losers()
+
+    def _goes_on(self, trial: Trial, boundary: Boundary) -> bool:
+        """Keep the score at a boundary, and say whether the trial goes on at once."""
+        metric = self.objectives[0].metric
+        if self.halving is None:
+            return True
+        if metric not in boundary.values:
+            raise UsageError(
+                "at the end of a stage "
+                + unknown("score", metric, boundary.values)
+                + "; take another objective or leave the pruner out"
+            )
+        facts = {"tokens": boundary.tokens, "seconds": boundary.seconds, "stages": boundary.stage}
+        self.storage.report(self._now(trial), boundary.stage, boundary.values[metric], facts)
+        if boundary.stage not in self.halving.rungs_of(trial.number):
+            return True
+        following = self._next(self.storage.trials())
+        return following is not None and following.number == trial.number
+
+    def _now(self, trial: Trial) -> Trial:
+        return self.storage.trials()[trial.number]
+
+    def asked(self) -> tuple[str, ...]:
+        """The objectives that are metrics of what the checkpoint says."""
+        from gradus import registry
+
+        known = {registry.plain(name) for name in registry.names("metrics")}
+        named = [objective.metric for objective in self.objectives]
+        return tuple(name for name in named if name in known and name not in COSTS)
+
+    def timed(self) -> bool:
+        """Whether an objective is a cost."""
+        return any(objective.metric in COSTS for objective in self.objectives)
+
+    def values(self, found: InnerResult) -> tuple[float, ...]:
+        """A trial's values of the objectives.
+
+        Raises:
+            UsageError: it has no such value.
+        """
+        known = {**found.scores, **found.costs}
+        for objective in self.objectives:
+            if objective.metric not in known:
+                raise UsageError(unknown("objective", objective.metric, known))
+        return tuple(float(known[objective.metric]) for objective in self.objectives)
+
+    def _drop_losers(self) -> None:
+        """Weights of trials that are done and lead nowhere."""
+        trials = self.storage.trials()
+        kept = {trial.number for trial in winners(trials, self.higher)}
+        for trial in trials:
+            if trial.state == "done" and trial.number not in kept:
+                self.drop(trial)
+
+    def drop(self, trial: Trial) -> None:
+        """Drop what lies on the disk of a trial."""
+        found = self.inner.known(trial.name, self.config(trial), metrics=self.asked())
+        if found is not None:
+            self.inner.drop(found)
+
+
+def facts_of(found: InnerResult) -> dict[str, Any]:
+    """What the storage keeps of a trial beside its values."""
+    return {
+        "fingerprint": found.fingerprint[:12],
+        "tokens": int(found.cost.get("train_tokens", 0)),
+        "seconds": float(found.cost.get("train_seconds") or found.cost.get("seconds", 0.0)),
+        "stages": len(found.facts.get("stages", ())),
+    }
+
+
+def used(trials: Sequence[Trial]) -> tuple[float, int]:
+    """Seconds of training and tokens of all trials."""
+    return (
+        sum(float(trial.facts.get("seconds", 0.0)) for trial in trials),
+        sum(int(trial.facts.get("tokens", 0)) for trial in trials),
+    )
+
+
+def better(one: Sequence[float], other: Sequence[float], higher: Sequence[bool]) -> bool:
+    """Whether `one` is nowhere worse and somewhere better: it dominates."""
+    signed = [(a, b) if up else (b, a) for a, b, up in zip(one, other, higher, strict=True)]
+    return all(a >= b for a, b in signed) and any(a > b for a, b in signed)
+
+
+def front(trials: Sequence[Trial], higher: Sequence[bool]) -> list[Trial]:
+    """The trials that are done and that none other dominates, in order."""
+    done = [trial for trial in trials if trial.state == "done"]
+    return [t for t in done if not any(better(o.values, t.values, higher) for o in done)]
+
+
+def best_of(trials: Sequence[Trial], higher: Sequence[bool]) -> list[Trial]:
+    """The best by the first objective, of equals by the next ones, then the earliest; one or none.
+
+    With several objectives it is of the front.
+    """
+    signs = [-1.0 if up else 1.0 for up in higher]
+
+    def rank(trial: Trial) -> tuple[tuple[float, ...], int]:
+        return tuple(s * v for s, v in zip(signs, trial.values, strict=True)), trial.number
+
+    return sorted(front(trials, higher), key=rank)[:1]
+
+
+def winners(trials: Sequence[Trial], higher: Sequence[bool]) -> list[Trial]:
+    """Whose weights are kept: the best, or the front of several objectives."""
+    return front(trials, higher) if len(higher) > 1 else best_of(trials, higher)

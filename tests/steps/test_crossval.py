@@ -235,3 +235,28 @@ def test_what_it_needs_and_produces() -> None:
     assert dict(needs.models) == {"configurations.tuned.model": "encoder"}
     assert "accuracy" in Crossval.produces(config)
     assert Crossval.produces(config.model_copy(update={"refit": "none"})) == frozenset()
+
+
+def test_a_search_inside_each_fold(world: World, tmp_path: Path) -> None:
+    """Nested: each fold searches by its own select part, and its held-out part has no say."""
+    pytest.importorskip("optuna")
+    search = {
+        "step": "tune",
+        "inner": {"step": "baseline", "C": {"choice": [0.01, 10.0]}},
+        "sampler": "grid",
+        "objectives": "log_loss",
+    }
+    config = {
+        "data": "news",
+        "folds": 3,
+        "scheme": "stratified",
+        "select": 0.3,
+        "metric": "log_loss",
+        "configurations": {"searched": search, "fixed": {"step": "baseline", "C": 0.01}},
+    }
+    outcome = world.run("crossval", config, tmp_path / "out")
+    searched, fixed = outcome.facts["configurations"]
+    assert outcome.facts["winner"] == "searched"
+    assert searched["value"] < fixed["value"]
+    assert outcome.checkpoint is not None
+    assert read_manifest(outcome.checkpoint).kind == "linear"

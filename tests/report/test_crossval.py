@@ -74,6 +74,7 @@ def told(name: str = "words", **more: Any) -> dict[str, Any]:
         "tests_assume": "of two ways of training",
         "item_tests": [pair(name, "letters", test="exact McNemar", n=90)],
         "item_tests_assume": "of the predictions that were made",
+        "chosen": [{"configuration": name, "repeat": 1, "fold": 1, "seed": 1, "chosen": "C 10.0"}],
         "winner": "letters",
         "refit": "all",
         "predictions": "out-of-fold.parquet",
@@ -131,6 +132,7 @@ def test_what_the_page_shows() -> None:
     assert "by seeds" in shown.components.titles
     assert shown.components.rows[0][1].text == "–"
     assert shown.components.rows[1][1].small == "20%"
+    assert [cell.text for cell in shown.chosen.rows[0]] == ["words", "1", "1", "1", "C 10.0"]
     assert "2 labels of 90" in shown.doubts_said
 
 

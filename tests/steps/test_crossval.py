@@ -258,5 +258,6 @@ def test_a_search_inside_each_fold(world: World, tmp_path: Path) -> None:
     searched, fixed = outcome.facts["configurations"]
     assert outcome.facts["winner"] == "searched"
     assert searched["value"] < fixed["value"]
+    assert [row["chosen"] for row in outcome.facts["chosen"]] == ["C 10.0"] * 3
     assert outcome.checkpoint is not None
     assert read_manifest(outcome.checkpoint).kind == "linear"

@@ -78,12 +78,29 @@ def concluded(
         ),
         "item_tests_assume": conclude.OVER_ITEMS if codes is None else conclude.OVER_GROUPS,
         "groups": None if codes is None else int(codes.max()) + 1,
+        "chosen": _chosen(cells),
         "winner": best,
         "refit": config.refit,
         "predictions": PREDICTIONS,
         "doubts": doubted(cells, best, data, context.out, shown=config.doubts),
     }
     return facts, [*_said(facts), *_notes(config)]
+
+
+def _chosen(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """What a step that searches chose in each cell, on the fold's own dev.select."""
+    rows = []
+    for cell in cells:
+        if "tuning" in cell.facts:
+            found: Mapping[str, Any] = cell.facts["winner"]["params"]
+        elif len(cell.facts.get("searched", ())) > 1:
+            found = {"C": cell.facts["C"]}
+        else:
+            continue
+        told = ", ".join(f"{name} {value}" for name, value in found.items())
+        fold = {"repeat": cell.fold.repeat + 1, "fold": cell.fold.number + 1, "seed": cell.seed + 1}
+        rows.append({"configuration": cell.configuration, **fold, "chosen": told})
+    return rows
 
 
 def _said(facts: Mapping[str, Any]) -> list[str]:

@@ -46,6 +46,7 @@ SHOWN: Final = (
     "tests_assume",
     "item_tests",
     "item_tests_assume",
+    "chosen",
     "winner",
     "refit",
     "predictions",
@@ -86,6 +87,7 @@ class Shown:
         tests: over folds, the corrected test beside the naive one.
         item_tests: over items.
         assume: what either test assumes.
+        chosen: what steps that search chose in each fold.
         doubts_said: how many labels are likely wrong, or why none were looked for.
         doubts_by_label: counts by given label.
         doubted: those that are listed.
@@ -103,6 +105,7 @@ class Shown:
     tests: Table
     item_tests: Table
     assume: tuple[str, str]
+    chosen: Table
     doubts_said: str
     doubts_by_label: Table
     doubted: tuple[Doubted, ...]
@@ -133,6 +136,7 @@ def _shown(step: str, facts: Mapping[str, Any]) -> Shown:
         tests=_tests(facts),
         item_tests=_item_tests(facts),
         assume=(facts["tests_assume"], facts["item_tests_assume"]),
+        chosen=_chosen(facts),
         doubts_said=_doubts_said(doubts),
         doubts_by_label=_doubts_by_label(doubts),
         doubted=tuple(_doubted(line) for line in doubts.get("listed", ())),
@@ -278,6 +282,19 @@ def _item_tests(facts: Mapping[str, Any]) -> Table:
         for test in facts["item_tests"]
     ]
     return make(spec, rows)
+
+
+def _chosen(facts: Mapping[str, Any]) -> Table:
+    spec = [("configuration", False), ("repeat", True), ("fold", True), ("seed", True)]
+    rows = [
+        [
+            Cell(row["configuration"]),
+            *(Cell(number(row[key])) for key in ("repeat", "fold", "seed")),
+            Cell(row["chosen"]),
+        ]
+        for row in facts.get("chosen", ())
+    ]
+    return make([*spec, ("chosen", False)], rows)
 
 
 def _head(test: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Cell]:

@@ -176,6 +176,7 @@ def _folded(found: Folded) -> list[str]:
         if made:
             parts += [table(made), text(f"This test is {assumed}.")]
     parts += ["Standard deviations by source:", table(found.components), table(found.folds)]
+    parts += [table(found.chosen)]
     parts += [text(found.doubts_said), table(found.doubts_by_label)]
     for doubt in found.doubted:
         parts += [f"{text(doubt.said)}:", fence(doubt.text)]

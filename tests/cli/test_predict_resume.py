@@ -228,3 +228,39 @@ def test_records_and_their_order_are_those_of_one_worker(
     assert predict(checkpoint, source, target, "--workers", 2).returncode == 1
     assert target.read_bytes() == whole
     assert len({json.loads(line)["line"] for line in whole.splitlines()}) == LINES
+
+
+@pytest.mark.slow
+def test_a_million_lines_killed_midway(checkpoint: Path, tmp_path: Path) -> None:
+    source = tmp_path / "texts.txt"
+    made = random.Random(0)
+    texts = [" ".join(made.choices(["goal", "vote", "late"], k=1 + n % 7)) for n in range(997)]
+    with source.open("w") as out:
+        out.writelines(f"{texts[n % 997]} {n}\n" for n in range(1_000_000))
+    whole, target = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    partial = tmp_path / "out.jsonl.partial"
+
+    def command(to: Path) -> list[str]:
+        paths = ("predict", checkpoint, "--input", source, "--output", to)
+        return [sys.executable, "-m", "gradus.cli.main", *map(str, paths)]
+
+    subprocess.run(command(whole), check=True, timeout=900)
+    process = subprocess.Popen(command(target))
+    until = time.monotonic() + 900
+    while not partial.exists() or partial.stat().st_size < whole.stat().st_size // 2:
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.kill()
+    process.wait(60)
+    again = subprocess.run(
+        command(target), check=True, timeout=900, stderr=subprocess.PIPE, text=True
+    )
+    after = int(again.stderr.split("going on after ")[1].split()[0].replace(",", ""))
+    assert 400_000 < after < 600_000
+    with whole.open("rb") as one, target.open("rb") as other:
+        count = 0
+        for count, lines in enumerate(zip(one, other, strict=True), start=1):
+            assert lines[0] == lines[1]
+            assert lines[0].startswith(b'{"line": %d,' % count)
+    assert count == 1_000_000

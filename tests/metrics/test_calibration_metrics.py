@@ -153,6 +153,19 @@ def test_the_interval_of_aurc_holds_the_truth() -> None:
     assert held > 0.95 - 2 * math.sqrt(0.05 * 0.95 / runs)
 
 
+@pytest.mark.slow
+def test_rankings_that_are_worth_the_same_are_told_apart_in_five_of_a_hundred() -> None:
+    rng, aurc, runs, n = np.random.default_rng(6), get("aurc"), 300, 200
+    claimed = 0
+    for run in range(runs):
+        seen = calibrated(rng, n)
+        assert seen.log_probs is not None
+        sure = seen.log_probs[:, 0]
+        one, two = (replace(seen, confidence=sure + rng.normal(0, 0.1, n)) for _ in range(2))
+        claimed += paired.bootstrap(aurc, one, two, draws=300, seed=run).high < 0
+    assert claimed / runs <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs)
+
+
 def test_coverage_and_the_accuracy_of_what_is_answered() -> None:
     seen = items([0.9, 0.8, 0.4, 0.3], [True, False, True, False])
     assert get("coverage")(seen) == 1.0

@@ -19,6 +19,7 @@ from gradus.measure import quality
 from gradus.predict import load
 from gradus.predict.linear import save_constant
 from gradus.predict.postprocess import Postprocess, mapped_labels, merged, tempered
+from gradus.predict.postprocessed import PostprocessedPredictor
 from gradus.predict.stream import predict_stream
 from gradus.records import CheckpointRef, Span
 from gradus.testing import World
@@ -213,6 +214,45 @@ def test_export_carries_it_and_training_refuses_it(tuned: World) -> None:
         asked = {"model": "calibrated", "data": "news", **config}
         with pytest.raises(CheckpointError, match="is calibrated"):
             tuned.run(step, asked, tuned.folder / f"refused-{step}")
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "torchao-int8",
+        pytest.param("int8-dynamic", marks=pytest.mark.slow),
+        pytest.param("openvino-int8", marks=pytest.mark.slow),
+    ],
+)
+def test_every_runtime_answers_at_the_temperature(scheme: str, tmp_path: Path) -> None:
+    """What the graph says by itself, tempered by hand, is what the loaded checkpoint says."""
+    world = World(tmp_path)
+    post = Postprocess(temperature=2.5)
+    world.put("calibrated", save_postprocessed(tmp_path / "c", world.model("tuned"), post, {}))
+    config = {"model": "calibrated", "data": "news", "scheme": scheme}
+    if scheme == "openvino-int8":
+        config["calibration"] = {"texts": 16}
+    made = world.run("quantize", config, tmp_path / "small")
+    model = load(made.checkpoint)
+    assert isinstance(model.predictor, PostprocessedPredictor)
+    texts = list(world.dataset.splits["test"].texts[:10])
+    bare = np.exp(model.predictor.inner.log_probs(texts) / 2.5)
+    np.testing.assert_allclose(
+        model.predict_proba(texts), bare / bare.sum(axis=1, keepdims=True), atol=1e-12
+    )
+
+
+def test_a_prompt_is_calibrated_as_well(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    asked = {"model": "lm", "data": "news", "instruction": "Which section?"}
+    prompt = world.run("prompt", asked, tmp_path / "prompt")
+    world.put("prompt", open_checkpoint(prompt.checkpoint, name="prompt"))
+    made = world.run("calibrate", {"model": "prompt", "data": "news"}, tmp_path / "calibrated")
+    said = load(made.checkpoint).predict_proba(["Shares rose."])
+    bare = load(prompt.checkpoint).predict_proba(["Shares rose."]) ** (
+        1 / made.facts["temperature"]
+    )
+    np.testing.assert_allclose(said, bare / bare.sum(), atol=1e-9)
 
 
 def test_a_student_of_a_calibrated_teacher_is_not_calibrated(

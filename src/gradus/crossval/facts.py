@@ -121,8 +121,8 @@ def _said(facts: Mapping[str, Any]) -> list[str]:
     doubts = facts["doubts"]
     if doubts.get("found"):
         found.append(
-            f"{doubts['found']} of {doubts['items']} labels are likely wrong: {doubts['file']} in "
-            "the step's folder has them"
+            f"{doubts['found']} of {doubts['items']} labels are in doubt: {doubts['file']} in the "
+            "step's folder has them"
         )
     return found
 

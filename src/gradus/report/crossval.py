@@ -324,10 +324,10 @@ def _doubts_said(doubts: Mapping[str, Any]) -> str:
         return f"No labels were doubted: {doubts['why_not']}."
     found, items = doubts["found"], doubts["items"]
     return (
-        f"{count(found, 'label')} of {number(items)} are likely wrong by what the models of "
+        f"{count(found, 'label')} of {number(items)} are in doubt by what the models of "
         f"{doubts['configuration']} say that haven't seen them; about "
-        f"{number(round(doubts['expected']))} may be. A person should read them: what is rare "
-        f"looks wrong too. All stand in {doubts['file']}, the likeliest first."
+        f"{number(round(doubts['expected']))} may be wrong. A person should read them: what is "
+        f"rare looks wrong too. All stand in {doubts['file']}, the likeliest first."
     )
 
 

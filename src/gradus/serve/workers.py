@@ -71,6 +71,7 @@ class Worker:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
+                # Not process_group, which the event loop of uvloop has no word for.
                 start_new_session=True,
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=BUFFER)

@@ -43,6 +43,7 @@ def test_a_good_plan_is_resolved_with_every_default(good: str, tmp_path: Path) -
         "slice_least": 20,
         "window": None,
         "stride": None,
+        "reusable_holdout": None,
     }
 
 

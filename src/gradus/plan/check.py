@@ -103,6 +103,7 @@ def resolve(
     from gradus.plan.benchmarks import check_benchmarks
     from gradus.plan.corpora import check_corpora, read_corpora
     from gradus.plan.gates import check_data_gates, check_step_gates
+    from gradus.plan.holdout import check_holdout
     from gradus.plan.judging import check_judging
     from gradus.plan.looks import check_early_test
     from gradus.plan.references import check_references, inherit_data
@@ -140,6 +141,7 @@ def resolve(
     check_data_gates(draft, faults)
     check_step_gates(draft, faults)
     check_early_test(draft, faults)
+    check_holdout(draft, faults)
     if faults or head is None:
         return None
     return Plan(

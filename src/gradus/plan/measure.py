@@ -11,6 +11,22 @@ from gradus.errors import unknown
 SLICINGS: Final = ("length", "label", "language")
 
 
+class HoldoutConfig(BaseModel):
+    """dev.gate answers through Thresholdout; see `gradus.stats.thresholdout`.
+
+    Attributes:
+        threshold: how far dev.select and dev.gate may differ before dev.gate itself answers.
+        sigma: rate of the noise; both are shares of the metric's range.
+        budget: how often dev.gate itself may answer, over all runs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: float = Field(default=0.04, gt=0, lt=1)
+    sigma: float = Field(default=0.002, gt=0, lt=1)
+    budget: int = Field(default=20, ge=1)
+
+
 class MeasureConfig(BaseModel):
     """How the runner measures; part of every measurement's contract.
 
@@ -29,6 +45,8 @@ class MeasureConfig(BaseModel):
         window: most tokens of a language model's pass over a corpus; null for the model's limit.
         stride: tokens from one of these windows to the next; null for the window, so that they
             don't overlap.
+        reusable_holdout: for who must look often: gates on dev.gate of a data set are answered
+            through Thresholdout, and nothing else is shown of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +62,7 @@ class MeasureConfig(BaseModel):
     slice_least: int = Field(default=20, ge=2)
     window: int | None = Field(default=None, ge=2)
     stride: int | None = Field(default=None, ge=1)
+    reusable_holdout: HoldoutConfig | None = None
 
     @field_validator("slices")
     @classmethod

@@ -15,7 +15,21 @@ PESSIMISTIC = Cell("pessimistic", sign="▼", tone="muted")
 
 def looks(known: Fact) -> list[str]:
     """A sentence for each data set and corpus; none where nothing was looked at."""
-    return [f"{name}: {told}." for name, of in known["looks"].items() if (told := _told(of))]
+    found = [f"{name}: {told}." for name, of in known["looks"].items() if (told := _told(of))]
+    return [*found, *_holdouts(known)]
+
+
+def _holdouts(known: Fact) -> list[str]:
+    """Where each reusable hold-out stood after the last step that asked it."""
+    last: dict[str, Fact] = {}
+    for step in known["steps"]:
+        last |= step["facts"].get("holdout") or {}
+    return [
+        f"{name}: dev.gate answers through Thresholdout; {of['spent']} of "
+        f"{count(of['budget'], 'answer')} of its own are spent, after "
+        f"{count(of['asked'], 'question')}."
+        for name, of in last.items()
+    ]
 
 
 def _told(of: Fact) -> str:

@@ -12,6 +12,8 @@ from gradus.data.audit.names import GATED
 from gradus.errors import ContractError
 from gradus.gates import Sequence as FixedSequence
 from gradus.gates import Side, judge
+from gradus.gates.held import is_held, judge_held
+from gradus.gates.sequence import without_claim
 from gradus.gates.sides import check_contract
 from gradus.measure.changes import changes
 from gradus.measure.slices import rows
@@ -42,7 +44,6 @@ class Gating:
         `withheld` says by metric why no gate may rest on it, see `StepOutcome`.
         """
         self.measured[spec.id] = own
-        settings = self.inputs.plan.measure
         found = []
         for text in spec.gates:
             gate = gates.parse(text, scores=self.inputs.scores.own)
@@ -55,16 +56,7 @@ class Gating:
                 if own.main == spec.id and name in spec.models:
                     other = self._taken(other)
                 obstacle = None if theirs else self._obstacle(name, mine.measurement(gate))
-            verdict = judge(
-                gate,
-                mine,
-                other,
-                level=float(settings["level"]),
-                draws=int(settings["bootstrap"]),
-                seed=self.inputs.plan.seed,
-                claims=self.sequence.claims,
-                scores=self.inputs.scores,
-            )
+            verdict = self._verdict(gate, mine, other)
             if obstacle is not None:
                 verdict = replace(verdict, why=f"{verdict.why}; {obstacle}")
             rests = self.inputs.scores.bases.get(gate.metric, frozenset({gate.metric}))
@@ -72,6 +64,23 @@ class Gating:
                 verdict = gates.withhold(verdict, (withheld or {})[metric])
             found.append(self.sequence.record(verdict))
         return found
+
+    def _verdict(self, gate: gates.GateSpec, mine: Side, other: Side | None) -> Verdict:
+        own = mine.measurement(gate)
+        if own is not None and is_held(own):
+            verdict = judge_held(gate, own, None if other is None else other.measurement(gate))
+            return verdict if self.sequence.claims else without_claim(verdict)
+        settings = self.inputs.plan.measure
+        return judge(
+            gate,
+            mine,
+            other,
+            level=float(settings["level"]),
+            draws=int(settings["bootstrap"]),
+            seed=self.inputs.plan.seed,
+            claims=self.sequence.claims,
+            scores=self.inputs.scores,
+        )
 
     def wait(self, spec: StepSpec) -> None:
         """Take no test of a step that isn't done: later ones may not claim anything before it."""

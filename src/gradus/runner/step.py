@@ -12,7 +12,7 @@ from typing import Any
 
 from gradus import hardware, registry
 from gradus.records import Answer, CheckpointRef, State, StepRecord, StepSpec, Verdict, Waiting
-from gradus.runner import corpora, fingerprint, looking, optimism, parity, ranks, writing
+from gradus.runner import corpora, fingerprint, held, looking, optimism, parity, ranks, writing
 from gradus.runner.context import step_context
 from gradus.runner.gating import Gating, stops
 from gradus.runner.inner import inner_facts
@@ -74,6 +74,9 @@ class StepRun:
             inputs,
             self.reporter,
         )
+        measured, holdout = held.veiled(measured, inputs)
+        if holdout:
+            outcome = {**outcome, "facts": {**outcome["facts"], "holdout": holdout}}
         return self._record(made, chosen, selected, outcome, measured)
 
     def _waits(self, waiting: Waiting) -> StepRecord:

@@ -17,7 +17,7 @@ from scipy import stats
 
 from gradus.checkpoints import read_manifest
 from gradus.crossval.partition import groups_of, partition
-from gradus.errors import DataError
+from gradus.errors import DataError, TrainingError
 from gradus.predict import load
 from gradus.steps.base import StepOutcome
 from gradus.steps.crossval import Crossval, CrossvalConfig
@@ -176,6 +176,19 @@ def test_numbers_have_no_doubtful_labels(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "doubts.jsonl").exists()
     with pytest.raises(DataError, match="use 'scheme: hash'"):
         world.run("crossval", {**config, "scheme": "stratified"}, tmp_path / "quotas")
+
+
+def test_spans_cannot_be_averaged(tmp_path: Path) -> None:
+    world = World(tmp_path, target="spans")
+    tag = {
+        "step": "finetune",
+        "model": "encoder",
+        "objective": "tag",
+        "stages": [{"train": "head"}],
+    }
+    config = {"data": "news", "folds": 3, "refit": "ensemble", "configurations": {"tag": tag}}
+    with pytest.raises(TrainingError, match="write 'refit: all'"):
+        world.run("crossval", config, tmp_path / "out")
 
 
 def test_folds_part_train_and_keep_groups(world: World) -> None:

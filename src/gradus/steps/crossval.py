@@ -170,10 +170,16 @@ configurations:
         from gradus.crossval.facts import concluded
         from gradus.crossval.partition import groups_of, partition
         from gradus.crossval.written import PREDICTIONS, write_predictions
+        from gradus.predict.ensemble import TARGETS
 
         data = context.data
         if data is None or context.inner is None:
             raise TrainingError(f"{context.id}: name a data set in 'data'")
+        if config.refit == "ensemble" and data.target not in TARGETS:
+            raise TrainingError(
+                f"{context.id}: answers with target '{data.target}' can't be averaged; write "
+                "'refit: all'"
+            )
         groups = groups_of(
             data.train, data.name, config.group, near_duplicates=config.near_duplicates
         )

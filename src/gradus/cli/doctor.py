@@ -43,6 +43,9 @@ EXTRAS: Final = (
     Extra("llama", ("xllamacpp",), "writing with GGUF files through llama.cpp"),
     Extra("lm-eval", ("lm-eval",), "tasks of lm-evaluation-harness, and our engine in it"),
     Extra("panel", ("starlette", "uvicorn"), "the page for raters: gradus rate"),
+    Extra(
+        "serve", ("fastapi", "uvicorn", "prometheus-client"), "answering over HTTP: gradus serve"
+    ),
     Extra("torchao", ("torchao",), "step quantize: int8 through torchao, and prediction with it"),
     Extra("bench", ("accelerate",), "the peers in bench/: the transformers Trainer"),
 )

@@ -153,7 +153,7 @@ class _Outward:
 
     async def refuse(self, refused: Refused) -> None:
         """The whole of a refusal."""
-        content = json.dumps(body(refused.status, refused.message)).encode()
+        content = json.dumps(body(refused.status, refused.message), separators=(",", ":")).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(content)).encode()),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
 from gradus.serve.limits import Limits
 
@@ -122,6 +122,10 @@ def served(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {"model": facts["name"], "digest": facts.get("digest")}
 
 
+def _kind(given: Any) -> str:
+    return "pair" if isinstance(given, list) else "text"
+
+
 def _whole(number: Any) -> Any:
     """3.0 is an integer in JSON's own terms (JSON Schema 2020-12, 4.2.3), and no other float."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
@@ -135,8 +139,11 @@ def requests(limits: Limits) -> dict[str, type[BaseModel]]:
     """The bodies that the routes of Gradus's own read, by the route's name."""
     text = Annotated[str, Field(min_length=1, max_length=limits.characters, pattern=NOT_BLANK)]
     pair = Annotated[list[text], Field(min_length=2, max_length=2)]
+    either: Any = Annotated[
+        Annotated[text, Tag("text")] | Annotated[pair, Tag("pair")], Discriminator(_kind)
+    ]
     texts: Any = Annotated[
-        list[text | pair],
+        list[either],
         Field(
             min_length=1,
             max_length=limits.texts,

@@ -15,6 +15,7 @@ from gradus.metrics.means import ProportionMetric
 if TYPE_CHECKING:
     import numpy as np
 
+SMALL = 30.0
 _SOURCE = "Geifman and El-Yaniv (2017), Selective Classification for Deep Neural Networks"
 
 
@@ -44,7 +45,11 @@ class Aurc(Metric):
         return np.asarray(predictions.log_probs[np.arange(len(predictions)), predictions.predicted])
 
     def viewed(self, items: Predictions) -> Predictions:
-        return replace(items, confidence=self._ranked_by(items))
+        # Ranks, so that the confidences of two sides can be exchanged: logarithms and margins, or
+        # probabilities at two temperatures, have no scale in common.
+        from scipy.stats import rankdata
+
+        return replace(items, confidence=rankdata(self._ranked_by(items)))
 
     def _ranked_by(self, predictions: Predictions) -> np.ndarray:
         given = predictions.confidence
@@ -59,7 +64,6 @@ class Aurc(Metric):
 
     def weighted(self, predictions: Predictions, weights: np.ndarray) -> np.ndarray:
         import numpy as np
-        from scipy.special import digamma
 
         sure = self._ranked_by(predictions)
         if not np.isfinite(sure[sure != -np.inf]).all():
@@ -68,17 +72,19 @@ class Aurc(Metric):
         ranked = sure[order]
         starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
         wrong = ~predictions.right()[order]
-        weights = weights[:, order]
-        mass = np.add.reduceat(weights, starts, axis=1)
-        errors = np.add.reduceat(weights * wrong, starts, axis=1)
-        above = _before(mass)
+        mass = weights[:, order]
+        errors = mass * wrong
+        if len(starts) < len(order):
+            mass, errors = (np.add.reduceat(of, starts, axis=1) for of in (mass, errors))
+        above = np.zeros((len(mass), mass.shape[1] + 1))
+        np.cumsum(mass, axis=1, out=above[:, 1:])
         # Of a group of m items behind W with E errors, e more come evenly: the sum over j = 1 to m
         # of (E + e j / m) / (W + j), in closed form, which holds for weights as well.
-        ends = digamma(np.concatenate([above, mass.sum(axis=1, keepdims=True)], axis=1)[:, 1:] + 1)
-        harmonic = ends - digamma(above + 1)
+        harmonic = np.diff(_harmonic(above), axis=1)
+        before = np.cumsum(errors, axis=1) - errors
         with np.errstate(invalid="ignore", divide="ignore"):
-            within = np.where(mass > 0, errors / mass * (mass - above * harmonic), 0.0)
-            total = (_before(errors) * harmonic + within).sum(axis=1) / mass.sum(axis=1)
+            within = np.where(mass > 0, errors / mass * (mass - above[:, :-1] * harmonic), 0.0)
+            total = (before * harmonic + within).sum(axis=1) / above[:, -1]
         return np.asarray(total)
 
 
@@ -120,13 +126,21 @@ class AurcRandom(ProportionMetric):
     def viewed(self, items: Predictions) -> Predictions:
         import numpy as np
 
-        return replace(items, confidence=np.zeros(len(items)))
+        return replace(items, confidence=np.full(len(items), (len(items) + 1) / 2))
 
 
-def _before(values: np.ndarray) -> np.ndarray:
-    """float64 [D, G], the sums of a row's values before each place."""
+def _harmonic(x: np.ndarray) -> np.ndarray:
+    """The harmonic number 1 + 1/2 + ... + 1/x of whole x, less Euler's constant; digamma(x + 1).
+
+    Above 30 by its asymptotic series about x + 1/2, right to rounding and many times faster.
+    """
     import numpy as np
+    from scipy.special import digamma
 
-    sums = np.zeros_like(values)
-    np.cumsum(values[:, :-1], axis=1, out=sums[:, 1:])
-    return sums
+    middle = x + 0.5
+    square = 1 / (middle * middle)
+    found = np.log(middle)
+    found += square * (1 / 24 - square * (7 / 960 - square * (31 / 8064)))
+    small = x < SMALL
+    found[small] = digamma(x[small] + 1)
+    return np.asarray(found)

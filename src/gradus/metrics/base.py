@@ -333,7 +333,8 @@ class Metric:
     def viewed(self, items: Any) -> Any:
         """The items on which the metric that this one is compared `within` has this one's value.
 
-        With ``aurc < tuned.aurc_margin`` both sides are viewed, and then tested as `aurc` is.
+        With ``aurc < tuned.aurc_margin`` both sides are viewed, and then tested as `aurc` is. What
+        is compared with itself may bring both sides to one scale here.
         """
         return items
 

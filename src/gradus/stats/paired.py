@@ -115,6 +115,7 @@ def bootstrap(
     and needs `factor` 1. A single item bounds nothing. Draws in which the metric is undefined are
     left out.
     """
+    first, second = metric.viewed(first), metric.viewed(second)
     rng, two_sided, units = np.random.default_rng(seed), one_sided(level), Units.of(first, second)
     n = units.count
     value = metric(first) - factor * metric(second)

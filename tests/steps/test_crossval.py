@@ -180,13 +180,7 @@ def test_numbers_have_no_doubtful_labels(tmp_path: Path) -> None:
 
 def test_spans_cannot_be_averaged(tmp_path: Path) -> None:
     world = World(tmp_path, target="spans")
-    tag = {
-        "step": "finetune",
-        "model": "encoder",
-        "objective": "tag",
-        "stages": [{"train": "head"}],
-    }
-    config = {"data": "news", "folds": 3, "refit": "ensemble", "configurations": {"tag": tag}}
+    config = {**CONFIG, "scheme": "hash", "refit": "ensemble"}
     with pytest.raises(TrainingError, match="write 'refit: all'"):
         world.run("crossval", config, tmp_path / "out")
 
@@ -250,6 +244,7 @@ def test_what_it_needs_and_produces() -> None:
     assert Crossval.produces(config.model_copy(update={"refit": "none"})) == frozenset()
 
 
+@pytest.mark.slow
 def test_a_search_inside_each_fold(world: World, tmp_path: Path) -> None:
     """Nested: each fold searches by its own select part, and its held-out part has no say."""
     pytest.importorskip("optuna")

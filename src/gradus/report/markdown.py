@@ -19,6 +19,7 @@ from gradus.report.pretraining import Pretrained, pretraining
 from gradus.report.pruning import Pruning, pruning
 from gradus.report.reading import Fact
 from gradus.report.recorded import recorded
+from gradus.report.tuning import searches
 from gradus.report.writing import Written, writings
 
 
@@ -56,6 +57,9 @@ def markdown(known: Fact) -> str:
     for one_curve in learning(known):
         sentences = [text(s) for s in (one_curve.answer, one_curve.about, one_curve.law) if s]
         parts += _section(f"How much data: {one_curve.step}", *sentences, table(one_curve.points))
+    for search in searches(known):
+        named = "\n\n".join(text(sentence) for sentence in search.said[:2])
+        parts += _section(f"Search: {search.step}", named, table(search.trials))
     for taught in distilled(known):
         told = "\n".join(f"- {sign} {text(sentence)}" for sign, _, sentence in taught.said)
         parts += _section(

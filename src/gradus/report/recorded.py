@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradus.report import calibration, crossval, distil, learning, pruning
+from gradus.report import calibration, crossval, distil, learning, pruning, tuning
 from gradus.report.format import plain
 from gradus.report.reading import Fact
 from gradus.report.tables import Cell, Table, make
@@ -17,6 +17,7 @@ _ELSEWHERE = {
     calibration.KIND: calibration.SHOWN,
     crossval.KIND: crossval.SHOWN,
     learning.KIND: learning.SHOWN,
+    tuning.KIND: tuning.SHOWN,
 }
 Recorded = tuple[str, list[tuple[str, str]], list[tuple[str, Table]]]
 

@@ -71,9 +71,9 @@ def test_noise_is_believed_of_a_naive_holdout_and_not_of_this_one() -> None:
 
 @pytest.mark.slow
 def test_the_bound_holds_over_many_analyses() -> None:
-    settings = Settings(threshold=0.05, sigma=0.002, budget=20)
-    naive = [analyse(seed, n=4000, features=2000, settings=None) for seed in range(20)]
-    held = [analyse(seed, n=4000, features=2000, settings=settings) for seed in range(20)]
+    settings = Settings(threshold=0.08, sigma=0.002, budget=20)
+    naive = [analyse(seed, n=2000, features=4000, settings=None) for seed in range(20)]
+    held = [analyse(seed, n=2000, features=4000, settings=settings) for seed in range(20)]
     assert np.mean([one.accuracy for one in naive]) > 0.6
     assert all(one.worst <= one.bound for one in held)
     assert np.mean([abs(one.accuracy - 0.5) for one in held]) < 0.02

@@ -26,6 +26,7 @@ LINGER_SECONDS: Final = 0.05
 WINDOW: Final = 1024
 WRITING_WINDOW: Final = 32
 """Texts at a time for a language model that writes: what is done is kept more often."""
+CORES_FOR_A_LANE: Final = 8
 WORTH_WORKERS: Final = 8 << 20
 """Bytes of input from which on it pays to start processes for a checkpoint of one thread."""
 _DISTRIBUTIONS: Final = (
@@ -204,6 +205,8 @@ def _lanes(
     if workers == 1:
         here = Here(job)
         lanes = kind.lanes if kind is not None and from_file else 1
+        if lanes > 1:  # a window has too few batches for many cores
+            lanes = max(lanes, 1 + _threads() // CORES_FOR_A_LANE)
         yield [lambda window: here(window[0])] * lanes
         return
     from gradus.predict.worker import Worker

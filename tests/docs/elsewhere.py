@@ -54,6 +54,7 @@ SLOW: Final[frozenset[str]] = frozenset(
         "prune",
         "quantize",
         "scoring",
+        "serve-language",
         "tag",
     )
 )

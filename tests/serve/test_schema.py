@@ -62,7 +62,7 @@ def ask(running: Running, examples: int, *, malformed: bool) -> Counter[tuple[st
 
 
 def test_what_the_document_allows_is_answered(server: Running) -> None:
-    seen = ask(server, 100, malformed=False)
+    seen = ask(server, 60, malformed=False)
     assert seen["POST /v1/classify", 200] > 0
     assert {status for name, status in seen if name == "POST /v1/classify"} == {200}
     assert all(status < 500 for _, status in seen)

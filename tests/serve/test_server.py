@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from .servers import Running, served
 
 
@@ -35,6 +37,7 @@ def test_a_killed_worker_is_replaced(floor: Path) -> None:
         assert running.wait_for("worker-ready", 2)["pid"] != pid
 
 
+@pytest.mark.slow
 def test_it_ends_with_0(floor: Path) -> None:
     with served(floor) as running:
         assert running.classify("hello").status == 200

@@ -25,6 +25,9 @@ from gradus.serve.service import Service
 from gradus.serve.shadow import Shadow
 
 BACKLOG: Final = 1024
+KEEP_SECONDS: Final = 75
+"""That an idle connection is kept: longer than clients and proxies do, so that it is they who close
+it, and no request is sent into a connection that is just being closed."""
 
 
 class _Server(uvicorn.Server):
@@ -60,6 +63,7 @@ class Running:
                 ws="none",
                 proxy_headers=False,
                 backlog=BACKLOG,
+                timeout_keep_alive=KEEP_SECONDS,
                 timeout_graceful_shutdown=int(service.limits.finish_seconds),
             )
         )

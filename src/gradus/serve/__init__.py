@@ -16,7 +16,8 @@ What is added where:
   work to ``api.service.ask`` (one answer) or ``api.service.stream`` (parts, as they come), and
   answers. Whatever must be refused is raised as `gradus.serve.refusals.Refused`; of a stream that
   has begun, it ends the stream. `gradus.serve.routes.classify` is the shortest example.
-- **An engine** is a subclass of `gradus.serve.engine.Engine` and a line in
-  `gradus.serve.table.ENGINES`. It runs in the worker and knows nothing of HTTP. Its `tasks` are
-  what routes may ask of it, its `slots` say whether it takes batches or some jobs at a time.
+- **An engine** is a subclass of `gradus.serve.engine.Engine` and a line in the catalog's section
+  `engines`, whose order is that of ``--engine auto``. It runs in the worker and knows nothing of
+  HTTP. Its `tasks` are what routes may ask of it, its `slots` say whether it takes batches or some
+  jobs at a time.
 """

@@ -76,6 +76,7 @@ class Engine(ABC):
     slots: int = 0
     tasks: tuple[str, ...] = ()
     name: ClassVar[str] = "engine"
+    summary: ClassVar[str] = ""
 
     @classmethod
     @abstractmethod

@@ -23,7 +23,7 @@ class Settings(BaseModel):
 
     Attributes:
         checkpoint: a folder, or a source of weights; a path must be there on every machine.
-        engine: a name in `gradus.serve.table.ENGINES`, or ``auto``.
+        engine: a name of the catalog's section `engines`, or ``auto``.
         workers: processes that hold the model.
         threads: of each.
         queue: requests inside at a time; more are refused with 429.

@@ -24,6 +24,7 @@ class Predicting(Engine):
     """`gradus.predict.load`, in batches."""
 
     name: ClassVar[str] = "predict"
+    summary: ClassVar[str] = "labels, tags and vectors, in batches"
 
     def __init__(self, model: Model, digest: str, max_tokens: int | None) -> None:
         """See `open`."""
@@ -132,6 +133,7 @@ class Embedding(Predicting):
     """A bare encoder: a source without a manifest that turns texts into vectors."""
 
     name: ClassVar[str] = "embed"
+    summary: ClassVar[str] = "vectors of encoders without a manifest, in batches"
 
     @classmethod
     def takes(cls, checkpoint: str) -> bool:

@@ -68,7 +68,7 @@ class Service:
             checkpoint: a folder, or whatever the engine takes.
             limits: see `Limits`.
             told: writes the log.
-            engine: a name in `gradus.serve.table.ENGINES`, or ``auto``.
+            engine: a name of the catalog's section `engines`, or ``auto``.
             workers: processes.
             ahead: batches that a worker is given at a time; with 2 it has the next at hand.
             options: for the engine.

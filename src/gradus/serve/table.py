@@ -1,4 +1,4 @@
-"""The routes and engines of a server, by name; nothing is imported until it is needed."""
+"""The routes of a server by name, and its engine; nothing is imported until it is needed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,6 @@ ROUTES: Final[dict[str, str]] = {
 }
 """Name to ``module:function``; the function is called with an `gradus.serve.app.Api`."""
 
-ENGINES: Final[dict[str, str]] = {
-    "llama-cpp": "gradus.serve.engines.llama_cpp:LlamaCppEngine",
-    "gradus": "gradus.serve.engines.gradus:GradusEngine",
-    "vllm": "gradus.serve.engines.vllm:VllmEngine",
-    "predict": "gradus.serve.predicting:Predicting",
-    "embed": "gradus.serve.predicting:Embedding",
-}
-"""Name to ``module:class``, a subclass of `gradus.serve.engine.Engine`. The order counts: ``auto``
-is the first that takes the checkpoint."""
-
 
 def find(target: str) -> Any:
     """What ``module:attribute`` names."""
@@ -39,21 +29,20 @@ def find(target: str) -> Any:
 
 
 def engine(name: str, checkpoint: str) -> Any:
-    """The class of an engine; ``auto`` is the first that takes the checkpoint.
-
-    An engine of one's own is named as ``module:class``.
+    """The class of an engine; ``auto`` is the first of the catalog that takes the checkpoint.
 
     Raises:
         UnknownName: there is no such engine.
     """
-    if ":" in name:
-        return find(name)
-    if name in ENGINES:
-        return find(ENGINES[name])
+    from gradus import registry
+
+    known = registry.names("engines")
     if name != "auto":
-        raise UnknownName("engine", name, (*ENGINES, "auto"))
-    for target in ENGINES.values():
-        found = find(target)
+        if name not in known and name not in map(registry.plain, known):
+            raise UnknownName("engine", name, (*map(registry.plain, known), "auto"))
+        return registry.load("engines", name)
+    for one in known:
+        found = registry.load("engines", one)
         if found.takes(checkpoint):
             return found
-    return find(ENGINES["predict"])  # whose message says what is wrong
+    return registry.load("engines", "predict")  # whose message says what is wrong

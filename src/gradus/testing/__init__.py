@@ -13,6 +13,7 @@ pytest then runs the whole suite on it. `CONTRACTS` maps each section of the cat
 from gradus.testing.adapters import AdapterContract
 from gradus.testing.choices import LossContract, OptimiserContract, PreparationContract
 from gradus.testing.data import BenchmarkContract, FormatContract, MetricContract, SourceContract
+from gradus.testing.engines import EngineContract
 from gradus.testing.models import KindContract, ObjectiveContract, SchemeContract
 from gradus.testing.steps import StepContract
 from gradus.testing.world import ListeningMonitor, World
@@ -32,12 +33,14 @@ CONTRACTS = {
     "benchmarks": BenchmarkContract,
     "features": FeatureContract,
     "kinds": KindContract,
+    "engines": EngineContract,
 }
 
 __all__ = [
     "CONTRACTS",
     "AdapterContract",
     "BenchmarkContract",
+    "EngineContract",
     "FeatureContract",
     "FormatContract",
     "KindContract",

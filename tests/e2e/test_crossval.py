@@ -13,10 +13,10 @@ import pytest
 
 from gradus.testing.killing import essence, greatest_difference, kill_after, run_to_end
 
-from .plans import ENCODER, Runs
+from .plans import Runs
 
 MOMENTS = 20
-HEAD = {"step": "finetune", "model": "encoder", "max_tokens": 24}
+TINY = {"tiny": {"scratch": "bert", "layers": 1, "width": 32, "tokenizer": "characters"}}
 FOLDS: dict[str, Any] = {
     "id": "folds",
     "step": "crossval",
@@ -27,7 +27,13 @@ FOLDS: dict[str, Any] = {
     "refit": "ensemble",
     "configurations": {
         "words": {"step": "baseline"},
-        "head": {**HEAD, "stages": [{"train": "head", "epochs": 2, "dropout": 0.2}]},
+        "letters": {
+            "step": "finetune",
+            "model": "tiny",
+            "max_tokens": 32,
+            "objective": {"name": "classify", "pooling": "mean"},
+            "stages": [{"train": "all", "embeddings": True, "epochs": 2, "dropout": 0.2}],
+        },
     },
 }
 
@@ -48,7 +54,7 @@ def result(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_gives_the_same_folds_and_numbers(runs: Runs) -> None:
-    plan = runs.plan(FOLDS, models=ENCODER)
+    plan = runs.plan(FOLDS, models=TINY)
     place = {"cwd": runs.folder, "env": runs.environment}
     seconds = run_to_end(runs.command("run", plan, "--runs-dir", "whole"), **place)
     whole = essence(runs.folder / "whole" / "mini")
@@ -74,17 +80,17 @@ def test_killed_at_random_moments_it_gives_the_same_folds_and_numbers(runs: Runs
 def test_editing_the_plan_trains_only_what_is_new(runs: Runs) -> None:
     """Another metric trains nothing; another level says other intervals of the same folds."""
     small = {**FOLDS, "refit": "all"}
-    runs("run", runs.plan(small, models=ENCODER))
+    runs("run", runs.plan(small, models=TINY))
     inner = runs.folder / "runs" / "mini" / "steps" / "folds" / "inner"
     held = {path: path.stat().st_mtime_ns for path in inner.glob("*/held-*.parquet")}
     assert len(held) == 2 * 3
     before, rows, _ = result(runs.folder / "runs" / "mini")
-    runs("run", runs.plan({**small, "metric": "log_loss"}, models=ENCODER))
+    runs("run", runs.plan({**small, "metric": "log_loss"}, models=TINY))
     after, same, _ = result(runs.folder / "runs" / "mini")
     assert {path: path.stat().st_mtime_ns for path in inner.glob("*/held-*.parquet")} == held
     assert (after["metric"], same) == ("log_loss", rows)
     measure = {"cost": False, "bootstrap": 200, "level": 0.8}
-    runs("run", runs.plan(small, models=ENCODER, measure=measure))
+    runs("run", runs.plan(small, models=TINY, measure=measure))
     narrow, _, _ = result(runs.folder / "runs" / "mini")
     assert (before["level"], narrow["level"]) == (0.95, 0.8)
     for one, two in zip(before["configurations"], narrow["configurations"], strict=True):

@@ -83,12 +83,14 @@ def _name(record: RunRecord | None, place: Place | None, checkpoint: Path) -> st
 
 
 def _checkpoint(manifest: Manifest) -> dict[str, Any]:
+    # What its answers are called: a calibrated checkpoint may map the labels of its weights.
+    called = manifest.preprocessing.get("postprocess", {}).get("label_map", {})
     return {
         "kind": manifest.kind,
         "target": manifest.preprocessing.get("target", "label"),
         "digest": manifest.digest,
         "size_bytes": manifest.size_bytes,
-        "labels": list(manifest.labels),
+        "labels": list(dict.fromkeys(called.get(label, label) for label in manifest.labels)),
         "preprocessing": dict(manifest.preprocessing),
         "files": {name: entry.to_json() for name, entry in manifest.files.items()},
         "created": manifest.created,

@@ -64,6 +64,7 @@ def test_the_hub_reads_what_was_measured(run: RunRecord) -> None:
         assert one.metric_value == m.value
         assert one.metric_args is not None
         assert one.metric_args["n"] == m.n
+        assert one.metric_args["contract"] == m.contract
         assert (one.metric_args["ci_low"], one.metric_args["ci_high"]) == (m.ci_low, m.ci_high)
         assert one.dataset_args == {"digest": run.data["news"]["split_digests"][m.split]}
         assert one.task_type == "text-classification"
@@ -241,3 +242,35 @@ def test_rendering_says_the_same_each_time(run: RunRecord) -> None:
     found = facts(run.checkpoint("tuned"))
     assert render(found) == render(json.loads(json.dumps(found)))
     assert isinstance(run.step("tuned"), StepRecord)
+
+
+def test_language_models_say_their_contract_and_tokenizers_no_task(
+    state: None, tmp_path: Path
+) -> None:
+    lines = [f"The {a} went to the {b}, and the {b} saw the {a}." for a in "abcd" for b in "wxyz"]
+    rows = [{"text": f"{line} {n}. " * 30, "id": str(n)} for n, line in enumerate(lines * 3)]
+    (tmp_path / "tales.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    corpus = {"source": {"file": str(tmp_path / "tales.jsonl"), "license": "cc0-1.0"}}
+    small = {"architecture": "gpt2", "layers": 1, "width": 16, "heads": 2}
+    steps = [
+        {"id": "tok", "step": "tokenizer", "corpus": "tales", "vocabulary": 300},
+        {
+            "id": "base",
+            "step": "pretrain",
+            "tokenizer": "tok",
+            "corpus": "tales",
+            "model": small,
+            "block": 32,
+            "steps": 2,
+            "lr": 1e-3,
+        },
+    ]
+    made = {"name": "lm", "measure": {"cost": False}, "corpora": {"tales": corpus}, "steps": steps}
+    record = gradus.run(made, runs_dir=tmp_path)
+    assert "pipeline_tag" not in card(record.checkpoint("tok")).data.to_dict()
+    base = record.checkpoint("base")
+    assert card(base).data.pipeline_tag == "text-generation"
+    one = value(results(base), "bits_per_byte", "dev.gate")
+    assert one.metric_args is not None
+    assert one.metric_args["contract"]["window"] == "32"
+    assert facts(base)["data"][0]["sources"][0]["licence"]["hub"] == "cc0-1.0"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gradus import registry
 from gradus.cards import licences
 from gradus.cards.licences import Licence
 from gradus.cards.limits import limits
@@ -82,12 +83,19 @@ def _name(record: RunRecord | None, place: Place | None, checkpoint: Path) -> st
     return f"{record.plan}-{place.name}" if place.step is not None else place.name
 
 
+def _target(manifest: Manifest) -> str | None:
+    """What it says of a text; None for what predicts nothing, as a tokenizer."""
+    predicts = manifest.kind in {plain(name) for name in registry.names("kinds")}
+    target: str | None = manifest.preprocessing.get("target", "label" if predicts else None)
+    return target
+
+
 def _checkpoint(manifest: Manifest) -> dict[str, Any]:
     # What its answers are called: a calibrated checkpoint may map the labels of its weights.
     called = manifest.preprocessing.get("postprocess", {}).get("label_map", {})
     return {
         "kind": manifest.kind,
-        "target": manifest.preprocessing.get("target", "label"),
+        "target": _target(manifest),
         "digest": manifest.digest,
         "size_bytes": manifest.size_bytes,
         "labels": list(dict.fromkeys(called.get(label, label) for label in manifest.labels)),
@@ -224,6 +232,8 @@ def _named(value: Any, names: Iterable[str]) -> list[str]:
 def _sources(known: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Where the data come from, by split where there are several sources, with their licences."""
     origins, paths = known.get("origin", {}), known.get("path", {})
+    if "source" in known:  # a corpus, whose places aren't kept
+        origins = {str(number): one for number, one in enumerate(known["source"], start=1)}
     if not isinstance(origins, Mapping):
         return []
     if not all(isinstance(one, Mapping) for one in origins.values()):

@@ -25,6 +25,7 @@ def limits(known: Mapping[str, Any]) -> list[str]:
         *_slices(known),
         *_gates(known["verdicts"]),
         *_computed(known),
+        *_abstains(known),
         *_window(known),
         *_licences(known),
     ]
@@ -158,6 +159,14 @@ def _computed(known: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(trained, str) and trained not in measured:
         text += f", and trained in {trained}"
     yield f"{text}; in another dtype or runtime the figures may differ."
+
+
+def _abstains(known: Mapping[str, Any]) -> Iterator[str]:
+    after = known["checkpoint"]["preprocessing"].get("postprocess")
+    below = after.get("abstain_below") if isinstance(after, Mapping) else None
+    if isinstance(below, int | float):
+        what = "leaves spans out" if known["checkpoint"]["target"] == "spans" else "abstains"
+        yield f"It {what} where the probability is below {number(below, 'proportion')}."
 
 
 def _window(known: Mapping[str, Any]) -> Iterator[str]:

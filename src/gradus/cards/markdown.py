@@ -52,7 +52,9 @@ def _warning(known: Mapping[str, Any]) -> str:
 
 def _intro(known: Mapping[str, Any]) -> str:
     checkpoint, made = known["checkpoint"], known["made"]
-    what = f"A checkpoint of kind {checkpoint['kind']} for {_task(known)}"
+    what = f"A checkpoint of kind {checkpoint['kind']}"
+    if checkpoint["target"] is not None:
+        what += f" for {_task(known)}"
     if made["step"] is not None:
         what += f", made by the step {made['step']} ({made['kind']}) of the plan {made['plan']}"
     labels = checkpoint["labels"]
@@ -80,7 +82,7 @@ def _task(known: Mapping[str, Any]) -> str:
 
 def _use(known: Mapping[str, Any]) -> str:
     command = _COMMANDS.get(known["checkpoint"]["target"], "predict")
-    if known["checkpoint"]["target"] == "masked":
+    if known["checkpoint"]["target"] in (None, "masked"):
         return ""
     given = '--prompt "Once"' if command == "generate" else "--input texts.txt"
     lines = ["pip install gradus-lm", f"gradus {command} FOLDER {given}"]
@@ -246,10 +248,22 @@ def _brief(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
     for name, value in facts.items():
         if isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
             if name == "stages":
-                found += [(f"stage {i}", one) for i, one in enumerate(value, start=1)]
+                found += [(f"stage {i}", _stage(one)) for i, one in enumerate(value, start=1)]
         elif len(plain(value)) <= 300:
             found.append((name, value))
     return found
+
+
+def _stage(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's settings and how it ended, without its curves."""
+    return {
+        name.replace("_", " "): value
+        for name, value in told.items()
+        if not isinstance(value, list | Mapping)
+        and "{" not in name
+        and name != "stage"
+        and len(plain(value)) <= 60
+    }
 
 
 def _cost(known: Mapping[str, Any]) -> str:

@@ -176,7 +176,7 @@ def _metric(row: Row) -> dict[str, Any]:
             "ci_method": row["ci_method"],
             "level": row["level"],
         }
-    args |= {key: row["contract"][key] for key in ("dtype", "sample") if key in row["contract"]}
+    args |= {"contract": dict(row["contract"])} if row["contract"] else {}
     return {
         "type": row["metric"],
         "value": row["value"],

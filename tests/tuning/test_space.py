@@ -124,6 +124,7 @@ def test_a_plan_without_fault_has_none() -> None:
         (inner(data="old"), {}, "steps.t.inner.data: unknown data set 'old'"),
         (inner(stages=[{"train": "head"}]), {}, "steps.t.inner: has no space"),
         (inner(stagse=1), {}, "steps.t.inner.stagse: unknown key 'stagse': did you mean 'stages'"),
+        (inner(pooolng={"choice": ["mean"]}), {}, "steps.t.inner.pooolng: unknown key 'pooolng'"),
         (inner(id="x"), {}, "steps.t.inner.id: 'id' belongs to the outer step"),
         (inner(step="evaluate"), {}, "steps.t.inner.step: evaluate makes no model"),
         (inner(step="finetun"), {}, "steps.t.inner.step: unknown step 'finetun'"),

@@ -56,7 +56,8 @@ def inner_faults(inner: Any) -> Iterator[InitErrorDetails]:
             read_step(step)
         except (Invalid, GradusError) as error:
             for place, message, value in _read_faults(error):
-                at = _in_plan(place, chosen)
+                known = not message.startswith("unknown key")
+                at = _in_plan(place, chosen) if known else place
                 if (at, message) not in seen:
                     seen.add((at, message))
                     yield _fault(message, ("inner", *at), value)

@@ -110,6 +110,7 @@ def _to_file(
             output.finish(npy_head(mark.records, mark.size - head) if head else b"")
     except KeyboardInterrupt:
         output.keep()
+        output.close()
         kept, done = output.partial, output.mark.records
         if about is None:
             _leave(f"interrupted; what was done is in {kept}")

@@ -51,9 +51,11 @@ class CalibrateConfig(StepConfig):
         temperature: ``fit`` for the most likely one on dev.select, a number, or null for none.
         thresholds: the metric that thresholds by label shall make greatest, e.g. ``f1_macro`` or
             ``multilabel_f1_macro``; they are kept where they help on items held out.
-        abstain: see `Abstain`; of spans only ``below``, which leaves out spans.
+        abstain: when no answer is given: ``{accuracy: 0.95}``, ``{coverage: 0.8}`` or
+            ``{below: 0.6}``; of spans only ``below``, which leaves out spans.
         label_map: what labels are called from here on; several may become one.
-        repair: of spans: how they are made of tags, see `gradus.predict.postprocess`.
+        repair: of spans: how they are made of tags: ``viterbi``, ``begin`` or ``drop``, see
+            `gradus.predict.postprocess`.
     """
 
     model: str

@@ -303,3 +303,10 @@ def test_spans_below_a_threshold_are_left_out(tmp_path: Path) -> None:
         for spans in kept
     ]
     assert [tuple(spans) for spans in found] == renamed
+    # Words' tags at another temperature: the best legal sequence stays, its score doesn't.
+    warmer = load(save_postprocessed(tmp_path / "w", ref, Postprocess(temperature=2.0), {}))
+    said = warmer.predictor.spans(texts)
+    assert said == plain
+    assert [s.score for of in said for s in of] != pytest.approx(scores, rel=1e-3)
+    rows = warmer.predictor.tag_log_probs(texts)
+    np.testing.assert_allclose(np.exp(rows).sum(axis=1), 1, atol=1e-12)

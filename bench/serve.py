@@ -222,6 +222,45 @@ def middle(rounds: list[Any], name: str) -> float:
     return statistics.median(one[name] for one in rounds)
 
 
+def results(found: dict[str, list[Any]], peer: str, threads: int) -> list[Result]:
+    """The comparisons; `peer` is the side that ours are held against."""
+    from gradus import hardware
+
+    common: dict[str, Any] = {
+        "peer": f"FastAPI + transformers.pipeline ({peer.removeprefix('pipeline ')})",
+        "peer_version": str(hardware.version("transformers")),
+        "peer_flags": "float32, one text a request",
+        "threads": threads,
+    }
+    made = []
+    for dtype in ("int8", "float32"):
+        rates = middle(found[f"gradus {dtype}"], "rate"), middle(found[peer], "rate")
+        made.append(
+            Result(
+                name=f"requests/s at {CLIENTS} clients, {dtype}",
+                dtype=dtype,
+                ours=rates[0],
+                theirs=rates[1],
+                unit="requests/s",
+                ratio=ratio(*rates, lower_is_better=False),
+                target=TARGET if dtype == "int8" else None,
+                **common,
+            )
+        )
+    waits = middle(found["gradus int8"], "p99"), middle(found[peer], "p50")
+    last = Result(
+        name="p99 of ours against p50 of theirs",
+        dtype="int8",
+        ours=waits[0],
+        theirs=waits[1],
+        unit="ms",
+        ratio=ratio(*waits, lower_is_better=True),
+        target=1.0,
+        **common,
+    )
+    return [*made, last]
+
+
 def main() -> None:
     """Make the checkpoints, ask both sides in turns, print the ratio, overload ours."""
     from gradus import hardware
@@ -231,67 +270,36 @@ def main() -> None:
     made.add_argument("--no-overload", action="store_true", help="compare and nothing else")
     args = made.parse_args()
     threads = hardware.threads()
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    )
+    paths = (str(ROOT / "src"), os.environ.get("PYTHONPATH", ""))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     rounds, seconds = (2, 6.0) if args.quick else (5, 15.0)
-    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as place:
         say("making the checkpoints")
         tuned, small, texts = checkpoints(Path(place))
-        single = [{"text": text} for text in texts]
-        listed = [{"texts": [text]} for text in texts]
-        sides: dict[str, tuple[int, str, list[Any]]] = {}
-        for name, checkpoint in (("int8", small), ("float32", tuned)):
-            port = free_port()
-            stack.enter_context(started(ours(checkpoint, port, threads), port, "/readyz"))
-            sides[f"gradus {name}"] = (port, "/v1/classify", listed)
-        for way in ("def", "async"):
-            port = free_port()
-            stack.enter_context(started(theirs(port, 77, threads, way), port, "/openapi.json"))
-            sides[f"pipeline {way}"] = (port, "/classify", single)
-        found = compare(sides, rounds, seconds)
-        peer = max(("pipeline def", "pipeline async"), key=lambda name: middle(found[name], "rate"))
-        stack.close()
+        with ExitStack() as stack:
+            sides = opened(stack, {"int8": small, "float32": tuned}, texts, threads)
+            found = compare(sides, rounds, seconds)
+        peers = [name for name in found if name.startswith("pipeline")]
+        peer = max(peers, key=lambda name: middle(found[name], "rate"))
         minutes = args.minutes or (1 / 3 if args.quick else 10)
         flood = None if args.no_overload else overload(small, texts, threads, minutes)
-    results = [
-        Result(
-            name=f"requests/s at {CLIENTS} clients, {name}",
-            peer=f"FastAPI + transformers.pipeline ({peer.removeprefix('pipeline ')})",
-            peer_version=str(hardware.version("transformers")),
-            peer_flags="float32, one text a request",
-            dtype=name,
-            threads=threads,
-            ours=middle(found[f"gradus {name}"], "rate"),
-            theirs=middle(found[peer], "rate"),
-            unit="requests/s",
-            ratio=ratio(
-                middle(found[f"gradus {name}"], "rate"),
-                middle(found[peer], "rate"),
-                lower_is_better=False,
-            ),
-            target=TARGET if name == "int8" else None,
-        )
-        for name in ("int8", "float32")
-    ]
-    results.append(
-        Result(
-            name="p99 of ours against p50 of theirs",
-            peer=results[0].peer,
-            dtype="int8",
-            threads=threads,
-            ours=middle(found["gradus int8"], "p99"),
-            theirs=middle(found[peer], "p50"),
-            unit="ms",
-            ratio=ratio(
-                middle(found["gradus int8"], "p99"),
-                middle(found[peer], "p50"),
-                lower_is_better=True,
-            ),
-            target=1.0,
-        )
-    )
-    finish(results, as_json=args.json, rounds=found, overload=flood)
+    finish(results(found, peer, threads), as_json=args.json, rounds=found, overload=flood)
+
+
+def opened(
+    stack: ExitStack, ours_by: dict[str, Path], texts: list[str], threads: int
+) -> dict[str, tuple[int, str, list[Any]]]:
+    """All servers; they idle while another is asked."""
+    sides: dict[str, tuple[int, str, list[Any]]] = {}
+    for name, checkpoint in ours_by.items():
+        port = free_port()
+        stack.enter_context(started(ours(checkpoint, port, threads), port, "/readyz"))
+        sides[f"gradus {name}"] = (port, "/v1/classify", [{"texts": [text]} for text in texts])
+    for way in ("def", "async"):
+        port = free_port()
+        stack.enter_context(started(theirs(port, 77, threads, way), port, "/openapi.json"))
+        sides[f"pipeline {way}"] = (port, "/classify", [{"text": text} for text in texts])
+    return sides
 
 
 if __name__ == "__main__":

@@ -37,6 +37,33 @@ def test_a_killed_worker_is_replaced(floor: Path) -> None:
         assert running.wait_for("worker-ready", 2)["pid"] != pid
 
 
+def test_prometheus_can_read_what_is_counted(server: Running) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    def counted() -> dict[str, float]:
+        content = server.get("/metrics").content.decode()
+        samples = [s for family in text_string_to_metric_families(content) for s in family.samples]
+        assert not any("nowhere" in str(sample.labels) for sample in samples)
+        return {
+            sample.name: sample.value
+            for sample in samples
+            if sample.labels.get("route", "/v1/classify") == "/v1/classify"
+            and sample.labels.get("status", "200") == "200"
+            and "le" not in sample.labels
+        }
+
+    before = counted()
+    assert server.classify("a", "b", "c").status == 200
+    assert server.get("/nowhere").status == 404
+    after = counted()
+    assert after["gradus_texts_total"] - before["gradus_texts_total"] == 3
+    assert after["gradus_batch_texts_count"] - before["gradus_batch_texts_count"] == 1
+    assert after["gradus_batch_texts_sum"] - before["gradus_batch_texts_sum"] == 3
+    name = "gradus_request_seconds_count"
+    assert after[name] - before.get(name, 0) == 1
+    assert after["gradus_requests_inside"] == 0
+
+
 @pytest.mark.slow
 def test_it_ends_with_0(floor: Path) -> None:
     with served(floor) as running:

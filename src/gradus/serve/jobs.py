@@ -190,15 +190,6 @@ class Line:
         """At the front: its worker has died, and it has waited once already."""
         self._waiting.appendleft(job)
 
-    def remove(self, job: Job) -> None:
-        """Nobody waits for it any more."""
-        if job in self._waiting:
-            self._waiting.remove(job)
-
-    def oldest(self) -> float | None:
-        """When the first of them came."""
-        return self._waiting[0].begun if self._waiting else None
-
     def full(self) -> bool:
         """Whether what waits fills a batch."""
         return (

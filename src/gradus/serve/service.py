@@ -257,15 +257,15 @@ class Service:
 
     def _later(self) -> None:
         """Hand out work once all that has come in this turn of the loop has been read."""
-        if self._due:
-            return
-        self._due = True
-        loop = asyncio.get_running_loop()
-        linger = self.limits.linger_ms / 1000
-        if linger and not self.line.full():
-            loop.call_later(linger, self._pump)
-        else:
+        loop, linger = asyncio.get_running_loop(), self.limits.linger_ms / 1000
+        if linger and self.line.full():
             loop.call_soon(self._pump)
+        elif not self._due:
+            self._due = True
+            if linger:
+                loop.call_later(linger, self._pump)
+            else:
+                loop.call_soon(self._pump)
 
     def _pump(self) -> None:
         self._due = False

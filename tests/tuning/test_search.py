@@ -140,6 +140,28 @@ def test_a_trial_that_fails_is_kept_and_the_search_goes_on(
         gradus.run(plan, runs_dir=tmp_path / "b")
 
 
+def test_settings_proposed_twice_are_trained_once_and_stay(
+    state: None, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    run = Finetune.run
+
+    def counted(self: Any, config: Any, context: Any) -> Any:
+        ran.append(context.id)
+        return run(self, config, context)
+
+    monkeypatch.setattr(Finetune, "run", counted)
+    stages = [{"train": "head", "epochs": 1, "lr": {"choice": [1e-3, 1e-1]}}]
+    more: dict[str, Any] = {"sampler": "random", "budget": {"trials": 5}}
+    record = gradus.run(searched(world, stages=stages, pruner=None, **more), runs_dir=tmp_path)
+    trials = told(record)["trials"]
+    assert len(trials) == 5
+    assert len(ran) == len({t["params"]["stages[0].lr"] for t in trials}) == 2
+    best = trials[told(record)["best"]]
+    row = next(r for r in record.step("tuned").facts["inner"] if r["name"] == best["name"])
+    assert _weights(record, row)
+
+
 def test_tokens_and_patience_end_a_search(state: None, world: Path, tmp_path: Path) -> None:
     budget = {"trials": 9, "tokens": 1000}
     plan = searched(world, stages=HEAD, pruner=None, budget=budget, sampler="random")

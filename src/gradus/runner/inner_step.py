@@ -121,7 +121,13 @@ class InnerStep:
         resumed = any(context.work.iterdir())
         if not resumed and self.monitor.curves.exists():
             self.monitor.rewind(0)
-        within = Within(self.runs.folder(), self.runs.tokens, boundary)
+
+        def asked(standing: Boundary) -> bool:
+            # Before the answer: what the outer step has heard of must be there after a kill.
+            write_json(self.place / "paused.json", dataclasses.asdict(standing))
+            return boundary is None or boundary(standing)
+
+        within = Within(self.runs.folder(), self.runs.tokens, asked)
         set_threads()
         hardware.reset_peak_memory()
         start = time.perf_counter()
@@ -129,7 +135,6 @@ class InnerStep:
             with inside(within):
                 outcome: StepOutcome = self.kind().run(self.config, context)
         except Paused as stopped:
-            write_json(self.place / "paused.json", dataclasses.asdict(stopped.boundary))
             return stopped.boundary
         except TrainingError as error:
             write_json(self.place / "failed.json", {"error": str(error)})

@@ -177,11 +177,12 @@ gates: ["accuracy >= 0.2"]
 
     def run(self, config: TuneConfig, context: StepContext) -> StepOutcome:
         """Search, or go on with the search, and take over the winner's checkpoint."""
-        from gradus.tuning.optuna_backend import Proposer, Storage, importance
+        from gradus.tuning.optuna_backend import Proposer, Storage, importance, require
         from gradus.tuning.search import Search, best_of, winners
         from gradus.tuning.told import told
 
         assert context.inner is not None, "the runner hands it to every step"
+        require()
         found = None
         own = config.spaces()
         if config.lr_range_test is not None:
@@ -235,12 +236,14 @@ def _note(best: Trial, trials: Sequence[Trial], config: TuneConfig) -> str:
 
 def _tidy(search: Any, trials: Sequence[Trial], kept: Sequence[Trial]) -> None:
     """Have every trial's record, and drop what nobody will go on with."""
-    numbers = {trial.number for trial in kept}
+    from gradus.tuning.search import losers
+
+    lost = {trial.number for trial in losers(trials, kept)}
     for trial in trials:
         known = search.inner.known(
             trial.name, search.config(trial), metrics=search.asked(), costs=search.timed()
         )
-        if known is not None and search.keep == "best" and trial.number not in numbers:
+        if known is not None and search.keep == "best" and trial.number in lost:
             search.inner.drop(known)
 
 

@@ -206,9 +206,8 @@ class Search:
     def _drop_losers(self) -> None:
         """Weights of trials that are done and lead nowhere."""
         trials = self.storage.trials()
-        kept = {trial.number for trial in winners(trials, self.higher)}
-        for trial in trials:
-            if trial.state == "done" and trial.number not in kept:
+        for trial in losers(trials, winners(trials, self.higher)):
+            if trial.state == "done":
                 self.drop(trial)
 
     def drop(self, trial: Trial) -> None:
@@ -264,3 +263,10 @@ def best_of(trials: Sequence[Trial], higher: Sequence[bool]) -> list[Trial]:
 def winners(trials: Sequence[Trial], higher: Sequence[bool]) -> list[Trial]:
     """Whose weights are kept: the best, or the front of several objectives."""
     return front(trials, higher) if len(higher) > 1 else best_of(trials, higher)
+
+
+def losers(trials: Sequence[Trial], kept: Sequence[Trial]) -> list[Trial]:
+    """Those that aren't kept; the settings of one that is may have been proposed twice, and are
+    the same step in the same folder."""
+    settings = [trial.params for trial in kept]
+    return [trial for trial in trials if trial.params not in settings]

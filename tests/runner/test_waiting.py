@@ -142,7 +142,7 @@ def states(record: RunRecord) -> dict[str, str]:
 
 
 def test_what_does_not_depend_on_it_goes_on(tmp_path: Path) -> None:
-    behind = {"id": "behind", "step": "evaluate", "models": ["asked"], "on": "news.test"}
+    behind = {"id": "behind", "step": "evaluate", "models": ["asked"], "on": "news"}
     compared = {**OTHER, "id": "compared", "gates": ["accuracy >= asked - 0.9"]}
     steps = plan(tmp_path, FLOOR, ASKED, behind, compared, OTHER)
     record = gradus.run(steps, runs_dir=tmp_path)

@@ -17,7 +17,7 @@ steps:
     model: {architecture: gpt2, layers: 2, width: 64}
     block: 32
     steps: 20
-  - {id: seen, step: evaluate, models: [base], on: plays.test}
+  - {id: seen, step: evaluate, models: [base], on: plays}
   - {id: tuned, step: finetune, model: base, data: news}
 """
 
@@ -54,7 +54,7 @@ def test_a_tokenizer_may_be_a_models() -> None:
         "steps: 20",
         again.replace("tokenizer: base", "tokenizer: old").replace(
             "  - {id: more",
-            "  - {id: old, step: evaluate, models: [base], on: plays.test}\n  - {id: more",
+            "  - {id: old, step: evaluate, models: [base], on: plays}\n  - {id: more",
         ),
     )
     assert message.endswith("name a step that makes a tokenizer or a model")

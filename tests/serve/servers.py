@@ -143,7 +143,7 @@ def served(checkpoint: Path | str, *arguments: object, **more: str) -> Iterator[
     )
     running = Running(process)
     try:
-        running.wait_for("ready")
+        running.wait_for("ready", seconds=180)
         yield running
     finally:
         if process.poll() is None:

@@ -75,6 +75,43 @@ def rate(port: int, prompts: list[str], tokens: int, clients: int) -> tuple[floa
     return sum(count for _, count in found) / seconds, [text for text, _ in found]
 
 
+def compared(rates: dict[str, dict[str, list[float]]], threads: int) -> list[Result]:
+    """Medians of each side beside one another."""
+    median = {
+        name: {key: statistics.median(values) for key, values in found.items()}
+        for name, found in rates.items()
+    }
+    results = []
+    for name in ("int8", "bfloat16", "float32"):
+        mine = median[name]
+        shared: dict[str, Any] = {"dtype": name, "threads": threads, "unit": "tokens/s"}
+        results.append(
+            Result(
+                name=f"{name}, {CLIENTS} at a time",
+                peer="ours, one after the other",
+                ours=mine["many"],
+                theirs=mine["turns"],
+                ratio=ratio(mine["many"], mine["turns"], lower_is_better=False),
+                target=TARGET if name == "int8" else None,
+                **shared,
+            )
+        )
+        for key, said in (("one", "one client"), ("many", f"{CLIENTS} at a time")):
+            results.append(
+                Result(
+                    name=f"{name}, {said}",
+                    peer="llama.cpp, the same",
+                    peer_version=metadata.version("xllamacpp"),
+                    peer_flags="GGUF Q4_1",
+                    ours=mine[key],
+                    theirs=median["llama.cpp"][key],
+                    ratio=ratio(mine[key], median["llama.cpp"][key], lower_is_better=False),
+                    **shared,
+                )
+            )
+    return results
+
+
 def main() -> None:
     from gradus import hardware
 
@@ -111,38 +148,7 @@ def main() -> None:
                 speed, together = rate(port, prompts, tokens, CLIENTS)
                 found["many"].append(speed)
                 same = same and (name != "float32" or alone == together)
-    median = {
-        name: {key: statistics.median(values) for key, values in found.items()}
-        for name, found in rates.items()
-    }
-    results = []
-    for name in ("int8", "bfloat16", "float32"):
-        mine = median[name]
-        shared: dict[str, Any] = {"dtype": name, "threads": threads, "unit": "tokens/s"}
-        results.append(
-            Result(
-                name=f"{name}, {CLIENTS} at a time",
-                peer="ours, one after the other",
-                ours=mine["many"],
-                theirs=mine["turns"],
-                ratio=ratio(mine["many"], mine["turns"], lower_is_better=False),
-                target=TARGET if name == "int8" else None,
-                **shared,
-            )
-        )
-        for key, said in (("one", "one client"), ("many", f"{CLIENTS} at a time")):
-            results.append(
-                Result(
-                    name=f"{name}, {said}",
-                    peer="llama.cpp, the same",
-                    peer_version=metadata.version("xllamacpp"),
-                    peer_flags="GGUF Q4_1",
-                    ours=mine[key],
-                    theirs=median["llama.cpp"][key],
-                    ratio=ratio(mine[key], median["llama.cpp"][key], lower_is_better=False),
-                    **shared,
-                )
-            )
+    results = compared(rates, threads)
     finish(results, as_json=args.json, same_texts_in_float32=same, rates=rates)
 
 

@@ -281,6 +281,8 @@ def sources_page() -> str:
         parts.append(fenced(kind.example, "yaml"))
     rows = [(f"`{n}`", registry.load("kinds", n).summary) for n in registry.names("kinds")]
     parts += ["## Kinds of checkpoints", table(("kind", "is"), rows)]
+    rows = [(f"`{n}`", registry.load("engines", n).summary) for n in registry.names("engines")]
+    parts += ["## Engines of `gradus serve`", table(("engine", "is"), rows)]
     return page("Sources and formats", *parts)
 
 

@@ -31,10 +31,15 @@ def find(target: str) -> Any:
 def engine(name: str, checkpoint: str) -> Any:
     """The class of an engine; ``auto`` is the first of the catalog that takes the checkpoint.
 
+    An engine of one's own, outside the catalog, is named as ``module:class``.
+
     Raises:
         UnknownName: there is no such engine.
     """
     from gradus import registry
+
+    if ":" in name:
+        return find(name)
 
     known = registry.names("engines")
     if name != "auto":

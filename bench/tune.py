@@ -49,7 +49,7 @@ def plan(name: str, seed: int, step: Mapping[str, Any], texts: int | None) -> di
         "source": {"file": str(shared_data() / "banking77.train.csv")},
         "format": "csv",
         "columns": {"text": "text", "label": "category"},
-        "split": {"train": 0.8, "dev": 0.2, "stratify": True},
+        "split": {"train": 0.7, "dev": 0.2, "test": 0.1, "stratify": True},
         "audit": False,
         **({"limit": texts} if texts else {}),
     }

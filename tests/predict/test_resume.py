@@ -243,3 +243,27 @@ def test_other_bytes_before_the_place_are_noticed() -> None:
     shorter = TextReader(io.BytesIO(b"on"), format="lines", start=first.place)
     with pytest.raises(DataChanged, match="its first 4 bytes are others"):
         next(iter(shorter))
+
+
+def test_what_another_process_finished_meanwhile_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, windows = tmp_path / "out.jsonl", [b"one\n", b"two\n"]
+    first = Output(target, ABOUT)
+    write(first, windows, 2)
+    lock = resume.fcntl.flock
+
+    def late(file: object, how: int) -> None:
+        if not target.exists():
+            first.finish()
+            first.close()
+        lock(file, how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(resume.fcntl, "flock", late)
+    second = Output(target, ABOUT)
+    assert target.read_bytes() == b"one\ntwo\n"
+    assert not second.resumed
+    write(second, [b"three\n"], 1)
+    second.finish()
+    second.close()
+    assert target.read_bytes() == b"three\n"

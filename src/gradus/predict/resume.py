@@ -171,18 +171,31 @@ class Output:
         self._file.close()
 
     def _locked(self) -> Any:
-        try:
-            file = os.fdopen(os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o666), "r+b", 0)
-        except OSError as error:
-            raise StorageError(
-                f"{self.partial}: can't be written ({error.strerror}); choose another --output"
-            ) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        while True:
+            try:
+                file = os.fdopen(os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o666), "r+b", 0)
+            except OSError as error:
+                raise StorageError(
+                    f"{self.partial}: can't be written ({error.strerror}); choose another --output"
+                ) from error
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.close()
+                raise RunBusy(
+                    f"{self.partial}: another process writes there; wait for it"
+                ) from error
+            if self._stands(file):
+                return file
+            # Who held the lock until now has finished: what was opened here is the whole target.
             file.close()
-            raise RunBusy(f"{self.partial}: another process writes there; wait for it") from error
-        return file
+
+    def _stands(self, file: Any) -> bool:
+        """Whether the open file is still the one under the name of the partial file."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.partial.stat())
+        except FileNotFoundError:
+            return False
 
     def _go_on(self) -> None:
         """Take over what an earlier process left, if it has left something good."""

@@ -98,6 +98,25 @@ def test_standard_input_and_output(checkpoint: Path) -> None:
     assert (second["text"], second["label"], second["abstained"]) == ("naïve", None, True)
 
 
+def test_a_file_as_standard_input_is_read_from_where_it_stands(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "texts.txt"
+    source.write_text("a title\ngoal\n")
+    with source.open("rb", buffering=0) as stream:
+        stream.seek(8)
+        done = gradus(checkpoint, "--echo", stdin=stream)
+    assert [r["text"] for r in records(done.stdout)] == ["goal"]
+
+
+def test_what_stands_beside_the_output_is_no_input(checkpoint: Path, tmp_path: Path) -> None:
+    source = tmp_path / "out.jsonl.partial"
+    source.write_text("goal\n")
+    done = gradus(checkpoint, "--input", source, "--output", tmp_path / "out.jsonl")
+    assert (done.returncode, b"written over" in done.stderr) == (2, True)
+    assert source.read_text() == "goal\n"
+
+
 def test_a_line_is_answered_before_the_next_is_written(checkpoint: Path) -> None:
     process = start(checkpoint)
     killer = threading.Timer(60, process.kill)
@@ -186,7 +205,7 @@ def test_full_disk_is_named(checkpoint: Path, tmp_path: Path) -> None:
     ("arguments", "code", "says"),
     [
         (["--input", "nowhere.csv"], 2, b"nowhere.csv: can't be read"),
-        (["--input", "{file}", "--output", "{file}"], 2, b"are both"),
+        (["--input", "{file}", "--output", "{file}"], 2, b"written over"),
         (["--input", "{file}", "--text-field", "body"], 2, b"the header has text"),
         (["--output", "no/such/folder/x"], 1, b"can't be written"),
         (["--threshold", "1.5"], 2, b"threshold"),

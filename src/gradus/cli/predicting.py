@@ -152,7 +152,7 @@ def _about(
     """What the output rests on, see `gradus.predict.resume`."""
     from gradus import hardware
 
-    job = request.job.to_json()
+    job, begins = request.job.to_json(), stream.tell()
     # Where the checkpoint lies and how it is read doesn't change what it says.
     decoding = job.pop("decoding")
     options = {k: v for k, v in job.items() if k not in ("checkpoint", "verify", "threads")}
@@ -162,7 +162,7 @@ def _about(
         "text_field": list(request.text_field),
         "batch_texts": _window(request),
     }
-    stream.seek(0)
+    stream.seek(begins)
     same_bits = kind is not None and kind.same_bits
     if not same_bits:
         options["workers"] = workers
@@ -258,10 +258,15 @@ def _all(
 
 
 def _refuse_same_file(source: str, target: Path | None) -> None:
-    if target is None or source == "-":
+    """Refuse an output that the input, or what stands beside it while it is written, would be."""
+    if target is None or source == "-" or not Path(source).exists():
         return
-    if target.exists() and Path(source).exists() and target.samefile(source):
-        raise UsageError(f"--input and --output are both {target}: choose another output")
+    real = target.resolve()
+    beside = [real.with_name(f"{real.name}{ending}") for ending in ("", ".partial", ".journal")]
+    if any(place.exists() and place.samefile(source) for place in beside):
+        raise UsageError(
+            f"--input {source} would be written over with --output {target}: choose another output"
+        )
 
 
 def _is_file(stream: BinaryIO) -> bool:

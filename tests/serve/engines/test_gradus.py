@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from tests.generation.conftest import make_model
 from gradus.errors import CheckpointError
 from gradus.generation import Decoding
 from gradus.generation.pieces import Asked, Piece
+from gradus.serve.engines.base import _Saying
 from gradus.serve.engines.choice import name_of, writes
 from gradus.serve.engines.gradus import GradusEngine
 from gradus.serve.engines.threads import Stepping
 
-from .conftest import answered, begin
+from .conftest import Heard, answered, begin
 
 PROMPT = "The river"
 TEMPLATE = (
@@ -110,6 +112,28 @@ def test_pieces_that_nobody_wants_come_at_the_end(engine: GradusEngine) -> None:
     assert len(once.parts) == 2
     assert once.texts == many.texts
     assert once.parts[1]["n"] == 20
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_the_end_is_said_behind_the_last_piece_of_all_threads(
+    engine: GradusEngine, streams: bool
+) -> None:
+    ends: list[int] = []
+
+    class Slow(Heard):
+        def part(self, value: Any) -> None:
+            time.sleep(0.1 * (3 - value["i"]))
+            super().part(value)
+
+        def done(self, value: Any = None) -> None:
+            ends.append(len(self.parts))
+
+    heard = Slow()
+    saying = _Saying(engine, heard, 3, streams)
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda n: saying(n, Piece(str(n), 1, "stop")), range(3)))
+    assert ends == [3]
+    assert sorted(part["t"] for part in heard.parts) == ["0", "1", "2"]
 
 
 def test_a_step_that_fails_is_told_to_all_who_wait() -> None:

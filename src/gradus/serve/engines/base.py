@@ -261,15 +261,21 @@ _LIMITS: Final = ("top_k", "top_p", "min_p", "typical_p")
 
 
 class _Saying:
-    """Hands a job's pieces on."""
+    """Hands a job's pieces on; several threads may have pieces of one job at a time."""
 
     def __init__(self, engine: Writing, say: Say, texts: int, streams: bool) -> None:
         self._engine, self._say, self._left, self._streams = engine, say, texts, streams
         self._held: dict[int, list[Piece]] = {}
         self._since = time.monotonic()
+        # Until a piece is out no other thread may say that all of them are.
+        self._lock = threading.Lock()
 
     def __call__(self, number: int, piece: Piece) -> None:
         """See `Told`."""
+        with self._lock:
+            self._take(number, piece)
+
+    def _take(self, number: int, piece: Piece) -> None:
         if self._say.cancelled or not self._left:
             return
         self._left -= piece.finish is not None
@@ -290,9 +296,10 @@ class _Saying:
         """See `Told`."""
         from gradus.serve.engine import report
 
-        if self._say.cancelled or not self._left:
-            return
-        self._left = 0
+        with self._lock:
+            if self._say.cancelled or not self._left:
+                return
+            self._left = 0
         if isinstance(error, GradusError):
             self._say.fault(422, str(error))
             return

@@ -16,7 +16,7 @@ NAME = "tests.serve.scripted"
 
 
 class Scripted(Engine):
-    """In batches: a text is ``sleep SECONDS``, ``die``, ``raise``, ``refuse``, or anything.
+    """In batches: a text is ``sleep SECONDS``, ``die``, ``raise``, ``refuse``, ``nan`` or another.
 
     The checkpoint is a file; its text is the name. "broken" can't be opened.
     """
@@ -63,6 +63,8 @@ class Scripted(Engine):
             raise ZeroDivisionError(text)
         elif word == "refuse":
             raise UsageError("this can't be done")
+        elif word == "nan":
+            return {"label": self.label, "probability": float("nan")}
         return {"label": self.label, "probability": 1.0, "top": [], "beside": beside}
 
 
@@ -77,6 +79,11 @@ class Writer(Scripted):
 
     tasks = ("write",)
     slots = 2
+
+    def start(self, asked: Asked, say: Say) -> None:
+        if asked.body["text"] == "never begins":
+            raise ZeroDivisionError(asked.body["text"])
+        super().start(asked, say)
 
     def stream(self, asked: Asked, say: Say) -> Iterator[Any]:
         for word in asked.body["text"].split():

@@ -113,6 +113,18 @@ def test_one_bad_text_costs_the_others_nothing(place: Path) -> None:
     assert any("ZeroDivisionError" in line for line in said)
 
 
+def test_an_answer_that_is_no_number_costs_the_others_nothing(place: Path) -> None:
+    async def work(service: Service) -> list[int]:
+        slow = asyncio.create_task(label(service, "sleep 0.2"))
+        await asyncio.sleep(0.05)
+        said = await asyncio.gather(*(status(label(service, text)) for text in ("a", "nan", "b")))
+        await slow
+        assert service.tally.deaths == 0
+        return said
+
+    assert during(work, place) == [200, 500, 200]
+
+
 def test_a_text_that_kills_workers_costs_the_others_nothing(place: Path) -> None:
     async def work(service: Service) -> list[int]:
         slow = asyncio.create_task(label(service, "sleep 0.2"))
@@ -299,6 +311,20 @@ def test_a_stream_that_fails_says_so(place: Path) -> None:
         )
 
     assert during(work, place, "Writer") == [(["a"], None, 500), (["a"], None, 422)]
+
+
+def test_a_job_that_can_not_begin_costs_the_others_nothing(place: Path) -> None:
+    told: list[Any] = []
+
+    async def work(service: Service) -> Any:
+        other = asyncio.create_task(heard(service, "a b c d", pause=0.1))
+        await asyncio.sleep(0.1)
+        bad = await heard(service, "never begins")
+        assert service.tally.deaths == 0
+        return bad, (await other)[2]
+
+    assert during(work, place, "Writer", told=told) == (([], None, 500), 200)
+    assert "never begins" not in str(told)
 
 
 def test_a_stream_whose_worker_dies_ends_and_the_next_one_works(place: Path) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 from gradus.errors import GradusError
 from gradus.serve.engine import Asked, Engine, Fault, Say, report
-from gradus.serve.frames import Channel
+from gradus.serve.frames import Channel, encode
 from gradus.serve.table import engine
 
 
@@ -87,7 +87,10 @@ def _answer(opened: Engine, channel: Channel) -> None:
     while (frame := channel.read()) is not None:
         if "run" in frame:
             ran = together(opened, [Asked(*one) for one in frame["run"]])
-            channel.write({"ran": ran})
+            try:
+                channel.write({"ran": ran})
+            except ValueError:
+                channel.write({"ran": [_sendable(row) for row in ran]})
         elif "start" in frame:
             asked = Asked(*frame["start"])
             under_way[asked.id] = say = _Saying(asked.id, channel, under_way)
@@ -95,6 +98,9 @@ def _answer(opened: Engine, channel: Channel) -> None:
                 opened.start(asked, say)
             except GradusError as error:
                 say.fault(422, str(error))
+            except Exception as error:  # noqa: BLE001  # one job must not cost the others theirs
+                report(error)
+                say.fault(500, "the engine failed; the server's log says where")
         elif "cancel" in frame and (saying := under_way.get(frame["cancel"])) is not None:
             saying.stopped = True
             opened.cancel(saying.job)
@@ -118,6 +124,16 @@ def _row(asked: Asked, said: Any) -> list[Any]:
     if isinstance(said, Fault):
         return [asked.id, None, said.status, said.message]
     return [asked.id, said]
+
+
+def _sendable(row: list[Any]) -> list[Any]:
+    """The row, or a fault where its answer can't be written as JSON, as NaN can't."""
+    try:
+        encode(row)
+    except ValueError as error:
+        report(error)
+        return [row[0], None, 500, "the model's answer holds what is no number"]
+    return row
 
 
 def _short(error: Exception) -> str:

@@ -89,6 +89,23 @@ def test_one_draw_has_an_interval_of_items_alone_and_more_draws_a_wider_one() ->
     assert two.std() == pytest.approx(0.15, rel=0.1)
 
 
+def test_three_draws_far_apart_are_as_sure_as_student_says() -> None:
+    rng, n, held, runs = np.random.default_rng(0), 4000, 0, 200
+    gold = np.zeros(n, dtype=np.int64)
+
+    def drawn(rate: float) -> Predictions:
+        predicted = (rng.random(n) >= rate).astype(np.int64)
+        ids = tuple(map(str, range(n)))
+        return Predictions(gold=gold, predicted=predicted, log_probs=None, labels=("a",), ids=ids)
+
+    for seed in range(runs):
+        seen = [drawn(float(np.clip(0.6 + 0.05 * rng.normal(), 0, 1))) for _ in range(3)]
+        (point,) = learning.curve(get("accuracy"), [20], [seen], draws=100, seed=seed).points
+        held += point.low <= 0.6 <= point.high
+    # 0.8 without: the spread of three values is a poor guess of that of all.
+    assert 0.9 < held / runs < 0.99
+
+
 def test_what_no_law_goes_through_is_said() -> None:
     same = simulated(1)[-1]
     found = learning.curve(get("accuracy"), [10, 20], [same, same], draws=100)

@@ -7,8 +7,10 @@ with an offset is fitted through the points (Hestness et al. 2017; `gradus.stats
 uncertainty comes from the same resamples.
 
 The mean of S resampled draws spreads by (S - 1) / S too little; its deviations are drawn out by the
-root of that (Davison and Hinkley 1997, section 2.2.2). A single draw says nothing of others: the
-point's interval is then of the items alone.
+root of that (Davison and Hinkley 1997, section 2.2.2). From few draws their spread is known badly,
+so a point's interval is as much longer as Student's is than the normal one, with the degrees of
+freedom of a sum of two variances of which that of the items is known (Satterthwaite 1946). A single
+draw says nothing of others: the point's interval is then of the items alone.
 
 Legend: P points, S draws of a point, D resamples, N items.
 """
@@ -20,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from gradus.metrics.base import Items, Metric
 from gradus.stats import scaling
@@ -82,6 +85,23 @@ def _redrawn(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(middle + math.sqrt(count / (count - 1)) * (means - middle))
 
 
+def _interval(
+    metric: Metric, values: Sequence[float], resampled: np.ndarray, level: float
+) -> tuple[float, float]:
+    """Of the mean of S draws' values, from its resamples [D]; as long as S draws make it."""
+    mean, count = sum(values) / len(values), len(values)
+    low, high = percentiles(resampled, level)
+    whole = float(np.var(resampled))
+    of_draws = float(np.var(values, ddof=1)) / count if count > 1 else 0.0
+    if not (of_draws > 0 and whole > 0):
+        return low, high
+    freedom = (count - 1) * max(1.0, whole / of_draws) ** 2
+    tail = (1 + level) / 2
+    far = float(stats.t.ppf(tail, freedom) / stats.norm.ppf(tail))
+    least, most = metric.range
+    return max(least, mean - far * (mean - low)), min(most, mean + far * (high - mean))
+
+
 def curve(
     metric: Metric,
     sizes: Sequence[int],
@@ -107,7 +127,7 @@ def curve(
     means = [sum(of) / len(of) for of in values]
     resampled = resampled_points(metric, seen, draws=draws, seed=seed)
     points = tuple(
-        Point(float(size), mean, *percentiles(resampled[:, i], level), tuple(of))
+        Point(float(size), mean, *_interval(metric, of, resampled[:, i], level), tuple(of))
         for i, (size, mean, of) in enumerate(zip(sizes, means, values, strict=True))
     )
     if not all(math.isfinite(mean) for mean in means):

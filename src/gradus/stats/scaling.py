@@ -143,19 +143,11 @@ def fit(
     if b >= high / 1.01:
         return "the values change between two neighbouring x and nowhere else"
     c, a, b = _polished(z, ys, sd, (c, a, b), within)
-    cs, as_, bs = _search(z, sampled, sd, within)
-    exponent_low, exponent_high = percentiles(bs, level)
+    drawn = _search(z, sampled, sd, within)
+    exponent_low, exponent_high = percentiles(drawn[2], level)
     residual = float(((ys - c - a * z**-b) ** 2).sum())
     start = None if since is None else since / middle
-
-    def predicted(x: float) -> Predicted:
-        there = x / middle
-        value = (float(x), c + a * there**-b, *percentiles(cs + as_ * there**-bs, level))
-        if start is None:
-            return Predicted(*value)
-        gains = as_ * (there**-bs - start**-bs)
-        return Predicted(*value, a * (there**-b - start**-b), *percentiles(gains, level))
-
+    told = [_told(float(x), x / middle, start, (c, a, b), drawn, level) for x in at]
     return PowerLaw(
         limit=c,
         factor=a * middle**b,
@@ -164,8 +156,25 @@ def fit(
         exponent_high=exponent_high,
         explained=1 - residual / float(((ys - ys.mean()) ** 2).sum()),
         points=len(xs),
-        predictions=tuple(predicted(x) for x in at),
+        predictions=tuple(told),
     )
+
+
+def _told(
+    x: float,
+    z: float,
+    start: float | None,
+    law: tuple[float, float, float],
+    drawn: tuple[np.ndarray, np.ndarray, np.ndarray],
+    level: float,
+) -> Predicted:
+    """What a law and those of the resamples say of `x`, which is `z` on the fit's own scale."""
+    (c, a, b), (cs, as_, bs) = law, drawn
+    value = (x, c + a * z**-b, *percentiles(cs + as_ * z**-bs, level))
+    if start is None:
+        return Predicted(*value)
+    gains = as_ * (z**-bs - start**-bs)
+    return Predicted(*value, a * (z**-b - start**-b), *percentiles(gains, level))
 
 
 def _law(z: np.ndarray, c: float, a: float, b: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,17 @@ def test_from_a_run_to_more_data(
     assert cli.main([*asked, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["added"], told["same"], len(told["unknown"])) == (0, 2, 1)
+
+
+def test_a_checkpoint_outside_of_a_run_knows_no_labelled_texts_and_says_so(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = shutil.copytree(checkpoint, tmp_path / "copied")
+    asked = ["label-next", str(copied), "--pool", "pool.jsonl", "--out", "t.json", "--n", "2"]
+    assert cli.main(asked) == 0
+    assert "copied lies in no run" in capsys.readouterr().err
+    assert cli.main([*asked, "--known", "none"]) == 0
+    assert "no run" not in capsys.readouterr().err
 
 
 def test_other_formats_and_bad_usage(

@@ -60,20 +60,12 @@ def label_next(
       gradus label-next CHECKPOINT --pool new.csv --out tasks.jsonl --format jsonl --known none
     """
     from gradus.cli.output import print_json, progress
-    from gradus.labelling.choosing import DIVERSITIES, UNCERTAINTIES
-    from gradus.labelling.forms import FORMATS
     from gradus.labelling.forms import form as form_of
     from gradus.labelling.next import Wanted, next_tasks
     from gradus.labelling.pool import plainly, read_pool
     from gradus.predict import load
 
-    for what, name, names in (
-        ("format", form, FORMATS),
-        ("uncertainty", by, UNCERTAINTIES),
-        ("diversity", diversity, DIVERSITIES),
-    ):
-        if name not in names:
-            raise UsageError(unknown(what, name, names))
+    _check(form, by, diversity)
     model = load(checkpoint)
     labelled = _labelled(checkpoint, known, text_field)
     texts = read_pool(pool, {plainly(t) for t in labelled}, form="auto", field=text_field)
@@ -96,12 +88,33 @@ def label_next(
     print(f"written: {', '.join(str(path) for path in written)}")
 
 
+def _check(form: str, by: str, diversity: str) -> None:
+    """Refuse a name that isn't known, before anything is loaded."""
+    from gradus.labelling.choosing import DIVERSITIES, UNCERTAINTIES
+    from gradus.labelling.forms import FORMATS
+
+    for what, name, names in (
+        ("format", form, FORMATS),
+        ("uncertainty", by, UNCERTAINTIES),
+        ("diversity", diversity, DIVERSITIES),
+    ):
+        if name not in names:
+            raise UsageError(unknown(what, name, names))
+
+
 def _labelled(checkpoint: Path, known: list[str] | None, field: str) -> list[str]:
     """The texts that needn't be asked about."""
     from gradus.labelling.pool import known_texts, of_run, run_behind
 
     if known is None:
         plan = run_behind(checkpoint)
+        if plan is None:
+            print(
+                f"{checkpoint} lies in no run, so which texts are labelled already isn't known, "
+                "and those of dev and test may be asked about: name the data with --known, or say "
+                "--known none",
+                file=sys.stderr,
+            )
         return [] if plan is None else of_run(plan)
     return known_texts([name for name in known if name != "none"], field=field)
 

@@ -1,7 +1,7 @@
-"""Gates on answers of a reusable hold-out, each with the bound that holds for all of them.
+"""Gates on answers of a reusable hold-out, each with the bound that was stated with it.
 
-The bound is simultaneous over every question that was asked, so two answers differ by no more than
-the sum of their bounds but with the same small probability.
+The bound of an answer holds for it and all answers before it at once, but with a small probability.
+Between two answers each has its own, so that at most twice that probability is left.
 """
 
 from __future__ import annotations

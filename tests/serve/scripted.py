@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -96,3 +97,21 @@ class Writer(Scripted):
             yield word
             time.sleep(float(asked.body.get("pause", 0)))
         return {"name": self.label, "words": len(asked.body["text"].split())}
+
+
+class Scheduled(Writer):
+    """Ends what nobody wants by itself, and says nothing of it, as those with a scheduler do."""
+
+    def start(self, asked: Asked, say: Say) -> None:
+        def work() -> None:
+            for word in asked.body["text"].split():
+                time.sleep(float(asked.body.get("pause", 0)))
+                if say.cancelled:
+                    return
+                say.part(word)
+            say.done({"name": self.label})
+
+        threading.Thread(target=work, daemon=True).start()
+
+    def cancel(self, job: int) -> None:
+        pass

@@ -71,4 +71,5 @@ def test_what_nobody_waits_for_is_left_out() -> None:
 def test_tokens_are_estimated_from_length_and_cut() -> None:
     assert cost(["a" * 300]) > cost(["a" * 30]) > 0
     assert cost(["a" * 30_000], 128) == 128
+    assert cost(["你好" * 150]) > 2 * cost(["ab" * 150])
     assert cost([["premise", "hypothesis"]]) >= cost(["premise"])

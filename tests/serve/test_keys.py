@@ -74,6 +74,19 @@ def test_a_name_can_be_given_once(tmp_path: Path) -> None:
     assert len(keys.read(file)) == 1
 
 
+@pytest.mark.parametrize("before", ["", "# keys\n", "# keys", "old"])
+def test_a_file_that_was_edited_takes_a_key(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "keys.txt"
+    if before == "old":
+        keys.add(file, "old")
+        before = file.read_text().rstrip("\n")
+    file.write_text(before)
+    token = keys.add(file, "new")
+    found = keys.read(file).find(token.encode())
+    assert found is not None
+    assert found.name == "new"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

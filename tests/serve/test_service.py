@@ -1,4 +1,4 @@
-"""The service without HTTP: batches, streams, deadlines, deaths, swaps."""
+"""The service without HTTP: batches, deadlines, deaths, swaps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from gradus.serve.service import Service
 from gradus.serve.shadow import Shadow, disagreements
 
 from .scripted import NAME
-
-Work = Callable[[Service], Coroutine[Any, Any, Any]]
+from .services import during, label, status
 
 
 @pytest.fixture(autouse=True)
@@ -34,43 +32,6 @@ def place(tmp_path: Path) -> Path:
     file = tmp_path / "checkpoint"
     file.write_text("one")
     return file
-
-
-def during(work: Work, place: Path, engine: str = "Scripted", **more: Any) -> Any:
-    """What `work` gives, done with a service that is open."""
-    limits = Limits(**more.pop("limits", {}))
-
-    async def all_of_it() -> Any:
-        told = more.pop("told", [])
-        service = Service(
-            str(place),
-            limits=limits,
-            told=lambda event, **facts: told.append((event, facts)),
-            engine=f"{NAME}:{engine}",
-            **more,
-        )
-        await service.open()
-        try:
-            return await asyncio.wait_for(work(service), 30)
-        finally:
-            await service.close()
-
-    return asyncio.run(all_of_it())
-
-
-async def label(service: Service, text: str = "hello", **more: Any) -> dict[str, Any]:
-    said = await service.ask("classify", {"texts": [text]}, **more)
-    made: dict[str, Any] = said.value[0]
-    return made
-
-
-async def status(work: Coroutine[Any, Any, Any]) -> int:
-    """200, or that of the refusal."""
-    try:
-        await work
-    except Refused as refused:
-        return refused.status
-    return 200
 
 
 def test_what_waits_goes_in_one_batch(place: Path) -> None:
@@ -214,6 +175,43 @@ def test_a_client_that_hangs_up_is_taken_out_of_the_line(place: Path) -> None:
     assert during(work, place) == 0
 
 
+def test_a_machine_without_room_for_a_process_gets_its_worker_later(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, tries = asyncio.create_subprocess_exec, []
+
+    async def full(*args: Any, **more: Any) -> Any:
+        tries.append(args)
+        if len(tries) == 2:
+            raise OSError(12, "Cannot allocate memory")
+        return await start(*args, **more)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", full)
+
+    async def work(service: Service) -> int:
+        os.kill(service.workers[0].pid, signal.SIGKILL)
+        return await status(label(service))
+
+    assert during(work, place) == 200
+    assert len(tries) == 3
+
+
+def test_what_nobody_waits_for_takes_no_room(place: Path) -> None:
+    async def work(service: Service) -> None:
+        slow = asyncio.create_task(label(service, "sleep 1"))
+        await asyncio.sleep(0.1)
+        waiting = [asyncio.create_task(label(service)) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        assert len(service.line) == 5
+        for one in waiting:
+            one.cancel()
+        await asyncio.sleep(0.05)
+        assert len(service.line) == 0
+        await slow
+
+    during(work, place)
+
+
 # --- another checkpoint
 
 
@@ -281,80 +279,6 @@ def test_what_can_not_be_opened_ends_the_service(place: Path) -> None:
         during(work, place)
 
 
-# --- streams
-
-
-async def heard(service: Service, text: str, **more: Any) -> tuple[list[str], Any, int]:
-    """The parts, the last word, and the status."""
-    parts: list[str] = []
-    last: list[Any] = []
-    try:
-        async for part in service.stream("write", {"text": text, **more}, last=last.append):
-            parts.append(part)
-    except Refused as refused:
-        return parts, None, refused.status
-    return parts, last[0], 200
-
-
-def test_parts_come_as_they_are_said(place: Path) -> None:
-    async def work(service: Service) -> Any:
-        return await asyncio.gather(*(heard(service, f"{n} b c", pause=0.05) for n in "xyz"))
-
-    end = {"name": "one", "words": 3}
-    assert during(work, place, "Writer") == [([n, "b", "c"], end, 200) for n in "xyz"]
-
-
-def test_a_stream_that_fails_says_so(place: Path) -> None:
-    async def work(service: Service) -> Any:
-        return await asyncio.gather(
-            *(heard(service, f"a {word} b") for word in ("raise", "refuse"))
-        )
-
-    assert during(work, place, "Writer") == [(["a"], None, 500), (["a"], None, 422)]
-
-
-def test_a_job_that_can_not_begin_costs_the_others_nothing(place: Path) -> None:
-    told: list[Any] = []
-
-    async def work(service: Service) -> Any:
-        other = asyncio.create_task(heard(service, "a b c d", pause=0.1))
-        await asyncio.sleep(0.1)
-        bad = await heard(service, "never begins")
-        assert service.tally.deaths == 0
-        return bad, (await other)[2]
-
-    assert during(work, place, "Writer", told=told) == (([], None, 500), 200)
-    assert "never begins" not in str(told)
-
-
-def test_a_stream_whose_worker_dies_ends_and_the_next_one_works(place: Path) -> None:
-    async def work(service: Service) -> Any:
-        first = await heard(service, "a die b", pause=0.1)
-        # Nothing of this one had been said, so that another worker was asked too.
-        second = await heard(service, "die")
-        return first, second, service.tally.deaths, await heard(service, "a b")
-
-    first, second, deaths, third = during(work, place, "Writer")
-    assert first == (["a"], None, 503)
-    assert second == ([], None, 503)
-    assert deaths == 3
-    assert third[0] == ["a", "b"]
-
-
-def test_whoever_stops_reading_frees_the_slot(place: Path) -> None:
-    async def work(service: Service) -> float:
-        for _ in range(2):
-            parts = service.stream("write", {"text": "a " * 1000, "pause": 0.05})
-            async for _ in parts:
-                break
-            await parts.aclose()  # type: ignore[attr-defined]
-        began = time.monotonic()
-        assert (await heard(service, "b c"))[0] == ["b", "c"]
-        return time.monotonic() - began
-
-    assert during(work, place, "Writer") < 2
-
-
 # --- the shadow
 
 
@@ -402,4 +326,7 @@ def test_what_is_a_disagreement() -> None:
     again = [{"spans": [{"start": 0, "end": 2, "label": "PER", "probability": 0.8}]}]
     assert disagreements("tag", spans, again) == 0
     assert disagreements("tag", spans, [{"spans": []}]) == 1
+    assert disagreements("classify", one[:1], [{"value": 1.0}]) == 1
+    assert disagreements("embed", [[[1.0, 0.0], 3]], [[[0.0, 1.0], 3]]) == 1
+    assert disagreements("embed", [[[1.0, 0.0], 3]], [[[1.0, 0.0], 5]]) == 0
     assert disagreements("embed", [[1.0, 0.0]] * 2, [[0.999, 0.01], [0.0, 1.0]]) == 1

@@ -20,7 +20,6 @@ from gradus.serve.refusals import Refused
 OPEN: Final = frozenset(
     {"/", "/healthz", "/readyz", "/static/page.css", "/static/page.js", "/static/icon.svg"}
 )
-ADMIN: Final = "/admin/"
 
 
 @dataclass(slots=True)

@@ -122,7 +122,10 @@ class Engine(ABC):
         threading.Thread(target=self._streamed, args=(asked, say), daemon=True).start()
 
     def cancel(self, job: int) -> None:  # noqa: B027  # most engines need nothing but the flag
-        """Nobody waits for this job any more; `Say.cancelled` tells so as well."""
+        """Nobody waits for this job any more; `Say.cancelled` tells so as well.
+
+        An engine that overrides this has ended the job when it returns, and says no more of it.
+        """
 
     def _streamed(self, asked: Asked, say: Say) -> None:
         parts = self.stream(asked, say)

@@ -22,10 +22,14 @@ def cost(texts: Sequence[str | Sequence[str]], longest: int | None = None) -> in
     """About how many tokens texts have, each cut at `longest`."""
     total = 0
     for text in texts:
-        size = len(text) if isinstance(text, str) else sum(map(len, text))
+        size = sum(map(_bytes, [text] if isinstance(text, str) else text))
         tokens = 2 + size // BYTES_PER_TOKEN
         total += tokens if longest is None else min(tokens, longest)
     return total
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 class Job(ABC):
@@ -189,6 +193,11 @@ class Line:
     def add_again(self, job: Job) -> None:
         """At the front: its worker has died, and it has waited once already."""
         self._waiting.appendleft(job)
+
+    def drop(self, job: Job) -> None:
+        """Out of the line, if it is there: nobody waits for it, and its texts take room."""
+        if job in self._waiting:
+            self._waiting.remove(job)
 
     def full(self) -> bool:
         """Whether what waits fills a batch."""

@@ -98,13 +98,14 @@ def add(file: Path, name: str, may: May = "use") -> str:
         StorageError: the file can't be written.
     """
     token, key = make(name, may)
-    known = read(file) if file.exists() else Keys(())
+    known, before = _known(file) if file.exists() else (Keys(()), "")
     if any(one.name == name for one in known):
         raise UsageError(f"{file} has a key '{name}': choose another name, or delete its line")
     try:
         number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(number, "a", encoding="utf-8") as stream:
-            stream.write(key.line())
+            # An editor may have left the last line without an end.
+            stream.write(key.line() if not before or before.endswith("\n") else f"\n{key.line()}")
     except OSError as error:
         raise StorageError(f"{file}: can't be written ({error.strerror})") from error
     return token
@@ -116,12 +117,22 @@ def read(file: Path) -> Keys:
     Raises:
         DataError: it can't be read, has a broken line, a name twice, or no key at all.
     """
+    found, _ = _known(file)
+    if not found:
+        raise DataError(
+            "it holds no key; make one with gradus serve --new-key NAME --key-file FILE", file=file
+        )
+    return found
+
+
+def _known(file: Path) -> tuple[Keys, str]:
+    """The keys in a file, and its text."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the key file can't be read ({error})", file=file) from error
     found: dict[str, Key] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         key = _parsed(line)
@@ -134,11 +145,7 @@ def read(file: Path) -> Keys:
         if key.name in found:
             raise DataError(f"'{key.name}' has a line above already", file=file, line=number)
         found[key.name] = key
-    if not found:
-        raise DataError(
-            "it holds no key; make one with gradus serve --new-key NAME --key-file FILE", file=file
-        )
-    return Keys(found.values())
+    return Keys(found.values()), text
 
 
 def _parsed(line: str) -> Key | None:

@@ -84,6 +84,7 @@ class Service:
         self.tally = Tally()
         self.observed: Callable[[str, Mapping[str, Any], Any], None] | None = None
         self._crew: Crew | None = None
+        self._retiring: list[Crew] = []
         self._numbers = itertools.count(1)
         self._due = False
         self._rate = 0.0
@@ -128,8 +129,8 @@ class Service:
             task.cancel()
         while (job := self.line.one()) is not None:
             job.refuse(Refused(503, "the server is ending", retry_after=1))
-        if self._crew is not None:
-            await self._crew.close()
+        for crew in (*self._retiring, *([self._crew] if self._crew else [])):
+            await crew.close()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -248,12 +249,17 @@ class Service:
         """The request is over, one way or another."""
         self._watched.pop(job.id, None)
         self._answered += 1
-        if job.over:
-            return
         job.over = True
-        for worker in self.workers:
+        if not job.attempts:
+            self.line.drop(job)
+        for worker in self._at_work:
             if job.id in worker.running and worker.facts["slots"]:
                 worker.cancel(job)
+
+    @property
+    def _at_work(self) -> list[Worker]:
+        """Those of checkpoints that finish what they have begun, too."""
+        return [*self.workers, *(worker for crew in self._retiring for worker in crew.workers)]
 
     def _later(self) -> None:
         """Hand out work once all that has come in this turn of the loop has been read."""
@@ -323,13 +329,16 @@ class Service:
             self._look(now)
 
     def _look(self, now: float) -> None:
-        given = (job for worker in self.workers for job in worker.running.values())
+        given = (job for worker in self._at_work for job in worker.running.values())
         for job in [*self.line, *given]:
             if now > job.deadline and not job.over:
                 self.tally.late += 1
                 job.refuse(Refused(504, f"no answer within {job.deadline - job.begun:g} s"))
-        for worker in list(self.workers):
-            if worker.running and now - worker.since > self.limits.stuck_seconds:
+        for worker in self._at_work:
+            # While a long prompt is read nothing is said of it.
+            slots, limits = worker.facts["slots"], self.limits
+            patience = limits.writing_seconds if slots else limits.stuck_seconds
+            if worker.running and now - worker.since > patience:
                 self._told("worker-stuck", pid=worker.pid, seconds=round(now - worker.since, 1))
                 worker.shoot()
         for number, (job, receive) in list(self._watched.items()):
@@ -375,7 +384,8 @@ class Service:
             self._told("swapped", checkpoint=checkpoint, digest=crew.facts.get("digest"))
             self._pump()
             if old is not None:
-                self._spawn(old.retire(self.limits.seconds + 5))
+                self._retiring = [*(one for one in self._retiring if one.workers), old]
+                self._spawn(old.retire(5 + max(self.limits.seconds, self.limits.writing_seconds)))
             return crew.facts
 
     def _refuse_swap(self, checkpoint: str, why: str) -> None:

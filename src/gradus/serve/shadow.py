@@ -73,13 +73,15 @@ def disagreements(task: str, one: Sequence[Any], two: Sequence[Any]) -> int:
     """Of how many texts two answers say different things.
 
     Labels, sets of labels and spans must be the same, numbers differ by less than 1 %, vectors have
-    a cosine of `NEAR`.
+    a cosine of `NEAR`. A label and a number, say, are different things.
     """
     return sum(not _agree(task, left, right) for left, right in zip(one, two, strict=True))
 
 
 def _agree(task: str, one: Any, two: Any) -> bool:
     if task == "embed":
+        if one and isinstance(one[0], list):  # beside the number of tokens
+            one, two = one[0], two[0]
         if len(one) != len(two):
             return False
         dot, left, right = (
@@ -87,11 +89,17 @@ def _agree(task: str, one: Any, two: Any) -> bool:
             for x, y in ((one, two), (one, one), (two, two))
         )
         return bool(dot >= NEAR * (left * right) ** 0.5)
+    if _kind(one) != _kind(two):
+        return False
     if "value" in one:
         value, other = float(one["value"]), float(two["value"])
         return abs(value - other) <= 0.01 * max(abs(value), 1e-9)
     same: bool = _gist(one) == _gist(two)
     return same
+
+
+def _kind(said: Mapping[str, Any]) -> str | None:
+    return next((name for name in ("value", "spans", "labels") if name in said), None)
 
 
 def _gist(said: Mapping[str, Any]) -> Any:

@@ -104,6 +104,9 @@ def _answer(opened: Engine, channel: Channel) -> None:
         elif "cancel" in frame and (saying := under_way.get(frame["cancel"])) is not None:
             saying.stopped = True
             opened.cancel(saying.job)
+            if type(opened).cancel is not Engine.cancel:
+                # It says nothing more of the job, so its slot is free.
+                saying.done()
 
 
 def together(opened: Engine, asked: Sequence[Asked]) -> list[list[Any]]:

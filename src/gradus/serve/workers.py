@@ -58,8 +58,24 @@ class Worker:
         """Start a process and wait until it has opened and probed its checkpoint.
 
         Raises:
-            CheckpointError: it refused, or died.
+            CheckpointError: it refused, or died, or the machine has no room for a process.
         """
+        try:
+            worker = await cls._started()
+        except OSError as error:
+            raise CheckpointError(
+                f"{order['checkpoint']}: no worker can be started ({error})"
+            ) from error
+        worker._tasks.append(asyncio.create_task(worker._listen(told)))
+        try:
+            await worker._open(order)
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker
+
+    @classmethod
+    async def _started(cls) -> Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -75,21 +91,17 @@ class Worker:
                 start_new_session=True,
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=BUFFER)
-        worker = cls(process, reader, writer)
-        worker._tasks.append(asyncio.create_task(worker._listen(told)))
-        try:
-            writer.write(encode(order))
-            first = await receive(reader)
-            if first is None or "refused" in first:
-                await asyncio.wait(worker._tasks, timeout=5)
-                died = f"{order['checkpoint']}: the worker died while it opened it"
-                words = f" ({worker.words[-1]})" if worker.words else ""
-                raise CheckpointError(first["refused"] if first else died + words)
-            worker.facts = first["ready"]
-        except BaseException:
-            await worker.kill()
-            raise
-        return worker
+        return cls(process, reader, writer)
+
+    async def _open(self, order: Mapping[str, Any]) -> None:
+        self._writer.write(encode(order))
+        first = await receive(self._reader)
+        if first is None or "refused" in first:
+            await asyncio.wait(self._tasks, timeout=5)
+            died = f"{order['checkpoint']}: the worker died while it opened it"
+            words = f" ({self.words[-1]})" if self.words else ""
+            raise CheckpointError(first["refused"] if first else died + words)
+        self.facts = first["ready"]
 
     @property
     def pid(self) -> int:
@@ -235,6 +247,9 @@ class Crew:
 
     async def _hire(self) -> None:
         worker = await Worker.start(self.order, self._told)
+        if self.retired:  # another one was refused meanwhile
+            await worker.stop()
+            return
         self.facts = worker.facts
         self.workers.append(worker)
         self._told("worker-ready", pid=worker.pid, checkpoint=self.order["checkpoint"])

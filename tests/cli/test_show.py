@@ -32,6 +32,7 @@ def test_show(
     assert {(row["split"], row["looks"], row["gates"]) for row in listed} == {
         ("test", 1, 0),
         ("dev.gate", 1, 1),
+        ("dev.select", 1, 0),
     }
     assert cli.main(["looks", "--data", "news"]) == 0
     assert capsys.readouterr().out.splitlines()[0].split()[:4] == [

@@ -58,6 +58,7 @@ SLOW: Final[frozenset[str]] = frozenset(
         "contamination",
         "distil",
         "finetune",
+        "generation",
         "language-quantize",
         "predict",
         "prompt",

@@ -46,6 +46,10 @@ EXTRAS: Final = (
     Extra(
         "serve", ("fastapi", "uvicorn", "prometheus-client"), "answering over HTTP: gradus serve"
     ),
+    Extra("postgres", ("psycopg", "sqlalchemy"), "step tune: trials in PostgreSQL"),
+    Extra("ray", ("ray",), "gradus serve on a cluster of Ray"),
+    Extra("tune", ("optuna", "cmaes", "sqlalchemy"), "step tune: searching settings"),
+    Extra("vllm", ("vllm",), "gradus serve: writing on graphics cards"),
     Extra("torchao", ("torchao",), "step quantize: int8 through torchao, and prediction with it"),
     Extra("bench", ("accelerate",), "the peers in bench/: the transformers Trainer"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,8 @@ from gradus.testing.world import ListeningMonitor, World
 
 WITHIN = 1e-4
 """How far a log-probability may move when other texts are beside it, in nats."""
+_KEPT: dict[type, tuple[tempfile.TemporaryDirectory[str], World, Path]] = {}
+"""What `KindContract.kept` has made, by the class of the tests; it goes with the process."""
 
 
 class KindContract(Contract):
@@ -29,13 +32,21 @@ class KindContract(Contract):
         """The folder of a checkpoint of this kind that knows the labels of the world's data."""
         raise NotImplementedError(f"the contract of kind '{self.entry}' must make a checkpoint")
 
-    def test_it_opens_as_its_kind(self, tmp_path: Path) -> None:
+    def kept(self) -> tuple[World, Path]:
+        """A world and a checkpoint made in it, once for all tests of the class: change neither."""
+        if type(self) not in _KEPT:
+            place = tempfile.TemporaryDirectory(prefix="gradus-contract-")
+            world = self.world(Path(place.name))
+            _KEPT[type(self)] = place, world, self.checkpoint(world)
+        _, world, folder = _KEPT[type(self)]
+        return world, folder
+
+    def test_it_opens_as_its_kind(self) -> None:
         """Kind, labels, size and the measuring contract."""
         from gradus.checkpoints import read_manifest
         from gradus.predict import load
 
-        world = self.world(tmp_path)
-        folder = self.checkpoint(world)
+        world, folder = self.kept()
         manifest = read_manifest(folder)
         model = load(folder)
         assert isinstance(model.predictor, Predictor)
@@ -46,12 +57,12 @@ class KindContract(Contract):
         assert all(isinstance(value, str) for value in model.contract.values())
         assert model.predictor.size_bytes > 0
 
-    def test_rows_are_distributions_and_stand_alone(self, tmp_path: Path) -> None:
+    def test_rows_are_distributions_and_stand_alone(self) -> None:
         """Rows sum to 1; alone, among others and in another order a text gets the same row."""
         from gradus.predict import load
 
-        world = self.world(tmp_path)
-        predictor = load(self.checkpoint(world), threads=2).predictor
+        world, folder = self.kept()
+        predictor = load(folder, threads=2).predictor
         texts = list(world.dataset.splits["test"].texts[:12])
         counted: list[int] = []
         together = predictor.log_probs(texts, progress=counted.append)
@@ -71,8 +82,7 @@ class KindContract(Contract):
 
         from gradus.predict import load
 
-        world = self.world(tmp_path)
-        folder = self.checkpoint(world)
+        world, folder = self.kept()
         texts = list(world.dataset.splits["test"].texts[:6])
         before = load(folder, threads=2).predictor.log_probs(texts)
         copied = shutil.copytree(folder, tmp_path / "copied")
@@ -80,11 +90,13 @@ class KindContract(Contract):
 
     def test_damage_is_found(self, tmp_path: Path) -> None:
         """A file that was changed is named, and nothing is predicted."""
+        import shutil
+
         from gradus.checkpoints import read_manifest
         from gradus.errors import CheckpointError
         from gradus.predict import load
 
-        folder = self.checkpoint(self.world(tmp_path))
+        folder = shutil.copytree(self.kept()[1], tmp_path / "damaged")
         name = max(read_manifest(folder).files.items(), key=lambda item: item[1].bytes)[0]
         content = bytearray((folder / name).read_bytes())
         content[len(content) // 2] ^= 1

@@ -90,6 +90,13 @@ def test_a_decision_stays_at_any_temperature(logit: float, t: float, least: floa
         assert (math.exp(log_p[0, 0]) >= moved) == (expit(logit) >= least)
 
 
+def test_thresholds_at_the_very_ends_stay_at_any_temperature() -> None:
+    labels, cold = ("a", "b", "c"), Postprocess(temperature=0.01)
+    found = cold.thresholds_of((0.0, 1.0, 1e-4), labels, "labels")
+    assert found[:2] == (0.0, 1.0)
+    assert 0 <= found[2] < 1e-300
+
+
 def test_labels_of_which_any_holds() -> None:
     p = np.array([[0.2, 0.5, 0.9]])
     found = merged(np.log(p), ("a", "b", "c"), {"a": "x", "b": "x"}, "labels")

@@ -264,8 +264,11 @@ def merged(
 
 
 def _tempered_threshold(least: float, temperature: float) -> float:
-    logit = math.log(least) - math.log1p(-least)
-    return 1 / (1 + math.exp(-logit / temperature))
+    if not 0 < least < 1:
+        return least  # said always, or never
+    logit = (math.log(least) - math.log1p(-least)) / temperature
+    small = math.exp(-abs(logit))  # never above 1, however cold
+    return (small if logit < 0 else 1.0) / (1 + small)
 
 
 def refuse(ref: CheckpointRef, doing: str) -> None:

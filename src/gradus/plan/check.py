@@ -100,13 +100,7 @@ def resolve(
 
     With `files`, a benchmark's file that isn't there is a fault too.
     """
-    from gradus.plan.benchmarks import check_benchmarks
-    from gradus.plan.corpora import check_corpora, read_corpora
-    from gradus.plan.gates import check_data_gates, check_step_gates
-    from gradus.plan.holdout import check_holdout
-    from gradus.plan.judging import check_judging
-    from gradus.plan.looks import check_early_test
-    from gradus.plan.references import check_references, inherit_data
+    from gradus.plan.corpora import read_corpora
 
     for key in tree.value:
         if key not in TOP_LEVEL:
@@ -132,16 +126,7 @@ def resolve(
         measure=_measure(value.get("measure"), faults),
         steps=_steps(value.get("steps"), tree, faults),
     )
-    _check_ids(draft, faults)
-    check_corpora(draft, faults)
-    inherit_data(draft)
-    check_references(draft, faults)
-    check_judging(draft, faults)
-    check_benchmarks(draft, faults, Path(folder) if files else None)
-    check_data_gates(draft, faults)
-    check_step_gates(draft, faults)
-    check_early_test(draft, faults)
-    check_holdout(draft, faults)
+    _check(draft, faults, Path(folder) if files else None)
     if faults or head is None:
         return None
     return Plan(
@@ -158,6 +143,28 @@ def resolve(
         path=path,
         folder=folder,
     )
+
+
+def _check(draft: Draft, faults: Faults, folder: Path | None) -> None:
+    """How the parts of a plan fit together; with `folder`, whether benchmarks' files are there."""
+    from gradus.plan.benchmarks import check_benchmarks
+    from gradus.plan.corpora import check_corpora
+    from gradus.plan.gates import check_data_gates, check_step_gates
+    from gradus.plan.holdout import check_holdout
+    from gradus.plan.judging import check_judging
+    from gradus.plan.looks import check_early_test
+    from gradus.plan.references import check_references, inherit_data
+
+    _check_ids(draft, faults)
+    check_corpora(draft, faults)
+    inherit_data(draft)
+    check_references(draft, faults)
+    check_judging(draft, faults)
+    check_benchmarks(draft, faults, folder)
+    check_data_gates(draft, faults)
+    check_step_gates(draft, faults)
+    check_early_test(draft, faults)
+    check_holdout(draft, faults)
 
 
 def _spec(step: StepDraft) -> StepSpec:

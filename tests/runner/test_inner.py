@@ -147,6 +147,20 @@ def test_frozen_activations_and_tokens_are_computed_once(
     assert second.checkpoint.digest == alone.checkpoint.digest != first.fingerprint
 
 
+def test_texts_that_are_prepared_otherwise_share_no_activations(
+    tmp_path: Path, world: World
+) -> None:
+    """The data, the weights and the lengths are the same; what the weights read isn't."""
+    other = step(prepare=[{"name": "template", "text": "sport {text}"}])
+    runs = runs_in(tmp_path / "together", world)
+    runs.run("one", step())
+    together = runs.run("two", other)
+    alone = runs_in(tmp_path / "alone", world).run("two", other)
+    assert together.checkpoint is not None
+    assert alone.checkpoint is not None
+    assert together.checkpoint.digest == alone.checkpoint.digest
+
+
 def test_what_a_stage_has_changed_below_is_not_shared(tmp_path: Path, world: World) -> None:
     runs = runs_in(tmp_path, world)
     runs.run("one", step({"train": "all", "steps": 2, "lr": 1e-3}, HEAD))

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from gradus import hardware, registry
+from gradus.checkpoints.hashing import hash_json
 from gradus.errors import TrainingError
 from gradus.steps.base import Monitor
 from gradus.training.activations import Activations
@@ -231,13 +232,23 @@ class _Run:
 
     def _cache(self, low: int) -> Path:
         """Where frozen activations are kept: with others, as long as no stage of this training has
-        changed what lies below `low`; else they would be of no use to them."""
+        changed what lies below `low`; else they would be of no use to them.
+
+        Others are those that differ in their stages and seed alone. The files' names say which data
+        and weights they are of, not how texts are prepared, cut or masked before the weights see
+        them.
+        """
         shared, groups = current_within().shared, self.task.backbone.groups
         own = any(
             name in groups.group_of and groups.depth(groups.group_of[name]) < low
             for name in self.progress.changed
         )
-        return self.work if shared is None or own else shared
+        if shared is None or own or low < 1:
+            return self.work
+        alike = {k: v for k, v in self.identity.items() if k not in ("stages", "seed")}
+        place = shared / hash_json(alike)[:12]
+        place.mkdir(parents=True, exist_ok=True)
+        return place
 
     def _after_update(self, extra: Callable[[], dict[str, torch.Tensor]]) -> None:
         due = time.monotonic() - self._saved_at >= self._wait()

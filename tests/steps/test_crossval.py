@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import shutil
@@ -108,6 +109,24 @@ def test_what_is_done_is_found_again(world: World, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in held} == stamps
     assert len(outcome.facts["tests"]) == 3
     assert len(list((out / "inner").glob("*/held-*.parquet"))) == 3 * 3
+
+
+def test_a_corrected_label_is_seen_in_the_fold_that_held_it_out(tmp_path: Path) -> None:
+    """What that fold was trained on is the same, so its predictions were there already."""
+    world, out = World(tmp_path), tmp_path / "out"
+    config = {**CONFIG, "scheme": "hash", "repeats": 1, "refit": "none"}
+    world.run("crossval", config, out)
+    train = world.dataset.splits["train"]
+    item, before = train.ids[4], {row["gold"] for row in rows_of(out) if row["id"] == train.ids[4]}
+    labels = train.labels.copy()
+    labels[4] = (labels[4] + 1) % len(world.dataset.labels)
+    splits = {**world.dataset.splits, "train": dataclasses.replace(train, labels=labels)}
+    world.__dict__["dataset"] = dataclasses.replace(world.dataset, splits=splits)
+    shutil.rmtree(out / "work")
+    world.run("crossval", config, out)
+    after = {row["gold"] for row in rows_of(out) if row["id"] == item}
+    assert len(before) == len(after) == 1
+    assert before != after
 
 
 def test_an_ensemble_of_the_folds(world: World, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Training on a fold and predicting what it held out, once for each fold, seed and configuration.
 
 What a fold's checkpoint says of its held-out items is written beside the inner step that made it,
-under a name that follows from those items. So what was predicted is never predicted again: not
-after a kill, nor when the cross-validation gets another configuration, metric or seed.
+under a name that follows from those items and their labels. So what was predicted is never
+predicted again: not after a kill, nor when the cross-validation gets another configuration, metric
+or seed.
 
 Legend: N items of train, n of them held out.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradus import benchmarks
 from gradus.crossval.partition import Fold
+from gradus.data.redrawn import redrawn, split_digest
 from gradus.errors import TrainingError
 from gradus.metrics.base import Items
 from gradus.metrics.items import read_items, write_items
@@ -91,10 +93,9 @@ def run_cells(
         TrainingError: the step has no data, or an inner step made no checkpoint.
         GradusError: whatever an inner step raises.
     """
-    from gradus.data.redrawn import redrawn
-
     data = context.data
     assert data is not None, "the step's `run` has asked for it"
+    assert context.inner is not None, "the runner gives one"
     total, cells = len(folds) * seeds * len(configurations), list[Cell]()
     for fold in folds:
         drawn = redrawn(
@@ -106,6 +107,8 @@ def run_cells(
             for name, step in configurations.items():
                 context.monitor.progress(len(cells), total, cell_name(name, fold, number))
                 cells.append(_cell(name, step, fold, number, drawn, context, keep=keep))
+        # The next fold has other texts: what was kept of these would but fill the disk.
+        context.inner.forget()
     context.monitor.progress(total, total, "folds")
     return cells
 
@@ -127,7 +130,7 @@ def _cell(
     seed = seed_of(context.seed, fold, number)
     called = cell_name(name, fold, number)
     result = inner.run(called, step, data=drawn, seed=seed, weights=keep)
-    place = result.folder / f"held-{_digest(held)}.parquet"
+    place = result.folder / f"held-{split_digest(held)[:12]}.parquet"
     if not place.exists():
         if result.checkpoint is None:
             result = inner.run(called, step, data=drawn, seed=seed)
@@ -145,10 +148,6 @@ def _cell(
         facts=result.facts,
         result=result,
     )
-
-
-def _digest(held: Split) -> str:
-    return hashlib.sha256("\n".join(held.ids).encode()).hexdigest()[:12]
 
 
 def _predict(

@@ -25,7 +25,7 @@ def rows_digest(data: TrainingData) -> str:
     """SHA-256 of the labels' names and of the rows of train and dev.select in their order."""
     found = hashlib.sha256(json.dumps([data.target, list(data.labels)]).encode())
     for split in (data.train, data.select):
-        found.update(_split_digest(split).encode())
+        found.update(split_digest(split).encode())
     return found.hexdigest()
 
 
@@ -34,7 +34,8 @@ def _sorted(split: Split) -> Split:
     return split.take(sorted(range(len(ids)), key=ids.__getitem__))
 
 
-def _split_digest(split: Split) -> str:
+def split_digest(split: Split) -> str:
+    """SHA-256 of a split's ids, labels and words in their order."""
     found = hashlib.sha256()
     for item in split.ids:
         found.update(f"{item}\n".encode())

@@ -130,6 +130,10 @@ class InnerRuns:
         for path in result.extras.values():
             shutil.rmtree(path, ignore_errors=True)
 
+    def forget(self) -> None:
+        """See `Inner.forget`."""
+        shutil.rmtree(self.folder(), ignore_errors=True)
+
     def adopt(self, result: InnerResult, out: Path) -> Path:
         """See `Inner.adopt`."""
         if result.checkpoint is None:

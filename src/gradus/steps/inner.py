@@ -158,6 +158,10 @@ class Inner(Protocol):
         """Delete its weights and its state; scores, items, curve and record stay."""
         ...
 
+    def forget(self) -> None:
+        """Delete the frozen activations that steps have shared: those to come have other data."""
+        ...
+
     def adopt(self, result: InnerResult, out: Path) -> Path:
         """Its checkpoint as the outer step's own: ``out / "checkpoint"``, the same bytes."""
         ...

@@ -30,6 +30,22 @@ def test_order_and_further_rows_move_nothing(n: int, k: int, seed: int, random) 
     assert {item: after[item] for item in ids} == before
 
 
+def test_copies_that_were_kept_are_held_out_together() -> None:
+    ids = hashes(90)
+    both = [*ids, *(f"{name}-1" for name in ids[:40]), *(f"{name}-12" for name in ids[:9])]
+    labels = [row % 3 for row in range(90)]
+    more: dict[str, list[int]] = {"labels": [*labels, *labels[:40], *labels[:9]]}
+    for found in (
+        assign(both, 4, seed=1),
+        assign(both, 4, seed=1, scheme="stratified", **more),
+        cut(both, 0.3, seed=1, purpose="x"),
+        cut(both, 0.3, seed=1, purpose="x", **more),
+    ):
+        assert len(set(found.tolist())) > 1
+        assert (found[90:130] == found[:40]).all()
+        assert (found[130:] == found[:9]).all()
+
+
 def test_sizes_are_those_of_chance() -> None:
     k, ids = 5, hashes(5000)
     sizes = np.bincount(assign(ids, k, seed=1), minlength=k)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from gradus.data.dataset import TrainingData
-from gradus.data.splits import content_id
+from gradus.data.splits import HASH_LETTERS, content_id
 from gradus.errors import DataError
 from gradus.steps.base import StepContext
 
 if TYPE_CHECKING:
     from gradus.steps.quantize import Calibration
-
-HASH_LETTERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)

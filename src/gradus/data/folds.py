@@ -22,6 +22,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
+from gradus.data.splits import HASH_LETTERS
 from gradus.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ def _keyed(seed: int, purpose: str) -> Callable[[str], int]:
     return number
 
 
+def _contents(ids: Sequence[str]) -> list[str]:
+    """Content hashes alone: the id of a copy that was kept is its content's hash and a number."""
+    return [name[:HASH_LETTERS] for name in ids]
+
+
 def assign(
     ids: Sequence[str],
     folds: int,
@@ -57,7 +63,7 @@ def assign(
     """The fold of every item: int64 [N], from 0.
 
     Args:
-        ids: N content hashes; equal ones always share a fold.
+        ids: N content hashes; copies of one content always share a fold.
         folds: k, at least 2.
         seed: another gives other folds.
         repeat: which of several partitions; they are independent of one another.
@@ -76,7 +82,7 @@ def assign(
     if scheme == "stratified" and labels is None:
         raise ValueError("'stratified' needs the items' labels")
     number = _keyed(seed, f"repeat {repeat}")
-    names = list(ids if groups is None else groups)
+    names = _contents(ids) if groups is None else list(groups)
     if len(set(names)) < folds:
         what = "items" if groups is None else "groups"
         raise DataError(f"{len(set(names))} {what} can't make {folds} folds: ask for fewer folds")
@@ -172,7 +178,7 @@ def cut(
     import numpy as np
 
     number = _keyed(seed, f"cut {purpose}")
-    names = list(ids if groups is None else groups)
+    names = _contents(ids) if groups is None else list(groups)
     if labels is None:
         limit = int(share * LARGEST)
         return np.array([number(name) < limit for name in names], dtype=bool)
@@ -212,7 +218,7 @@ def alike(texts: Sequence[str], ids: Sequence[str], groups: Sequence[str] | None
         parent[max(one, two, key=ids.__getitem__)] = min(one, two, key=ids.__getitem__)
 
     first: dict[str, int] = {}
-    for row, name in enumerate(ids if groups is None else groups):
+    for row, name in enumerate(_contents(ids) if groups is None else groups):
         join(first.setdefault(name, row), row)
     pairs = near_duplicates(texts, np.zeros(len(texts), dtype=np.int64))
     for one, two in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):

@@ -29,6 +29,10 @@ _ORDER: Final = ("train", SELECT, GATE, "test")
 _VERSION: Final = 1
 
 
+HASH_LETTERS: Final = 64
+"""Of an id, those that are its content's hash: behind them a copy that was kept has its number."""
+
+
 def content_id(text: str) -> str:
     """SHA-256 (hex) of the text's UTF-8 bytes."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -80,6 +80,7 @@ def test_whole_numbers_of_a_grid_are_reached_by_the_step(
 ) -> None:
     points = Space(("x",), "int", low, low + width, step=step).points(count)
     assert all(isinstance(v, int) and low <= v <= low + width for v in points)
+    assert all((v - low) % step == 0 for v in points)
     assert len(set(points)) == len(points) <= count
 
 
@@ -155,7 +156,17 @@ def test_a_plan_without_fault_has_none() -> None:
         ),
         (inner(), {"budget": {"trials": 0}}, "steps.t.budget.trials: should be at least 1"),
         (inner(), {"storage": "trials.db"}, "steps.t: storage: write"),
-        (inner(), {"lr_range_test": {"stage": 2}}, "steps.t: lr_range_test: the step has 2"),
+        (
+            inner(),
+            {"lr_range_test": {"stage": 2}},
+            "steps.t: lr_range_test: the step has no stage 2",
+        ),
+        (inner(), {"sampler": "cma-es"}, "steps.t: sampler: cma-es needs two ranges"),
+        (
+            inner(stages={"choice": [[{"train": "head"}], [{"train": "head"}, {"train": "all"}]]}),
+            {"lr_range_test": {"stage": 1}},
+            "steps.t: lr_range_test: the step has no stage 1",
+        ),
     ],
 )
 def test_check_finds_every_fault_at_its_path(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic import ValidationError as Invalid
 
+from gradus import hardware
 from gradus.errors import TrainingError, UsageError
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
 from gradus.steps.inner import Inner, needs_of, produces_of, read_step
@@ -98,11 +99,13 @@ class TuneConfig(StepConfig):
                 raise ValueError(f"pruner: a rung stands before the end of the {stages} stages")
         if self.sampler.name == "cma-es" and len(self.objectives) > 1:
             raise ValueError("sampler: cma-es takes one objective; take tpe")
+        if self.sampler.name == "cma-es" and sum(s.kind != "choice" for s in self.spaces()) < 2:
+            raise ValueError("sampler: cma-es needs two ranges or more; take tpe or gp")
         if self.sampler.name == "grid" and len(self.cells()) > MANY:
             raise ValueError(f"sampler: a grid of more than {MANY:,} cells; give fewer points")
         test = self.lr_range_test
-        if test is not None and test.stage >= stages:
-            raise ValueError(f"lr_range_test: the step has {stages} stages, counted from 0")
+        if test is not None and test.stage >= len(self.example().get("stages") or ()):
+            raise ValueError(f"lr_range_test: the step has no stage {test.stage}, counted from 0")
         if self.storage is not None and not self.storage.startswith("env:"):
             scheme, colon, rest = self.storage.partition("://")
             if not (scheme and colon and rest):
@@ -315,7 +318,13 @@ def _study(config: TuneConfig, own: Sequence[Space], context: StepContext) -> st
         "pruner": None if config.pruner is None else config.pruner.model_dump(),
         "seed": context.seed,
         "data": {name: of.digest for name, of in context.datasets.items()},
+        "corpora": {name: of.digest for name, of in context.corpora.items()},
         "models": {name: ref.digest for name, ref in context.models.items()},
+        # What a trial's own fingerprint rests on too: others would give the same settings other
+        # values, and the winner's checkpoint wouldn't be what was scored.
+        "versions": {n: hardware.version(n) for n in ("gradus-lm", "torch", "transformers")},
+        "dtype": context.dtype,
+        "threads": hardware.threads(),
         "optuna": version(),
     }
     return f"{context.id}-{token[:12]}-{hash_json(parts)[:12]}"
@@ -336,7 +345,7 @@ def range_test(config: TuneConfig, own: Sequence[Space], inner: Inner) -> Range:
     stage |= {"steps": test.steps, "lr": test.high, "schedule": "range-test", "warmup": 0}
     step = {**step, "stages": [*step["stages"][: test.stage], stage]}
     found = inner.known("range-test", step)
-    if found is None:
+    if found is None or found.paused is not None:  # killed after a stage before the one tested
         try:
             found = inner.run("range-test", step, weights=False)
         except TrainingError:

@@ -154,8 +154,7 @@ def distribution(space: Space) -> Any:
         return of.CategoricalDistribution(space.labels())
     if space.kind == "int":
         # The last value that a step reaches, so that Optuna needn't move the end.
-        high = int(space.low) + (int(space.high) - int(space.low)) // space.step * space.step
-        return of.IntDistribution(int(space.low), high, log=space.log, step=space.step)
+        return of.IntDistribution(int(space.low), space.last, log=space.log, step=space.step)
     return of.FloatDistribution(space.low, space.high, log=space.kind == "log")
 
 

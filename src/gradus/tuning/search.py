@@ -15,11 +15,12 @@ from gradus.errors import (
     ContractError,
     DataError,
     TrainingError,
+    UnknownName,
     UsageError,
     unknown,
 )
 from gradus.steps.inner import Boundary, Inner, InnerResult
-from gradus.tuning.config import COSTS, BudgetConfig, ObjectiveConfig
+from gradus.tuning.config import COSTS, TRIALS, BudgetConfig, ObjectiveConfig
 from gradus.tuning.halving import Halving, Trial
 from gradus.tuning.optuna_backend import Proposer, Storage
 from gradus.tuning.space import Space, fill
@@ -57,6 +58,7 @@ class Search:
     patience: int | None = None
     keep: str = "best"
     say: Callable[[float, float, str], None] = field(default=lambda *_: None)
+    _dropped: set[int] = field(default_factory=set, init=False)
 
     def run(self) -> list[Trial]:
         """Search to the end, and give all trials.
@@ -97,15 +99,27 @@ class Search:
 
     def _rests(self, trial: Trial) -> bool:
         """Whether it stands at a rung of its own; whoever has no score there is under way."""
-        if self.halving is None:
+        if self.halving is None or not trial.rungs:
             return False
-        return any(rung in trial.rungs for rung in self.halving.rungs_of(trial.number))
+        # The last score counts: whoever was let go on has left its rung, and may have ended stages
+        # since at whose ends nobody rests.
+        return max(trial.rungs) in self.halving.rungs_of(trial.number)
 
     def _over(self, trials: Sequence[Trial]) -> bool:
         """Whether no new trial begins."""
         if self.budget.trials is not None and len(trials) >= self.budget.trials:
             return True
-        return self.spent(trials) or self._stale(trials)
+        return self.spent(trials) or self._stale(trials) or self._hopeless(trials)
+
+    def _hopeless(self, trials: Sequence[Trial]) -> bool:
+        """Whether nothing but failures came of so many trials in a row that more may go on for
+        ever: what fails at once uses up no minutes and no tokens."""
+        last = trials[-TRIALS:]
+        return (
+            self.budget.trials is None
+            and len(last) == TRIALS
+            and all(trial.state == "failed" for trial in last)
+        )
 
     def spent(self, trials: Sequence[Trial]) -> bool:
         """Whether the budget of minutes or tokens is used up."""
@@ -122,8 +136,9 @@ class Search:
         leading = (
             front(trials, self.higher) if len(self.higher) > 1 else best_of(trials, self.higher)
         )
-        last = max((trial.number for trial in leading), default=None)
-        return last is not None and len(trials) - 1 - last >= self.patience
+        # By when it was done, not by its number: one that rested may win long after it began.
+        since = max((int(t.facts.get("begun", t.number + 1)) for t in leading), default=None)
+        return since is not None and len(trials) - since >= self.patience
 
     @property
     def higher(self) -> tuple[bool, ...]:
@@ -150,7 +165,9 @@ class Search:
                 weights=False,
             )
             if found.paused is None:
-                self.storage.done(self._now(trial), self.values(found), facts_of(found))
+                trials = self.storage.trials()
+                facts = {**facts_of(found), "begun": len(trials)}
+                self.storage.done(trials[trial.number], self.values(found), facts)
         except OWN_FAULTS as error:
             facts = {"error": str(error)}
             self.storage.failed(self._now(trial), facts)
@@ -164,11 +181,8 @@ class Search:
         if self.halving is None:
             return True
         if metric not in boundary.values:
-            raise UsageError(
-                "at the end of a stage "
-                + unknown("score", metric, boundary.values)
-                + "; take another objective or leave the pruner out"
-            )
+            # No fault of this trial: all others would be trained as far and fail of it too.
+            raise UnknownName("score at the end of a stage", metric, boundary.values)
         facts = {"tokens": boundary.tokens, "seconds": boundary.seconds, "stages": boundary.stage}
         self.storage.report(self._now(trial), boundary.stage, boundary.values[metric], facts)
         if boundary.stage not in self.halving.rungs_of(trial.number):
@@ -207,8 +221,10 @@ class Search:
         """Weights of trials that are done and lead nowhere."""
         trials = self.storage.trials()
         for trial in losers(trials, winners(trials, self.higher)):
-            if trial.state == "done":
+            # Once each: a loser never leads again.
+            if trial.state == "done" and trial.number not in self._dropped:
                 self.drop(trial)
+                self._dropped.add(trial.number)
 
     def drop(self, trial: Trial) -> None:
         """Drop what lies on the disk of a trial."""

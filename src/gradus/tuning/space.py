@@ -69,7 +69,7 @@ class Space:
         """Values that stand for all of them, each with its place in the plan below the space's."""
         if self.kind == "choice":
             return [(("choice", i), value) for i, value in enumerate(self.choices)]
-        ends = [int(v) if self.kind == "int" else v for v in (self.low, self.high)]
+        ends = [int(self.low), self.last] if self.kind == "int" else [self.low, self.high]
         return [((self.kind, i), value) for i, value in enumerate(ends)]
 
     def points(self, count: int) -> list[Any]:
@@ -86,7 +86,13 @@ class Space:
         if self.kind != "int":
             return values
         whole = [int(self.low) + self.step * round((v - self.low) / self.step) for v in values]
-        return list(dict.fromkeys(min(number, int(self.high)) for number in whole))
+        return list(dict.fromkeys(min(number, self.last) for number in whole))
+
+    @property
+    def last(self) -> int:
+        """Of whole numbers, the greatest that its steps reach."""
+        low, high = int(self.low), int(self.high)
+        return low + (high - low) // self.step * self.step
 
     def to_json(self) -> dict[str, Any]:
         """For records and reports."""

@@ -70,4 +70,6 @@ def _ended(config: TuneConfig, search: Search, trials: Sequence[Trial]) -> str:
         return f"all of {len(trials)} trials"
     if search.spent(trials):
         return "the budget of minutes or tokens was used up"
+    if config.patience is None:
+        return "nothing but failures at the last"
     return f"no better one among the last {config.patience} trials"

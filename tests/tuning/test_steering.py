@@ -73,7 +73,7 @@ def test_one_killed_between_its_rung_and_the_end_goes_on() -> None:
     halving = Halving(eta=2, rungs=(1,))
     under_way = Trial(0, {"lr": 1e-3}, rungs={1: 0.9, 2: 0.9, 3: 0.9})
     trials = [under_way, Trial(1, {"lr": 1e-2}, rungs={1: 0.5})]
-    following = search(halving=halving)._next(trials)
+    following = search(budget=BudgetConfig(trials=9), halving=halving)._next(trials)
     assert following is not None
     assert following.number == 0
 

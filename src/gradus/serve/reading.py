@@ -17,6 +17,8 @@ from gradus.serve.refusals import Refused
 JSON: Final = "application/json"
 SHOWN: Final = 5
 """Faults of a body that are told of."""
+MOST: Final = 1_000
+"""Faults that are looked at: a body of some MB may have a million, each a dictionary of its own."""
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -28,23 +30,43 @@ async def read(request: Request, model: type[Body]) -> Body:
         Refused: it is no JSON (415, 400) or not what `model` asks for (422). The message names
             fields and holds no text.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != JSON:
-        raise Refused(415, f"the body must be {JSON}")
-    content = await request.body()
+    content = await json_bytes(request)
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
         raise _refusal(error) from None
 
 
+async def json_bytes(request: Request) -> bytes:
+    """The body, if it is said to be JSON.
+
+    A page from elsewhere can't say so without asking first (WHATWG Fetch, 3.2.2), and nobody here
+    answers that question; so it can't have texts written by a server that needs no key.
+
+    Raises:
+        Refused: it isn't (415).
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise Refused(415, f"the body must be {JSON}: set the header content-type")
+    return await request.body()
+
+
+def too_many(error: ValidationError) -> str | None:
+    """What is said of a body with more faults than are looked at."""
+    count = error.error_count()
+    return f"it has {count:,} faults; send a shorter one to see them" if count > MOST else None
+
+
 def _refusal(error: ValidationError) -> Refused:
+    if (said := too_many(error)) is not None:
+        return Refused(422, said)
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     if faults[0]["type"] == "json_invalid":
         return Refused(400, f"the body is no valid JSON: {faults[0]['msg']}")
-    said = [f"{'.'.join(map(str, f['loc'])) or 'the body'}: {f['msg']}" for f in faults[:SHOWN]]
+    told = [f"{'.'.join(map(str, f['loc'])) or 'the body'}: {f['msg']}" for f in faults[:SHOWN]]
     more = len(faults) - SHOWN
-    return Refused(422, "; ".join(said) + (f"; and {more} more" if more > 0 else ""))
+    return Refused(422, "; ".join(told) + (f"; and {more} more" if more > 0 else ""))
 
 
 def answer(value: Any, status: int = 200) -> Response:

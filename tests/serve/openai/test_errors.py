@@ -99,6 +99,40 @@ def test_what_is_no_request(running: Running, content: bytes) -> None:
     assert reply.json["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_a_page_from_elsewhere_can_not_let_write(running: Running, kind: str) -> None:
+    """Browsers send these without asking, and JSON after asking alone."""
+    body = b'{"model": "tiny", "prompt": "a", "max_tokens": 2}'
+    for route in ("/v1/completions", CHAT, "/v1/embeddings"):
+        reply = running.request("POST", route, body, {"content-type": kind})
+        assert reply.status == 400
+        assert "application/json" in reply.message
+    asked = {"access-control-request-method": "POST", "origin": "http://elsewhere.example"}
+    answer = running.request("OPTIONS", "/v1/completions", None, asked)
+    assert answer.status == 405
+    assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"model": "tiny", "prompt": [' + b'"",' * 100_000 + b'"x"]}', "prompt"),
+        (b'{"model": "tiny", "prompt": "a", "stop": [' + b"1," * 100_000 + b"1]}", "stop"),
+        (b"{" + b",".join(b'"%x": 1' % n for n in range(100_000)) + b"}", "faults"),
+    ],
+    ids=["texts", "stops", "fields"],
+)
+def test_very_many_faults_are_counted_and_not_told(
+    running: Running, content: bytes, said: str
+) -> None:
+    reply = running.request(
+        "POST", "/v1/completions", content, {"content-type": "application/json"}
+    )
+    assert reply.status == 400
+    assert said in reply.message
+    assert len(reply.content) < 1_000
+
+
 def test_what_says_nothing_is_passed_over(client: Any) -> None:
     found = client.chat.completions.create(
         **TALK,

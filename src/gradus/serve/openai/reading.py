@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from gradus.serve.framework import Request
 from gradus.serve.openai.refusing import Bad
+from gradus.serve.reading import json_bytes, too_many
 from gradus.serve.service import Service
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -38,9 +39,10 @@ async def read(request: Request, model: type[Body]) -> Body:
     """The body, as `model` has it.
 
     Raises:
+        Refused: it isn't said to be JSON (415).
         Bad: it is no JSON, or not what `model` asks for; the message holds no text of it.
     """
-    content = await request.body()
+    content = await json_bytes(request)
     try:
         raw = from_json(content, allow_inf_nan=False)
     except ValueError as error:
@@ -74,6 +76,8 @@ def _said(raw: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _bad(error: ValidationError) -> Bad:
+    if (said := too_many(error)) is not None:
+        return Bad(said)
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     first = faults[0]
     # Alternatives of a field are told as parts of its path, which are no names of fields.

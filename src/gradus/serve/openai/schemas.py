@@ -15,7 +15,8 @@ SMALLEST: Final = 1e-4
 Text = Annotated[str, Field(max_length=1_000_000)]
 Stop = Annotated[str, Field(min_length=1, max_length=1_000)]
 Token = Annotated[int, Field(ge=0, le=2**31)]
-Tokens = Annotated[list[Token], Field(min_length=1)]
+# A text in a long list of tokens is one fault, and not one for each of a million places.
+Tokens = Annotated[list[Token], Field(min_length=1, fail_fast=True)]
 
 
 class StreamOptions(BaseModel):
@@ -106,7 +107,7 @@ class Message(BaseModel):
 
     model_config = _CONFIG
     role: Literal["system", "developer", "user", "assistant"]
-    content: Text | Annotated[list[TextPart], Field(min_length=1)]
+    content: Text | Annotated[list[TextPart], Field(min_length=1, fail_fast=True)]
     name: str | None = Field(None, description="Has no effect.")
 
     @property

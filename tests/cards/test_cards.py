@@ -11,6 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 import gradus
 from gradus.cards import facts, render, write_card, write_run
+from gradus.cards.facts import _named
 from gradus.cards.write import Written, is_own
 from gradus.checkpoints import read_manifest, verify
 from gradus.errors import CheckpointError, DataError, UsageError
@@ -148,6 +149,14 @@ def test_data_and_licences_are_told(run: RunRecord) -> None:
     assert run.data["news"]["digest"] in text
     assert str(Path(run.run)) not in text
     assert str(Path(run.data["news"]["path"]["all"]).parent) not in text
+
+
+def test_only_what_a_step_takes_as_data_is_what_it_was_trained_on() -> None:
+    step = {"id": "news", "step": "finetune", "model": "posts", "data": "mails", "about": "plays"}
+    mixed = {"id": "next", "corpora": {"plays": 0.5}, "extra": ["posts.train"]}
+    known = ["news", "posts", "mails", "plays"]
+    assert _named([step], known) == ["mails"]
+    assert sorted(_named([mixed], known)) == ["plays", "posts"]
 
 
 def test_facts_are_plain_json(run: RunRecord) -> None:

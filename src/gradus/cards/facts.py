@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gradus import registry
 from gradus.cards import licences
@@ -18,6 +18,8 @@ from gradus.checkpoints import CARD, Ancestor, Manifest, read_manifest
 from gradus.errors import UsageError
 from gradus.records import RunRecord, StepRecord
 from gradus.registry import plain
+
+_NEVER_DATA: Final = frozenset({"about", "gates", "id", "model", "models", "step"})
 
 FORMAT = 1
 
@@ -219,9 +221,9 @@ def _entries(folder: Path, record: RunRecord, place: Place) -> list[Any]:
 
 
 def _named(value: Any, names: Iterable[str]) -> list[str]:
-    """Every name that stands in a step of the plan, whatever key it stands under."""
+    """Every name that stands in a step of the plan, but under keys that never name data."""
     if isinstance(value, Mapping):
-        inner = [*value.values(), *value]
+        inner = [*(one for key, one in value.items() if key not in _NEVER_DATA), *value]
     elif isinstance(value, list | tuple):
         inner = list(value)
     else:

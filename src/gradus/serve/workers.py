@@ -24,6 +24,9 @@ LAST_WORDS: Final = 20
 BACKOFF: Final = (0.0, 0.2, 1.0, 3.0, 10.0)
 """Seconds before a worker is started again, by how many have died young before it."""
 YOUNG: Final = 30.0
+OPENING: Final = 900.0
+"""Seconds within which a checkpoint must be open: a folder that nobody answers for, a network's
+for instance, would otherwise hold up every swap that comes after."""
 
 Told = Callable[..., None]
 """``told(event, **facts)``: a line of the log."""
@@ -58,7 +61,8 @@ class Worker:
         """Start a process and wait until it has opened and probed its checkpoint.
 
         Raises:
-            CheckpointError: it refused, or died, or the machine has no room for a process.
+            CheckpointError: it refused, died or took more than `OPENING` seconds, or the machine
+                has no room for a process.
         """
         try:
             worker = await cls._started()
@@ -95,7 +99,12 @@ class Worker:
 
     async def _open(self, order: Mapping[str, Any]) -> None:
         self._writer.write(encode(order))
-        first = await receive(self._reader)
+        try:
+            first = await asyncio.wait_for(receive(self._reader), OPENING)
+        except TimeoutError as error:
+            raise CheckpointError(
+                f"{order['checkpoint']}: not open after {OPENING:g} seconds"
+            ) from error
         if first is None or "refused" in first:
             await asyncio.wait(self._tasks, timeout=5)
             died = f"{order['checkpoint']}: the worker died while it opened it"

@@ -49,22 +49,35 @@ ELSEWHERE: Final[dict[str, str]] = {
     "gradus predict runs/news/steps/tuned/KEY/checkpoint --input articles.csv": "the demo's run",
 }
 
-# Documents whose blocks take more than 20 s on two free cores.
+# Documents whose blocks take more than 8 s on two free cores; the README is always run.
 SLOW: Final[frozenset[str]] = frozenset(
     f"docs/guides/{name}.md"
     for name in (
         "adapters",
+        "audit",
+        "calibrate",
+        "cards",
         "compress",
         "contamination",
+        "crossval",
+        "deploy",
         "distil",
         "finetune",
+        "gates",
         "generation",
+        "label-next",
         "language-quantize",
+        "looks",
+        "own-data",
+        "panel",
         "predict",
+        "pretrain",
         "prompt",
         "prune",
         "quantize",
+        "scaling",
         "scoring",
+        "serve",
         "serve-language",
         "tag",
         "tune",

@@ -94,7 +94,12 @@ class Worker:
                 # Not process_group, which the event loop of uvloop has no word for.
                 start_new_session=True,
             )
-        reader, writer = await asyncio.open_connection(sock=ours, limit=BUFFER)
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=BUFFER)
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
         return cls(process, reader, writer)
 
     async def _open(self, order: Mapping[str, Any]) -> None:
@@ -185,9 +190,11 @@ class Worker:
         except TimeoutError:
             return False
         self._writer.close()
-        for task in self._tasks:
-            if task is not asyncio.current_task():
-                task.cancel()
+        others = [task for task in self._tasks if task is not asyncio.current_task()]
+        if others:  # both see the end of what they read, and close it
+            await asyncio.wait(others, timeout=1)
+        for task in others:
+            task.cancel()
         return True
 
 
@@ -312,8 +319,11 @@ class Crew:
     async def close(self) -> None:
         """Let all of them finish what they do, and end them."""
         self.retired = True
-        for task in list(self._tasks):
+        begun = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in begun:
             task.cancel()
+        if begun:  # who was starting a worker ends it first
+            await asyncio.wait(begun, timeout=10)
         workers, self.workers = list(self.workers), []
         await asyncio.gather(*(worker.stop() for worker in workers))
         await self._bury()

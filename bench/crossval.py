@@ -101,7 +101,7 @@ def differences(setting: Setting, rng: np.random.Generator) -> tuple[np.ndarray,
     for repeat in range(setting.repeats):
         fold = assign(
             ids, setting.folds, seed=0, repeat=repeat, scheme=setting.scheme, labels=gold.tolist()
-        )  # type: ignore[arg-type]  # a literal
+        )  # type: ignore[arg-type]  # a str of Setting, one of the schemes that it lists
         for number in range(setting.folds):
             out = fold == number
             right = [

@@ -15,9 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
-from gradus.errors import StorageError
 from gradus.records import Record
-from gradus.state import append, locked, shared, state_folder
+from gradus.state import append, damaged, lines, locked, shared, state_folder
 
 _WHAT: Final = "the ledger of test readings"
 
@@ -117,13 +116,8 @@ def everything() -> list[Reading]:
 
 
 def _parse(stream: BinaryIO, path: Path) -> Iterator[Reading]:
-    for number, line in enumerate(stream, start=1):
+    for number, raw in lines(stream, path, _WHAT, "reading"):
         try:
-            if not line.endswith(b"\n"):
-                raise ValueError("the line is cut short")
-            yield Reading.from_json(json.loads(line))
+            yield Reading.from_json(raw)
         except (ValueError, TypeError) as error:
-            raise StorageError(
-                f"{path}, line {number:,}: the ledger of test readings is damaged ({error}): mend "
-                "the line, or delete it and lose the reading that it counted"
-            ) from error
+            raise damaged(path, number, _WHAT, "reading", error) from error

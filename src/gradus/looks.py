@@ -18,9 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
-from gradus.errors import StorageError
 from gradus.records import Record
-from gradus.state import append, locked, shared, state_folder
+from gradus.state import append, damaged, lines, locked, shared, state_folder
 
 HALVES: Final = ("dev.gate", "dev.select")
 _WHAT: Final = "the ledger of looks at dev"
@@ -123,13 +122,8 @@ def count(known: Sequence[Look], digest: str, split: str) -> int:
 
 
 def _parse(stream: BinaryIO, path: Path) -> Iterator[Look]:
-    for number, line in enumerate(stream, start=1):
+    for number, raw in lines(stream, path, _WHAT, "look"):
         try:
-            if not line.endswith(b"\n"):
-                raise ValueError("the line is cut short")
-            yield Look.from_json(json.loads(line))
+            yield Look.from_json(raw)
         except (ValueError, TypeError) as error:
-            raise StorageError(
-                f"{path}, line {number:,}: {_WHAT} is damaged ({error}): mend "
-                "the line, or delete it and lose the look that it counted"
-            ) from error
+            raise damaged(path, number, _WHAT, "look", error) from error

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from gradus.errors import StorageError
 
@@ -76,4 +77,28 @@ def unusable(path: Path, what: str, error: OSError) -> StorageError:
     return StorageError(
         f"{path}: {what} can't be used ({error.strerror}); make the folder "
         "writable, or set XDG_STATE_HOME to a folder that is"
+    )
+
+
+def lines(stream: BinaryIO, path: Path, what: str, lost: str) -> Iterator[tuple[int, Any]]:
+    """Number (from 1) and JSON value of each line; `what` is the file, `lost` what a line counts.
+
+    Raises:
+        StorageError: a line is cut short or no JSON; see `damaged`.
+    """
+    for number, line in enumerate(stream, start=1):
+        try:
+            if not line.endswith(b"\n"):
+                raise ValueError("the line is cut short")
+            value = json.loads(line)
+        except ValueError as error:
+            raise damaged(path, number, what, lost, error) from error
+        yield number, value
+
+
+def damaged(path: Path, number: int, what: str, lost: str, error: Exception) -> StorageError:
+    """What is said of a line that can't be read."""
+    return StorageError(
+        f"{path}, line {number:,}: {what} is damaged ({error}): mend "
+        f"the line, or delete it and lose the {lost} that it counted"
     )

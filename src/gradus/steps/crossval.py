@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from gradus import benchmarks, registry
-from gradus.errors import GradusError, TrainingError, unknown
+from gradus import registry
+from gradus.errors import GradusError, TrainingError
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
-from gradus.steps.inner import AnyStep, config_of, kind_of, needs_of, produces_of
+from gradus.steps.inner import AnyStep, config_of, kind_of, needs_of, overall_metric, produces_of
 
 if TYPE_CHECKING:
     from gradus.crossval.cells import Cell
@@ -74,14 +74,7 @@ class CrossvalConfig(StepConfig):
     @field_validator("metric")
     @classmethod
     def _known_metric(cls, metric: str | None) -> str | None:
-        known = sorted(
-            name
-            for name in benchmarks.quality_metrics()
-            if not (kind := registry.load("metrics", name)).per_label or kind.overall
-        )
-        if metric is not None and metric not in known:
-            raise ValueError(unknown("metric", metric, known))
-        return metric
+        return overall_metric(metric)
 
     @field_validator("configurations")
     @classmethod

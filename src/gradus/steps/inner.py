@@ -43,7 +43,7 @@ from pydantic import ValidationError as Invalid
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
-from gradus import registry
+from gradus import benchmarks, registry
 from gradus.errors import GradusError, unknown
 from gradus.steps.base import Needs, Step
 from gradus.training.within import Boundary
@@ -244,6 +244,22 @@ def config_of(step: Mapping[str, Any]) -> BaseModel:
     """The validated config of a step's mapping."""
     rest = {key: value for key, value in step.items() if key != "step"}
     return kind_of(step).Config.model_validate(rest)
+
+
+def overall_metric(metric: str | None) -> str | None:
+    """The name of a metric of quality that is one number over all labels, or None as it came.
+
+    Raises:
+        ValueError: there is no such metric; the message suggests near names.
+    """
+    known = sorted(
+        name
+        for name in benchmarks.quality_metrics()
+        if not (kind := registry.load("metrics", name)).per_label or kind.overall
+    )
+    if metric is not None and metric not in known:
+        raise ValueError(unknown("metric", metric, known))
+    return metric
 
 
 def needs_of(step: Mapping[str, Any], place: str = "inner") -> Needs:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, field_validator, model_validator
 
 from gradus import benchmarks, registry
-from gradus.errors import GradusError, TrainingError, unknown
+from gradus.errors import GradusError, TrainingError
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
-from gradus.steps.inner import AnyStep, needs_of, produces_of
+from gradus.steps.inner import AnyStep, needs_of, overall_metric, produces_of
 
 if TYPE_CHECKING:
     from gradus.data.dataset import Split, TrainingData
@@ -77,14 +77,7 @@ class LearningCurveConfig(StepConfig):
     @field_validator("metric")
     @classmethod
     def _known_metric(cls, metric: str | None) -> str | None:
-        known = sorted(
-            name
-            for name in benchmarks.quality_metrics()
-            if not (kind := registry.load("metrics", name)).per_label or kind.overall
-        )
-        if metric is not None and metric not in known:
-            raise ValueError(unknown("metric", metric, known))
-        return metric
+        return overall_metric(metric)
 
     @model_validator(mode="after")
     def _same_data(self) -> LearningCurveConfig:

@@ -29,6 +29,9 @@ check: $(READY)  ## Lint, format, types, layers.
 	$(BIN)/lint-imports
 
 test: check  ## Checks and tests; at most 20 minutes on 2 cores.
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
+
+coverage: $(READY)  ## The fast tests once more, with the lines and branches that they reach.
 	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 test-slow: $(READY) browser  ## Kill suites, browser, large files; at most 45 minutes.
@@ -47,4 +50,4 @@ docs: $(READY)  ## Build the documentation into site/.
 clean:  ## Remove what was built, not the runs.
 	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help install demo check test test-slow browser docs clean
+.PHONY: help install demo check test coverage test-slow browser docs clean

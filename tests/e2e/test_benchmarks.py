@@ -31,6 +31,7 @@ def lambada(shared_data: Path) -> str:
     return f"lambada={shared_data / 'lambada_test.jsonl'}"
 
 
+@pytest.mark.slow
 def test_five_passages_on_the_command_line(runs: Runs, shared_data: Path) -> None:
     arguments = ("evaluate", LM, "--benchmark", lambada(shared_data), "--limit", "5")
     printed = runs.json(*arguments)

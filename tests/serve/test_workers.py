@@ -19,6 +19,7 @@ def test_a_checkpoint_that_nobody_hands_over_is_given_up(
     os.mkfifo(tmp_path / "gradus.json")  # reading it waits for a writer, for ever
     monkeypatch.setattr(workers, "OPENING", 1.0)
     order = {"engine": "auto", "checkpoint": str(tmp_path), "options": {}, "idle": False}
+    before = set(psutil.Process().children(recursive=True))  # those of tests that ran here earlier
     with pytest.raises(CheckpointError, match="not open after 1 seconds"):
         asyncio.run(workers.Worker.start(order, lambda event, **facts: None))
-    assert not psutil.Process().children(recursive=True)
+    assert set(psutil.Process().children(recursive=True)) <= before

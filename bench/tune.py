@@ -29,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -123,12 +123,12 @@ def even(ends: tuple[float, float], count: int, *, log: bool) -> dict[str, list[
     return {"choice": [low + share * (high - low) for share in shares]}
 
 
-def against_grid(quick: bool) -> list[Result]:
+def against_grid(seeds: Sequence[int], quick: bool) -> list[Result]:
     """TPE with halving, until it is as good as the grid's best cell."""
     sides = (2, 2, 2) if quick else (4, 4, 2)
     cells, texts = math.prod(sides), 600 if quick else None
     ours, theirs = [], []
-    for seed in SEEDS[:1] if quick else SEEDS:
+    for seed in seeds:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             rates = [even(RATES, side, log=True) for side in sides[:2]]
@@ -218,12 +218,14 @@ def result(
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--only", choices=["grid", "shared"], help="one of the two parts")
+    made.add_argument("--seeds", type=int, nargs="+", help="seeds of the grid and of TPE")
     options = made.parse_args()
+    seeds = options.seeds or (SEEDS[:1] if options.quick else SEEDS)
     results: list[Result] = []
     if options.only != "grid":
         results += shared_caches(options.quick)
     if options.only != "shared":
-        results += against_grid(options.quick)
+        results += against_grid(seeds, options.quick)
     finish(results, as_json=options.json)
 
 

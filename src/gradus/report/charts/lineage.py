@@ -12,7 +12,7 @@ from gradus.report.format import count, interval, number
 from gradus.report.tables import STATES, VERDICTS
 
 WIDTH, HEIGHT, GAP_Y, MARGIN = 172, 74, 16, 4
-WHOLE, NARROWEST, WIDEST = 968, 46, 230  # pixels: of the graph on a wide page, between layers
+WHOLE, NARROWEST, WIDEST = 920, 46, 230  # pixels: of the graph on a wide page, between layers
 LANE = 18
 
 Node = dict[str, Any]

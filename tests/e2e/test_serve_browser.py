@@ -14,22 +14,9 @@ from tests.serve.servers import Running, run, served
 
 from gradus.predict.linear import save_majority
 
-from .test_rate_browser import CHROMIUM, FLAGS, MODES, Rater, pictures
+from .pages import MODES, Rater, origin
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["pictures"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +30,6 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(floor: Path) -> Iterator[Running]:
     with served(floor) as running:
         yield running
-
-
-def origin(running: Running) -> str:
-    host, port = running.address
-    return f"http://{host}:{port}"
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -46,7 +46,7 @@ ELSEWHERE: Final[dict[str, str]] = {
         "doesn't end; tests/serve run it on a local Ray"
     ),
     "gradus doctor": "measures the machine for seconds; tests/cli run it",
-    "gradus predict runs/news/steps/tuned/KEY/checkpoint --input articles.csv": "the demo's run",
+    "gradus predict news/tuned --input articles.csv": "the demo's run",
 }
 
 # Documents whose blocks take more than 8 s on two free cores; the README is always run.

@@ -44,7 +44,8 @@ def predict(
         str,
         typer.Argument(
             metavar="CHECKPOINT",
-            help="A checkpoint's folder; to embed and generate any weights, as package:NAME.",
+            help="A checkpoint's folder, or RUN/STEP; to embed and generate any weights, as "
+            "package:NAME.",
         ),
     ],
     source: Annotated[
@@ -145,7 +146,7 @@ def predict(
     Exit code 0 when every line was read, 1 when some were bad.
 
     Examples:
-      gradus predict runs/news/steps/tuned/KEY/checkpoint --input articles.csv
+      gradus predict news/tuned --input articles.csv
       gradus predict CHECKPOINT --input articles.jsonl --output labels.jsonl --top-k 3
       gradus predict CHECKPOINT --input pairs.csv --text-field premise --text-field hypothesis
       gradus predict CHECKPOINT --input articles.csv --label-map departments.json
@@ -154,6 +155,7 @@ def predict(
       echo "Parliament voted late last night" | gradus predict CHECKPOINT --threshold 0.6
     """
     from gradus.cli import predicting
+    from gradus.cli.checkpoint import named
     from gradus.predict.tasks import Job
 
     decoding = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
@@ -166,7 +168,7 @@ def predict(
         **decoding,
     }
     job = Job(
-        checkpoint=checkpoint,
+        checkpoint=named(checkpoint),
         task="",
         dtype=None if dtype is None else dtype.value,
         verify=not no_verify,
@@ -205,7 +207,7 @@ def _read_map(path: Path) -> dict[str, str]:
     from gradus.predict.postprocess import read_map
 
     try:
-        return read_map(json.loads(path.read_text(encoding="utf-8")))
+        return read_map(json.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise UsageError(f"--label-map {path}: can't be read ({error.strerror})") from error
     except ValueError as error:

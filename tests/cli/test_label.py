@@ -34,7 +34,7 @@ def test_from_a_run_to_more_data(
     assert cli.main([*asked, "--out", "tasks.jsonl", "--format", "jsonl"]) == 0
     shown = capsys.readouterr()
     assert "4 of 10 texts chosen, kept apart by their words (TF-IDF)" in shown.out
-    assert "5 are labelled already; 1 stand there twice; 1 lines hold no text" in shown.out
+    assert "labelled already: 5; repeated and left out: 1; lines without a text: 1" in shown.out
     assert "pool.jsonl, line 9: field 'text' is empty" in shown.err
     rows = [json.loads(line) for line in Path("tasks.jsonl").read_text("utf-8").splitlines()]
     assert len({row["text"] for row in rows}) == 4
@@ -67,7 +67,7 @@ def test_a_checkpoint_outside_of_a_run_knows_no_labelled_texts_and_says_so(
     asked = ["label-next", str(copied), "--pool", "pool.jsonl", "--out", "t.json", "--n", "2"]
     assert cli.main(asked) == 0
     assert "copied lies in no run" in capsys.readouterr().err
-    assert cli.main([*asked, "--known", "none"]) == 0
+    assert cli.main([*asked, "--known", "none", "--force"]) == 0
     assert "no run" not in capsys.readouterr().err
 
 
@@ -82,12 +82,79 @@ def test_other_formats_and_bad_usage(
     assert cli.main([*asked, "--out", "t.json", "--known", "mini.yaml:news"]) == 0
     assert Path("t.xml").exists()
     capsys.readouterr()
-    assert cli.main([*asked, "--out", "t", "--format", "argila"]) == 2
+    assert cli.main([*asked, "--out", "u", "--format", "argila"]) == 2
     assert "did you mean 'argilla'?" in capsys.readouterr().err
-    assert cli.main([*asked, "--out", "t", "--known", "nowhere.jsonl"]) == 2
+    assert cli.main([*asked, "--out", "u", "--known", "nowhere.jsonl"]) == 2
     assert "there is no such file" in capsys.readouterr().err
     Path("pool.jsonl").write_text("", "utf-8")
-    assert cli.main([*asked, "--out", "t"]) == 2
+    assert cli.main([*asked, "--out", "u"]) == 2
     assert "no text is left to label" in capsys.readouterr().err
     assert cli.main(["label-read", "t.json", "--into", "x.csv"]) == 2
     assert "name a .jsonl file" in capsys.readouterr().err
+
+
+def test_neither_answers_nor_the_pool_are_written_over(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["label-next", str(checkpoint), "--pool", "pool.jsonl", "--n", "2"]
+    rows = [*asked, "--format", "jsonl", "--out"]
+    out, pool = Path("a/new/rows.jsonl"), Path("pool.jsonl").read_bytes()
+    assert cli.main([*rows, str(out)]) == 0
+    out.write_text("answers", "utf-8")
+    Path("t.xml").write_text("mine", "utf-8")
+    capsys.readouterr()
+    for arguments, why in (
+        ([*rows, str(out)], "is there already"),
+        ([*asked, "--out", "t.json"], "t.xml is there already"),
+        ([*rows, "pool.jsonl", "--force"], "written over --pool"),
+        ([*asked, "--out", "other.xml"], "name a .json"),
+        ([*asked, "--out", "."], "is a folder"),
+    ):
+        assert cli.main(arguments) == 2
+        assert why in capsys.readouterr().err
+    assert (out.read_text("utf-8"), Path("pool.jsonl").read_bytes()) == ("answers", pool)
+    assert cli.main([*rows, str(out), "--force"]) == 0
+    assert len(out.read_text("utf-8").splitlines()) == 2
+    assert cli.main([*rows, "t.xml/rows.jsonl"]) == 1
+    assert "t.xml/rows.jsonl: can't be written" in capsys.readouterr().err
+
+
+def test_rows_that_stood_there_stay_to_the_byte(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, link, back = (tmp_path / name for name in ("real.jsonl", "data.jsonl", "back.jsonl"))
+    before = b'\xef\xbb\xbf{"text": "a", "label": "x"}\r\n{"text": "b", "label": "y"}'
+    real.write_bytes(before)
+    real.chmod(0o600)
+    link.symlink_to(real)
+    back.write_text('{"text": "c", "label": "x"}\n', "utf-8")
+    assert cli.main(["label-read", str(back), "--into", str(link)]) == 0
+    assert real.read_bytes() == before + b'\n{"text": "c", "label": "x"}\n'
+    assert (link.is_symlink(), real.stat().st_mode & 0o777) == (True, 0o600)
+    for row, why in (
+        ('{"text": "\\ud800", "label": "x"}', "half a surrogate pair"),
+        ("[" * 100_000, "not JSON"),
+    ):
+        back.write_text(row, "utf-8")
+        assert cli.main(["label-read", str(back), "--into", str(link)]) == 2
+        said = capsys.readouterr().err
+        assert f"{back}, line 1" in said
+        assert why in said
+
+
+def test_a_checkpoint_goes_by_run_and_step(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, out in (("mini/floor", "a.jsonl"), (str(checkpoint), "b.jsonl")):
+        # One text of the pool is empty.
+        assert cli.main(["predict", name, "--input", "pool.jsonl", "--output", out]) == 1
+    assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
+    asked = ["label-next", "runs/mini/floor", "--pool", "pool.jsonl", "--out", "t.jsonl"]
+    assert cli.main([*asked, "--format", "jsonl"]) == 0
+    assert "labelled already: 5" in capsys.readouterr().out
+    read = ["label-read", "t.jsonl", "--into", "new.jsonl", "--checkpoint", "mini/floor"]
+    assert cli.main(read) == 0
+    more = ["--pool", "pool.jsonl", "--out", "u.json"]
+    for command, options in (("predict", []), ("serve", []), ("label-next", more)):
+        assert cli.main([command, "mini/flor", *options]) == 2
+        assert "did you mean 'floor'?" in capsys.readouterr().err

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def label_next(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint folder.")],
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="A checkpoint's folder, or RUN/STEP.")
+    ],
     pool: Annotated[
         Path, typer.Option("--pool", metavar="FILE", help="Texts without labels, as predict's.")
     ],
@@ -46,6 +48,9 @@ def label_next(
         str, typer.Option("--text-field", help="The field or column of the text.")
     ] = "text",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of kmeans.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over what an earlier call has left at --out.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Choose the texts of a pool that are worth labelling next.
@@ -55,10 +60,11 @@ def label_next(
     or corrected; a zero-shot checkpoint will do. Texts of train, dev and test are left out.
 
     Examples:
-      gradus label-next CHECKPOINT --pool new.jsonl --n 100 --out tasks.json
+      gradus label-next news/tuned --pool new.jsonl --n 100 --out tasks.json
       gradus label-next CHECKPOINT --pool new.txt --out to-label --format argilla
       gradus label-next CHECKPOINT --pool new.csv --out tasks.jsonl --format jsonl --known none
     """
+    from gradus.cli.checkpoint import named
     from gradus.cli.output import print_json, progress
     from gradus.labelling.forms import form as form_of
     from gradus.labelling.next import Wanted, next_tasks
@@ -66,8 +72,10 @@ def label_next(
     from gradus.predict import load
 
     _check(form, by, diversity)
-    model = load(checkpoint)
-    labelled = _labelled(checkpoint, known, text_field)
+    _check_out(form, out, pool, force=force)
+    folder = Path(named(checkpoint))
+    model = load(folder)
+    labelled = _labelled(folder, known, text_field)
     texts = read_pool(pool, {plainly(t) for t in labelled}, form="auto", field=text_field)
     wanted = Wanted(n, by, diversity, seed)  # type: ignore[arg-type]  # known names, as said above
     with progress("predicting") as report:
@@ -102,6 +110,24 @@ def _check(form: str, by: str, diversity: str) -> None:
             raise UsageError(unknown(what, name, names))
 
 
+def _check_out(form: str, out: Path, pool: Path, *, force: bool) -> None:
+    """Refuse to write over the pool, or over what people may have labelled meanwhile."""
+    from gradus.labelling.forms import form as form_of
+
+    if form != "argilla" and out.is_dir():
+        raise UsageError(f"--out {out} is a folder: name a file")
+    for path in form_of(form).files(out):
+        if not path.exists():
+            continue
+        if pool.exists() and path.samefile(pool):
+            raise UsageError(f"--out {out} would be written over --pool: choose another")
+        if not force:
+            raise UsageError(
+                f"{path} is there already, perhaps with answers in it: choose another --out, or "
+                "say --force"
+            )
+
+
 def _labelled(checkpoint: Path, known: list[str] | None, field: str) -> list[str]:
     """The texts that needn't be asked about."""
     from gradus.labelling.pool import known_texts, of_run, run_behind
@@ -126,11 +152,11 @@ def _told(tasks: Tasks, pool: Pool, vectors: str) -> str:
         + apart.get(vectors, ", kept apart by their words (TF-IDF)")
     ]
     if pool.known:
-        parts.append(f"{pool.known:,} are labelled already")
+        parts.append(f"labelled already: {pool.known:,}")
     if pool.repeated:
-        parts.append(f"{pool.repeated:,} stand there twice")
+        parts.append(f"repeated and left out: {pool.repeated:,}")
     if pool.bad:
-        parts.append(f"{len(pool.bad):,} lines hold no text")
+        parts.append(f"lines without a text: {len(pool.bad):,}")
     return "; ".join(parts)
 
 

@@ -31,8 +31,8 @@ def label_read(
         ),
     ] = None,
     checkpoint: Annotated[
-        Path | None,
-        typer.Option("--checkpoint", metavar="FOLDER", help="Whose labels may be given."),
+        str | None,
+        typer.Option("--checkpoint", metavar="CHECKPOINT", help="Whose labels may be given."),
     ] = None,
     text_field: Annotated[
         str, typer.Option("--text-field", help="The text's field in --into.")
@@ -70,15 +70,16 @@ def label_read(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _known(labels: str | None, checkpoint: Path | None) -> frozenset[str]:
+def _known(labels: str | None, checkpoint: str | None) -> frozenset[str]:
     """The labels that may be given; empty where nothing says."""
     if labels is not None:
         return frozenset(one.strip() for one in labels.split(",") if one.strip())
     if checkpoint is None:
         return frozenset()
     from gradus.checkpoints import open_checkpoint
+    from gradus.cli.checkpoint import named
 
-    return frozenset(open_checkpoint(checkpoint).labels)
+    return frozenset(open_checkpoint(named(checkpoint)).labels)
 
 
 def _facts(found: Merged, into: Path) -> dict[str, object]:
@@ -97,7 +98,8 @@ def _facts(found: Merged, into: Path) -> dict[str, object]:
 def _print(found: Merged, source: Path, into: Path) -> None:
     for one in sorted([*found.conflicts, *found.unknown, *found.skipped], key=lambda r: r.line):
         print(f"{source}, line {one.line}: {one.message}", file=sys.stderr)
-    told = [f"{len(found.rows):,} rows put into {into}"]
+    rows = "row" if len(found.rows) == 1 else "rows"
+    told = [f"{len(found.rows):,} {rows} put into {into}"]
     counts = (
         (found.same, "stand there already"),
         (len(found.skipped), "skipped"),

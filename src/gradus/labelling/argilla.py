@@ -22,17 +22,21 @@ QUESTION: Final = "label"
 class Argilla:
     """The format ``argilla``."""
 
-    def write(self, tasks: Tasks, out: Path) -> list[Path]:
-        """The folder's files."""
+    def files(self, out: Path) -> list[Path]:
+        """Those of the folder."""
         if out.is_file():
             raise UsageError(f"{out}: Argilla's format is a folder, and a file stands there")
-        (out / ".argilla").mkdir(parents=True, exist_ok=True)
-        records = [_record(tasks, task) for task in tasks.tasks]
-        save(out / RECORDS, json.dumps(records, indent=1) + "\n")
-        save(out / SETTINGS, json.dumps(_settings(tasks), indent=1, ensure_ascii=False) + "\n")
-        dataset = {"name": "label-next", "guidelines": None, "allow_extra_metadata": True}
-        save(out / DATASET, json.dumps(dataset, indent=1) + "\n")
         return [out / name for name in (RECORDS, SETTINGS, DATASET)]
+
+    def write(self, tasks: Tasks, out: Path) -> list[Path]:
+        """See `files`."""
+        records = [_record(tasks, task) for task in tasks.tasks]
+        files = self.files(out)
+        save(files[0], json.dumps(records, indent=1) + "\n")
+        save(files[1], json.dumps(_settings(tasks), indent=1, ensure_ascii=False) + "\n")
+        dataset = {"name": "label-next", "guidelines": None, "allow_extra_metadata": True}
+        save(files[2], json.dumps(dataset, indent=1) + "\n")
+        return files
 
     def read(self, path: Path) -> list[Answer]:
         """A folder, or its ``records.json``."""

@@ -38,6 +38,13 @@ class Place:
 class Form(Protocol):
     """A format."""
 
+    def files(self, out: Path) -> list[Path]:
+        """What `write` will write.
+
+        Raises:
+            UsageError: `out` can't be written to in this format.
+        """
+
     def write(self, tasks: Tasks, out: Path) -> list[Path]:
         """Write the tasks to `out`; the paths written."""
 
@@ -70,12 +77,16 @@ def guess(path: Path) -> str:
 class Rows:
     """The project's own rows."""
 
+    def files(self, out: Path) -> list[Path]:
+        """The file itself."""
+        return [out]
+
     def write(self, tasks: Tasks, out: Path) -> list[Path]:
         """A line a text."""
         save(
             out, "".join(json.dumps(_row(tasks, t), ensure_ascii=False) + "\n" for t in tasks.tasks)
         )
-        return [out]
+        return self.files(out)
 
     def read(self, path: Path) -> list[Answer]:
         """The rows of a file."""
@@ -122,6 +133,8 @@ def text_of(row: Mapping[str, Any], place: Place, field: str = "text") -> str:
     text = row.get(field)
     if not isinstance(text, str) or not text.strip():
         raise place.fault("holds no text", field)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise place.fault("holds half a surrogate pair", field)
     return text
 
 
@@ -137,7 +150,7 @@ def json_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
         place = Place(path, number)
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise place.fault(f"not JSON ({error})") from error
         if not isinstance(row, dict):
             raise place.fault("not a JSON object")
@@ -160,7 +173,7 @@ def json_entries(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
         place = Place(path, line)
         try:
             row, at = decoder.raw_decode(text, at)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise place.fault(f"not JSON ({error})") from error
         if not isinstance(row, dict):
             raise place.fault("not a JSON object")

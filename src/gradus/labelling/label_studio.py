@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import quoteattr
 
+from gradus.errors import UsageError
 from gradus.labelling.forms import Place, json_entries, text_of
 from gradus.labelling.records import Answer, Task, Tasks
 from gradus.panel.exchange import save
@@ -24,9 +25,17 @@ SHOWN: Final = "text"
 class LabelStudio:
     """The format ``label-studio``."""
 
-    def write(self, tasks: Tasks, out: Path) -> list[Path]:
+    def files(self, out: Path) -> list[Path]:
         """The tasks, and ``.xml`` of the same name with the interface."""
-        config = out.with_suffix(".xml")
+        if out.suffix.lower() == ".xml":
+            raise UsageError(
+                f"{out}: tasks are JSON, and the .xml beside them is the interface; name a .json"
+            )
+        return [out, out.with_name(f"{out.stem}.xml")]
+
+    def write(self, tasks: Tasks, out: Path) -> list[Path]:
+        """See `files`."""
+        out, config = self.files(out)
         made = [_task(tasks, task) for task in tasks.tasks]
         save(out, json.dumps(made, indent=1) + "\n")
         save(config, interface(tasks))

@@ -35,18 +35,22 @@ def read_pool(path: Path, known: Collection[str], *, form: str, field: str) -> P
     """The texts of a file that aren't `known`, which holds texts as `plainly` has them.
 
     Raises:
-        UsageError: the file isn't there, or holds pairs.
+        UsageError: the file isn't there or can't be read, or holds pairs.
         DataError: its header lacks the field.
     """
     from gradus.predict.readers import BadLine, read_texts
 
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file")
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
     texts: list[str] = []
     bad: list[tuple[int, str]] = []
     seen: set[str] = set()
     repeated = left = 0
-    with path.open("rb") as stream:
+    with stream:
         for entry in read_texts(stream, format=form, name=path, text_field=field):
             if isinstance(entry, BadLine):
                 bad.append((entry.line, entry.error))

@@ -152,12 +152,12 @@ def _one_text(
 
 def write(merged: Merged, into: Path, *, several: bool, text: str = "text") -> None:
     """Put the new rows behind those of the file, whole or not at all."""
-    before = into.read_text(encoding="utf-8") if into.exists() else ""
+    # As it stands, whatever ends its lines.
+    before = into.read_bytes().decode("utf-8") if into.exists() else ""
     if before and not before.endswith("\n"):
         before += "\n"
     lines = [json.dumps(_row(*row, several, text), ensure_ascii=False) for row in merged.rows]
     if lines:
-        into.parent.mkdir(parents=True, exist_ok=True)
         save(into, before + "".join(f"{line}\n" for line in lines))
 
 

@@ -13,13 +13,16 @@ Attention checks belong to the project's own page and go neither way.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, get_args
 
-from gradus.errors import DataError, UsageError, unknown
+from gradus.disk import sync
+from gradus.errors import DataError, StorageError, UsageError, unknown
 from gradus.panel.records import Mode, Rating, read_ratings, write_ratings
 
 if TYPE_CHECKING:
@@ -279,10 +282,26 @@ def _about(rating: Rating, name: str) -> Rating:
 
 
 def save(path: Path, text: str) -> None:
-    """Write a file that is there as a whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    """Write a file that is there as a whole or not at all; a missing folder is made.
+
+    A file that stood there keeps its mode, and a link goes on leading to it.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    real = path.resolve()
+    part = real.with_name(real.name + ".part")
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8", newline="")
+        if real.exists():
+            shutil.copymode(real, part)
+        sync(part)
+        part.replace(real)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise StorageError(f"{path}: can't be written ({error.strerror})") from error
 
 
 def load(path: Path) -> list[dict[str, Any]]:

@@ -210,6 +210,7 @@ def test_full_disk_is_named(checkpoint: Path, tmp_path: Path) -> None:
         (["--output", "no/such/folder/x"], 1, b"can't be written"),
         (["--threshold", "1.5"], 2, b"threshold"),
         (["--format", "xml"], 2, b"xml"),
+        (["--text-field", "body"], 2, b"--text-field body has no meaning"),
     ],
 )
 def test_bad_usage(checkpoint: Path, tmp_path: Path, arguments, code: int, says: bytes) -> None:

@@ -152,3 +152,14 @@ def test_endless_line_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(e.line, type(e)) for e in found] == [
         (1, TextItem), (2, BadLine), (3, TextItem), (4, TextItem), (5, BadLine),
     ]  # fmt: skip
+
+
+def test_a_compressed_file_is_named_instead_of_read_as_bad_lines() -> None:
+    import bz2
+    import gzip
+    import lzma
+
+    for pack, kind in ((gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")):
+        with pytest.raises(UsageError, match=rf"a\.csv\.gz is a {kind} file: unpack it first"):
+            read(pack(b"text\nhello\n"), name="a.csv.gz")
+    assert read(b"PK is a place\n", name="a") == [TextItem(1, "PK is a place")]

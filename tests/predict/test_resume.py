@@ -161,6 +161,18 @@ def test_what_changed_is_named(
     assert Output(target, ABOUT).resumed
 
 
+def test_a_journal_without_its_records_says_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "out.jsonl"
+    output = Output(target, ABOUT)
+    write(output, [b"one\n"], 1)
+    killed(output)
+    output.partial.replace(target)  # as `finish` does, and killed before the journal goes
+    again = Output(target, {**ABOUT, "options": {"top_k": 9}})
+    assert not again.resumed
+    again.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["out.jsonl"]
+
+
 def test_a_pipe_keeps_no_journal_and_runs_over_none(tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     output = Output(target, None)

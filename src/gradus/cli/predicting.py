@@ -183,13 +183,20 @@ def _window(request: Request) -> int:
 def _reader(request: Request, stream: BinaryIO, start: Place | None) -> TextReader:
     from gradus.predict.readers import TextReader
 
-    return TextReader(
+    reader = TextReader(
         stream,
         format=request.input_format,
         name=request.source,
         text_field=request.text_field,
         start=start,
     )
+    if reader.format == "lines" and request.text_field != ("text",) and not reader.empty:
+        raise UsageError(
+            f"--input {request.source} is read as one text a line, where --text-field "
+            f"{request.text_field[0]} has no meaning: leave it out, or name the format that it is "
+            "in (--format jsonl, csv or tsv)"
+        )
+    return reader
 
 
 Work = Callable[["Window"], "Answered"]

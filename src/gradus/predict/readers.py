@@ -17,6 +17,15 @@ from gradus.predict import entries
 from gradus.predict.entries import BadLine, Entry, Lines, Place, TextItem
 from gradus.records import Pair
 
+_PACKED: Final[Mapping[bytes, str]] = {
+    b"\x1f\x8b": "gzip",
+    b"BZh91AY": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+    b"PAR1\x15": "Parquet",
+}
+"""How files begin that hold texts, but not as lines."""
 _SUFFIXES: Final[Mapping[str, str]] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -60,7 +69,7 @@ class TextReader:
         if format not in (*FORMATS, "auto"):
             raise UsageError(unknown("format", format, (*FORMATS, "auto")))
         self._lines = Lines(stream, name)
-        self.format = _guess(self._lines, Path(name).suffix.lower()) if format == "auto" else format
+        self.format = _guess(self._lines, name) if format == "auto" else format
         if self.format == "lines" and len(fields) == 2:
             raise UsageError("a line holds one text: for pairs of texts use JSON lines, CSV or TSV")
         self._entries = FORMATS[self.format](self._lines, fields, name, start)
@@ -72,6 +81,11 @@ class TextReader:
     def place(self) -> Place:
         """Right behind the entry that was read last."""
         return self._lines.place
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no line, asked before any entry was read."""
+        return self._lines.first() is None
 
 
 def read_texts(
@@ -92,19 +106,26 @@ def read_texts(
             none.
 
     Raises:
-        UsageError: the format is unknown, or lines shall hold pairs, or there are more than two
-            fields.
+        UsageError: the format is unknown, or a compressed file's; or lines shall hold pairs, or
+            there are more than two fields.
         DataError: a CSV or TSV header lacks the column.
     """
     return iter(TextReader(stream, format=format, name=name, text_field=text_field))
 
 
-def _guess(lines: Lines, suffix: str) -> str:
+def _guess(lines: Lines, name: str | Path) -> str:
+    suffix = Path(name).suffix.lower()
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
     first = lines.first()
     if first is None:
         return "lines"
+    for begins, packed in _PACKED.items():
+        if first[1] is not None and first[1].startswith(begins):
+            raise UsageError(
+                f"{name} is a {packed} file: unpack it first, into JSON lines, CSV, TSV or one "
+                "text a line"
+            )
     looks_like_json = first[1] is not None and first[1].lstrip().startswith(b"{")
     return "jsonl" if looks_like_json else "lines"
 

@@ -199,7 +199,7 @@ class Output:
 
     def _go_on(self) -> None:
         """Take over what an earlier process left, if it has left something good."""
-        marks = self._marks()
+        first, marks = self._marks()
         size = os.fstat(self._file.fileno()).st_size
         at, end = max(
             ((m, e) for m, e in marks if m.size <= size),
@@ -207,22 +207,19 @@ class Output:
             default=(Mark(), 0),
         )
         if not at.records:
-            return
+            return  # killed between the last two steps of `finish`, it leaves a journal alone
+        self._compare(first, at)
         self._compare_content(at)
         os.truncate(self.journal, end)
         self.mark = self._marked = at
 
-    def _marks(self) -> list[tuple[Mark, int]]:
-        """The journal's last good marks, with where their lines end.
-
-        Raises:
-            UsageError, DataChanged: they are of another output than the one that is asked for.
-        """
+    def _marks(self) -> tuple[bytes, list[tuple[Mark, int]]]:
+        """The journal's first line, and its last good marks with where their lines end."""
         found: list[tuple[Mark, int]] = []
         try:
             journal = self.journal.open("rb")
         except FileNotFoundError:
-            return []
+            return b"", []
         with journal:
             first = journal.readline()
             end = len(first)
@@ -235,11 +232,10 @@ class Output:
                     break
                 end += len(line)
                 found = [*found[-64:], (mark, end)]
-        if found:
-            self._compare(first, found[-1][0])
-        return found
+        return first, found
 
     def _compare(self, first: bytes, mark: Mark) -> None:
+        """Refuse to go on with another output than the one that is asked for."""
         begun = (
             f"{self.partial} holds {mark.records:,} records that were begun with another "
             "{what}: {was}, now {now}; "

@@ -13,6 +13,8 @@ from gradus.errors import ContractError, UsageError
 from gradus.records import CheckpointRef, Span, Target
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from gradus.predict.replies import Said
@@ -72,6 +74,12 @@ class Predictor(ABC):
 
         Raises:
             CheckpointError: the content can't be read as this kind.
+        """
+
+    def share(self, folder: Path) -> None:  # noqa: B027 - most kinds have nothing to share
+        """Keep in `folder` what other checkpoints of the same model compute of the same texts.
+
+        It changes how fast an answer comes, and no bit of it; nothing is kept unless asked for.
         """
 
     def log_probs(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from gradus.predict.frozen import Frozen
+
 BATCH_TOKENS = 4096
 # Texts are sorted and packed within stretches of this many, so that memory stays bounded.
 STRETCH = 4096
@@ -32,7 +34,10 @@ class Embedder:
     Attributes:
         width: D.
         normalise: whether its vectors have length 1 when nobody asks for anything else.
+        frozen: what it shares with other checkpoints of the same model; None for nothing.
     """
+
+    frozen: Frozen | None = None
 
     def __init__(
         self, *, backbone: Any, tokenizer: Any, preprocessing: Mapping[str, Any], dtype: str
@@ -60,10 +65,13 @@ class Embedder:
         for start in range(0, len(texts), STRETCH):
             stretch = list(texts[start : start + STRETCH])
             tokens = models.encode(self._tokenizer, stretch, self._max_tokens)
+            run = self._backbone.run
+            if self.frozen is not None and dtype == torch.float32:
+                run = self.frozen.over(self._backbone, tokens, BATCH_TOKENS)
             for rows in inference_batches(tokens.lengths, BATCH_TOKENS):
                 batch = tokens.batch(rows)
                 with torch.inference_mode(), autocast(dtype):
-                    hidden = self._backbone.run(batch)
+                    hidden = run(batch)
                     pooled = pool(hidden, batch.layout, self._pooling, normalise=wanted)
                 yield start + batch.rows, pooled
 

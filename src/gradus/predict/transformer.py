@@ -108,6 +108,13 @@ class TransformerPredictor(Predictor):
         embedder = Embedder(backbone=backbone, tokenizer=tokenizer, **shared)
         return cls(**shared, **own, embedder=embedder, head=head.eval())
 
+    def share(self, folder: Path) -> None:
+        """See `Predictor.share`; taggers share nothing."""
+        from gradus.predict.frozen import Frozen
+
+        if self._embedder is not None:
+            self._embedder.frozen = Frozen(folder)
+
     @property
     def thresholds(self) -> tuple[float, ...]:
         """See `Predictor.thresholds`."""

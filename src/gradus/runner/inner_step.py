@@ -251,8 +251,10 @@ class InnerStep:
             return None
         if target_of(read_manifest(Path(ref.path)).preprocessing) != self.data.target:
             return None
+        predictor = self._model(ref).predictor
+        predictor.share(self.runs.folder())
         seen = quality.predictions(
-            self._model(ref).predictor, self.data.select, self.data.labels, target=self.data.target
+            predictor, self.data.select, self.data.labels, target=self.data.target
         )
         write_items(file, seen, self.data.select.texts)
         return read_items(file)[0]

@@ -5,10 +5,11 @@
 
 Three comparisons on BANKING77 with MiniLM-L6, all of them on one machine in one run:
 
-grid: 32 cells (4 rates by 4 by 2 decays) of a step with a solved head, an epoch of the top layer and
-one of the top two, so that an hour holds three seeds of both, against TPE with halving over the same ranges, until a trial's accuracy on
-dev.select is that of the grid's best cell. `ours` and `theirs` are seconds from the first trial's
-beginning, medians of three seeds; a seed that never gets there counts as the grid's time or more.
+grid: 32 cells (4 rates by 4 by 2 decays) of a step with a solved head, an epoch of the top layer
+and one of the top two, so that an hour holds three seeds, against TPE with halving over the same
+ranges, until a trial's accuracy on dev.select is that of the grid's best cell. `ours` and `theirs`
+are seconds from the first trial's beginning, medians of three seeds; a seed that never gets there
+counts as the grid's time or more.
 
 shared: 16 trials of a head by gradient steps in one search, against 16 runs of the same settings,
 each a process of its own.

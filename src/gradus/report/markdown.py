@@ -25,8 +25,13 @@ from gradus.report.writing import Written, writings
 
 def markdown(known: Fact) -> str:
     """The whole report as GitHub-flavoured Markdown."""
-    parts = [_head(known)]
-    parts += _section("Steps", table(tables.steps(known)))
+    parts = [_head(known), *_measured(known), *_of_steps(known), *_about(known)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _measured(known: Fact) -> list[str]:
+    """Results, and what of them the gates said."""
+    parts = _section("Steps", table(tables.steps(known)))
     parts += _section("Measured after each step", table(tables.qualities(known)))
     parts += _section("Changes against the step before", table(tables.changes(known)))
     for group in known["final"]:
@@ -52,6 +57,12 @@ def markdown(known: Fact) -> str:
         named = "\n".join(f"- {text(sentence)}" for sentence in worse)
         none = "No slice is significantly worse than the rest."
         parts += _section(f"Slices: {title}", named or none, table(made))
+    return parts
+
+
+def _of_steps(known: Fact) -> list[str]:
+    """What steps of some kinds have to tell."""
+    parts: list[str] = []
     for folded in crossvals(known):
         parts += _section(f"Cross-validation: {folded.step}", *_folded(folded))
     for one_curve in learning(known):
@@ -78,7 +89,12 @@ def markdown(known: Fact) -> str:
         title = f"Predictions of {p['checkpoint']} on {p['data']}.{p['split']}"
         first = p is known["predictions"][0]
         parts += _section(title, _prediction(p, first))
-    parts += _section("Cost of each step", table(costs.of_steps(known)))
+    return parts
+
+
+def _about(known: Fact) -> list[str]:
+    """What it cost, what it rests on, and everything once more."""
+    parts = _section("Cost of each step", table(costs.of_steps(known)))
     parts += _section("Cost of each checkpoint", table(costs.of_checkpoints(known)))
     audited = audits(known)
     for name, made, about in costs.data(known):
@@ -102,7 +118,7 @@ def markdown(known: Fact) -> str:
     parts += _section(
         "Plan", fence(plan) if plan else "plan.resolved.yaml is not in the run folder."
     )
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def text(value: str) -> str:

@@ -91,7 +91,7 @@ def test_a_folder_that_holds_something_is_refused(run: RunRecord, tmp_path: Path
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".hidden").write_text("mine", "utf-8")
     (tmp_path / "file").write_text("mine", "utf-8")
-    for name, why in (("out", "isn't empty"), ("file", "is a file")):
+    for name, why in (("out", "isn't empty"), ("file", "is a file"), ("file/a/b", "is a file")):
         with pytest.raises(UsageError, match=why):
             export(run.checkpoint("floor"), tmp_path / name)
     with pytest.raises(UsageError, match="within the checkpoint"):
@@ -120,6 +120,8 @@ def test_the_command(
     assert main(["export", "nothing", str(tmp_path / "c")]) == 2
     assert main(["export", "mini/floor", str(tmp_path / "c"), "--public"]) == 2
     assert main(["export", f"{run.run}/floor", str(tmp_path / "c"), "--push-to", "a b"]) == 2
+    assert main(["export", f"{run.run}/floor", str(tmp_path / "c"), "--license", " "]) == 2
+    assert "is empty: name it, or leave it out" in capsys.readouterr().err
     assert not (tmp_path / "c").exists()
 
 

@@ -88,7 +88,7 @@ def test_other_formats_and_bad_usage(
     assert "there is no such file" in capsys.readouterr().err
     Path("pool.jsonl").write_text("", "utf-8")
     assert cli.main([*asked, "--out", "u"]) == 2
-    assert "no text is left to label" in capsys.readouterr().err
+    assert "no text of the pool is left to label: it holds none" in capsys.readouterr().err
     assert cli.main(["label-read", "t.json", "--into", "x.csv"]) == 2
     assert "name a .jsonl file" in capsys.readouterr().err
 

@@ -208,6 +208,7 @@ def test_full_disk_is_named(checkpoint: Path, tmp_path: Path) -> None:
         (["--input", "{file}", "--output", "{file}"], 2, b"written over"),
         (["--input", "{file}", "--text-field", "body"], 2, b"the header has text"),
         (["--output", "no/such/folder/x"], 1, b"can't be written"),
+        (["--output", "."], 1, b"--output .: can't be written (Is a directory)"),
         (["--threshold", "1.5"], 2, b"threshold"),
         (["--format", "xml"], 2, b"xml"),
         (["--text-field", "body"], 2, b"--text-field body has no meaning"),

@@ -42,7 +42,7 @@ def test_show(
         "looks",
     ]
     assert cli.main(["looks", "--data", "other"]) == 0
-    assert capsys.readouterr().out == "nothing has been looked at yet\n"
+    assert capsys.readouterr().out == "nothing called other has been looked at yet\n"
     for name in ("mini", "runs/mini", str(tmp_path / "runs/mini")):
         assert cli.main(["show", name, "--json"]) == 0
         printed = json.loads(capsys.readouterr().out)

@@ -7,6 +7,7 @@ from typing import Any
 
 from gradus.cards.licence_names import identifier
 from gradus.cards.licences import OTHER, UNKNOWN
+from gradus.errors import UsageError
 
 
 def terms(known: Mapping[str, Any], stated: str | None = None) -> dict[str, Any]:
@@ -19,8 +20,13 @@ def terms(known: Mapping[str, Any], stated: str | None = None) -> dict[str, Any]
     Returns:
         ``hub``, the Hub's identifier; ``said``, the licence as it was written; ``why``, a sentence
         on where that comes from.
+
+    Raises:
+        UsageError: what is stated is empty.
     """
     if stated is not None:
+        if not stated.strip():
+            raise UsageError("the licence that is stated is empty: name it, or leave it out")
         found = identifier(stated)
         return {
             "hub": found or OTHER,

@@ -56,6 +56,9 @@ def _copy(source: Path, partial: Path, name: str) -> None:
 
 
 def _check(source: Path, folder: Path) -> None:
+    above = next(place for place in folder.absolute().parents if place.exists())
+    if not above.is_dir():
+        raise UsageError(f"{above} is a file, so no folder can stand in it; choose another folder")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose a folder that doesn't exist or is empty")
     if folder.is_dir() and any(folder.iterdir()):

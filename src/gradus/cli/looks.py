@@ -30,7 +30,7 @@ def looks(
         print_json({"splits": rows})
         return
     if not rows:
-        print("nothing has been looked at yet")
+        print(f"nothing{'' if data is None else f' called {data}'} has been looked at yet")
         return
     print_table(
         ["data", "split", "digest", "looks", "gates", "runs", "first", "last"],

@@ -68,7 +68,7 @@ def _through(target: Path | None) -> Iterator[Sink]:
 
     with ExitStack() as stack:
         try:
-            out = sys.stdout.buffer if target is None else stack.enter_context(target.open("wb"))
+            out = sys.stdout.buffer if target is None else stack.enter_context(_open(target))
             yield _Through(out)
         except KeyboardInterrupt:
             _leave("interrupted")
@@ -79,6 +79,15 @@ def _through(target: Path | None) -> Iterator[Sink]:
                 f"--output {target or '-'}: can't be written ({error.strerror}); make room and "
                 "try again"
             ) from error
+
+
+def _open(target: Path) -> BinaryIO:
+    try:
+        return target.open("wb")
+    except OSError as error:
+        raise StorageError(
+            f"--output {target}: can't be written ({error.strerror}); choose another"
+        ) from error
 
 
 class _File:

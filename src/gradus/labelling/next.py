@@ -53,9 +53,8 @@ def next_tasks(
             "of labels"
         )
     if not pool.texts:
-        raise UsageError(
-            f"no text is left to label: {pool.known:,} of the pool are labelled already"
-        )
+        why = f"{pool.known:,} are labelled already" if pool.known else "it holds none"
+        raise UsageError(f"no text of the pool is left to label: {why}")
     texts = list(pool.texts)
     several = model.target == "labels"
     probabilities = model.predict_proba(texts, progress=progress)

@@ -88,6 +88,21 @@ class KindContract(Contract):
         copied = shutil.copytree(folder, tmp_path / "copied")
         np.testing.assert_array_equal(load(copied, threads=2).predictor.log_probs(texts), before)
 
+    def test_an_export_carries_a_card(self, tmp_path: Path) -> None:
+        """The copy is checked, and its card is one that the Hub's own code reads."""
+        from huggingface_hub import ModelCard
+
+        from gradus.cards.export import export
+        from gradus.checkpoints import verify
+
+        _, folder = self.kept()
+        made = export(folder, tmp_path / "out", license="apache-2.0")
+        assert verify(tmp_path / "out").digest == made["digest"]
+        told = ModelCard.load(tmp_path / "out" / "README.md").data.to_dict()
+        assert (told["license"], told["library_name"]) == ("apache-2.0", "gradus")
+        assert told["pipeline_tag"] == "text-classification"
+        assert self.plain in told["tags"]
+
     def test_damage_is_found(self, tmp_path: Path) -> None:
         """A file that was changed is named, and nothing is predicted."""
         import shutil

@@ -83,3 +83,15 @@ def test_what_it_cannot_load_is_said_here(job: Job, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="threshold is 2"):
         wrong.ready()
     wrong.close()
+
+
+def test_files_of_the_current_folder_are_no_modules_of_a_worker(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "subprocess", "numpy", "sklearn"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.chdir(tmp_path)
+    worker = Worker(job)
+    worker.ready()
+    assert worker([TextItem(1, TEXTS[0])]).records == 1
+    worker.close()

@@ -8,12 +8,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from gradus.processes import module
 
 JSON = {"content-type": "application/json"}
 
@@ -112,7 +113,7 @@ def _dashed(headers: dict[str, str]) -> dict[str, str]:
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "gradus.cli.main", "serve", *map(str, arguments)]
+    return module("gradus.cli.main", "serve", *map(str, arguments))
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -132,10 +133,12 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def served(checkpoint: Path | str, *arguments: object, **more: str) -> Iterator[Running]:
-    """A server of `checkpoint` on a free port, ready to answer."""
+def served(
+    checkpoint: Path | str, *arguments: object, before: Sequence[str] = (), **more: str
+) -> Iterator[Running]:
+    """A server of `checkpoint` on a free port, ready to answer; `before` runs its command."""
     process = subprocess.Popen(
-        command(checkpoint, "--port", 0, *arguments),
+        [*before, *command(checkpoint, "--port", 0, *arguments)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from gradus.benchmarks.cost import CostBenchmark
 from gradus.errors import CheckpointError
 from gradus.metrics.base import Metric, Observed
 from gradus.predict.base import Predictor
+from gradus.processes import module
 from gradus.records import Measurement
 from gradus.stats.intervals import interval
 
@@ -101,7 +101,7 @@ def peak_memory(checkpoint: Path, texts: Sequence[str], *, dtype: str) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(list(texts), file)
         file.flush()
-        command = [sys.executable, "-m", "gradus.measure.memory", str(checkpoint), file.name, dtype]
+        command = module("gradus.measure.memory", str(checkpoint), file.name, dtype)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CheckpointError(

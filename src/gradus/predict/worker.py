@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 from gradus.errors import EXIT_USAGE, GradusError, ServiceError, UsageError
 from gradus.predict.entries import BadLine, Entry, TextItem
 from gradus.predict.tasks import Answered, Job
+from gradus.processes import module
 from gradus.records import Pair
 
 _SIZE: Final = 8
@@ -73,7 +74,7 @@ class Worker:
         """Start it; `ready` waits until it has loaded."""
         threads = str(job.threads or 1)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gradus.predict.worker"],
+            module("gradus.predict.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={

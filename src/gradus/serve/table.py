@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from pathlib import Path
 from typing import Any, Final
 
 from gradus.errors import UnknownName
@@ -39,6 +41,9 @@ def engine(name: str, checkpoint: str) -> Any:
     from gradus import registry
 
     if ":" in name:
+        # The folder that the server was started in may hold it: behind all others, so that no file
+        # there hides a module.
+        sys.path.append(str(Path.cwd()))
         return find(name)
 
     known = registry.names("engines")

@@ -7,13 +7,13 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gradus.errors import CheckpointError
+from gradus.processes import module
 from gradus.serve.frames import encode, receive
 from gradus.serve.jobs import Job
 from gradus.serve.refusals import Refused
@@ -83,10 +83,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gradus.serve.worker",
-                str(theirs.fileno()),
+                *module("gradus.serve.worker", str(theirs.fileno())),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,

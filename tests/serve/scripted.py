@@ -115,3 +115,12 @@ class Scheduled(Writer):
 
     def cancel(self, job: int) -> None:
         pass
+
+
+class Threaded(Scripted):
+    """Has begun a thread when it is open."""
+
+    @classmethod
+    def open(cls, checkpoint: str, options: Mapping[str, Any]) -> Self:
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        return super().open(checkpoint, options)

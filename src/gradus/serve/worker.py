@@ -17,11 +17,13 @@ and to it::
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from gradus.errors import GradusError
@@ -144,11 +146,29 @@ def _short(error: Exception) -> str:
 
 
 def _idle() -> None:
-    """Compute only when nothing else wants the processor."""
-    if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(19)
+    """Compute only when nothing else wants the processor, as far as the system allows it."""
+    try:
+        _idle_threads()
+    except (AttributeError, OSError) as error:
+        with contextlib.suppress(AttributeError, OSError):
+            os.nice(19)
+        why = getattr(error, "strerror", None) or "this system has no such class"
+        print(
+            f"the shadow may take processor time from others: SCHED_IDLE can't be set ({why})",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _idle_threads() -> None:
+    idle = os.SCHED_IDLE
+    # A thread keeps the class that its parent had: those that opening has begun have another.
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setscheduler(int(thread.name), idle, os.sched_param(0))
+    # Where sessions share the processor first and their processes then, this one has its own.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19", encoding="ascii")
 
 
 def main() -> int:

@@ -92,7 +92,7 @@ def serve(
     """Answer over HTTP with a checkpoint: label, tag and embed texts, or go on with them.
 
     The page at / lets you try it; /openapi.json describes every route. SIGTERM lets requests
-    finish, SIGHUP reads key file and checkpoint again.
+    finish; SIGHUP reads the keys again, and the checkpoint if it has changed.
 
     Examples:
       gradus serve news/small

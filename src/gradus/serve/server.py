@@ -3,8 +3,8 @@
 - SIGTERM, SIGINT: ``/readyz`` says 503 at once, and every answer closes its connection; new
   connections are still taken for `Limits.drain_seconds`, so that a load balancer has time to look
   elsewhere; then what is inside is finished, and the process ends with 0. A second one ends it now.
-- SIGHUP: reads the keys again, and loads the checkpoint again from where it was named, if something
-  else stands there by now; swaps to it as ``POST /admin/swap`` does.
+- SIGHUP: reads the keys again. If something with another digest stands by now where the checkpoint
+  was named, it is loaded and swapped to as ``POST /admin/swap`` does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from gradus.errors import CheckpointError, GradusError, UsageError
+from gradus.errors import GradusError, UsageError
 from gradus.serve.door import App
 from gradus.serve.framework import uvicorn
 from gradus.serve.refusals import Refused
@@ -116,19 +116,31 @@ class Running:
 
     async def _again(self) -> None:
         self._reread()
-        if self._service.loaded and _changed(self._service):
+        service = self._service
+        # In a thread: other weights are hashed before they are known to be others.
+        if service.loaded and await asyncio.to_thread(_changed, service):
             with contextlib.suppress(Refused):  # which the log has told of
-                await self._service.swap(self._service.checkpoint)
+                await service.swap(service.checkpoint)
 
 
 def _changed(service: Service) -> bool:
-    """Whether another checkpoint stands where the one that is served was named."""
-    from gradus.checkpoints import read_manifest
-
+    """Whether something else stands where the checkpoint that is served was named."""
+    served = service.facts.get("digest")
     try:
-        return read_manifest(Path(service.checkpoint)).digest != service.facts.get("digest")
-    except CheckpointError:
-        return True  # loading it says why, or it is no folder with a manifest
+        return all(digest != served for digest in _digests(service.checkpoint))
+    except (GradusError, OSError, ValueError):
+        return True  # loading it says why
+
+
+def _digests(checkpoint: str) -> Iterator[str]:
+    """By what engines tell which checkpoint stands there: its manifest's digest, its weights'."""
+    from gradus.checkpoints import read_manifest
+    from gradus.checkpoints.manifest import MANIFEST
+    from gradus.scoring.load import find
+
+    if (Path(checkpoint) / MANIFEST).is_file():
+        yield read_manifest(Path(checkpoint)).digest
+    yield find(checkpoint).digest
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -170,6 +170,50 @@ def test_a_step_that_fails_is_told_to_all_who_wait() -> None:
             time.sleep(0.01)
 
 
+def test_a_text_that_can_not_be_taken_costs_no_other_job() -> None:
+    class Picky:
+        def __init__(self) -> None:
+            self.there: list[int] = []
+
+        @property
+        def busy(self) -> bool:
+            return bool(self.there)
+
+        def add(self, asked: Asked) -> int:
+            if asked.ids == (13,):
+                raise ValueError("no such token")
+            self.there.append(asked.ids[0])
+            return asked.ids[0]
+
+        def cancel(self, ticket: int) -> None:
+            self.there.remove(ticket)
+
+        def step(self) -> list[tuple[int, Piece]]:
+            said, self.there = self.there, []
+            return [(ticket, Piece("a", 1, "stop")) for ticket in said]
+
+    class Hears:
+        def __init__(self) -> None:
+            self.told: list[Any] = []
+
+        def __call__(self, number: int, piece: Piece) -> None:
+            self.told.append(piece.text)
+
+        def failed(self, error: BaseException) -> None:
+            self.told.append(type(error))
+
+    stepping = Stepping(Picky)
+    first, second = Hears(), Hears()
+    texts = [Asked((ids,), Decoding(), 0) for ids in (1, 13)]
+    stepping.begin(0, texts, first)
+    stepping.begin(1, [Asked((2,), Decoding(), 0)], second)
+    until = time.monotonic() + 5
+    while not (first.told and second.told):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert (first.told, second.told) == ([ValueError], ["a"])
+
+
 def test_broken_weights_are_found_before_anybody_asks(tmp_path: Path, tokenizer: Any) -> None:
     import torch
 

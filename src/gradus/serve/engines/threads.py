@@ -52,20 +52,24 @@ class Stepping:
         """See `Scheduler`."""
 
         def act(batch: Batch) -> None:
-            for number, text in enumerate(texts):
-                self._tickets[batch.add(text)] = (job, number, told)
+            try:
+                for number, text in enumerate(texts):
+                    self._tickets[batch.add(text)] = (job, number, told)
+            except Exception as error:  # noqa: BLE001  # a job that can't begin costs no other
+                self._drop(batch, job)
+                told.failed(error)
 
         self._do(act)
 
     def cancel(self, job: int) -> None:
         """See `Scheduler`."""
 
-        def act(batch: Batch) -> None:
-            for ticket in [t for t, (one, _, _) in self._tickets.items() if one == job]:
-                batch.cancel(ticket)
-                del self._tickets[ticket]
+        self._do(lambda batch: self._drop(batch, job))
 
-        self._do(act)
+    def _drop(self, batch: Batch, job: int) -> None:
+        for ticket in [t for t, (one, _, _) in self._tickets.items() if one == job]:
+            batch.cancel(ticket)
+            del self._tickets[ticket]
 
     def _do(self, act: Callable[[Batch], None]) -> None:
         with self._there:

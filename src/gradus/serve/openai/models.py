@@ -31,7 +31,7 @@ def add(api: Api) -> None:
         "/v1/models/{model:path}",
         tags=["openai"],
         response_model=None,
-        responses=known | {404: known[503]},
+        responses=known | refusals(404),
         summary="A model",
     )
     @shaped

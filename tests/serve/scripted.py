@@ -117,6 +117,21 @@ class Scheduled(Writer):
         pass
 
 
+class Endless(Scripted):
+    """One text at a time: as many parts as its prompt says, or without end for ``endless``."""
+
+    tasks = ("complete",)
+    slots = 1
+
+    def stream(self, asked: Asked, say: Say) -> Iterator[Any]:
+        prompt = asked.body["prompts"][0]
+        yield {"prompt_tokens": 1, "prompts": [prompt]}
+        for number in range(1, 10**9 if prompt == "endless" else int(prompt)):
+            yield {"i": 0, "t": "a" * 40_000, "n": number, "f": None}
+            time.sleep(0.001)
+        yield {"i": 0, "t": "", "n": 1, "f": "stop"}
+
+
 class Threaded(Scripted):
     """Has begun a thread when it is open."""
 

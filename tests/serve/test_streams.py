@@ -80,7 +80,7 @@ def test_whoever_stops_reading_frees_the_slot(place: Path, engine: str) -> None:
             parts = service.stream("write", {"text": "a " * 1000, "pause": 0.05})
             async for _ in parts:
                 break
-            await parts.aclose()  # type: ignore[attr-defined]
+            await parts.aclose()
         began = time.monotonic()
         assert (await heard(service, "b c"))[0] == ["b", "c"]
         await asyncio.sleep(0.2)

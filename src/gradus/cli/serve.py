@@ -120,6 +120,8 @@ def serve(
         stuck_seconds=max(60.0, 2 * timeout),
         batch_tokens=batch_tokens,
         linger_ms=linger_ms,
+        unread_seconds=timeout,
+        connections=max(1024, 4 * queue),
         drain_seconds=drain,
         finish_seconds=timeout + 5,
     )

@@ -2,9 +2,9 @@
 
 ::
 
-    client -> door -> route -> service -> worker process -> engine -> checkpoint
-              keys    parse    queue      frames of JSON    batch
-              limits           batches
+    client -> connection -> door -> route -> service -> worker process -> engine -> checkpoint
+              time, size    keys    parse    queue      frames of JSON    batch
+              number        limits           batches
 
 One process speaks HTTP and holds no model; workers hold the model and speak to nobody else. So a
 worker that dies takes no connection with it: the requests that it had go to the next one.

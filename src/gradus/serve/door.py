@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -17,7 +16,7 @@ from typing import Any, Final
 from gradus.serve.access import Access
 from gradus.serve.logs import Log
 from gradus.serve.metrics import Meters
-from gradus.serve.refusals import Refused, body
+from gradus.serve.refusals import Refused
 from gradus.serve.service import Service
 
 Message = MutableMapping[str, Any]
@@ -153,7 +152,7 @@ class _Outward:
 
     async def refuse(self, refused: Refused) -> None:
         """The whole of a refusal."""
-        content = json.dumps(body(refused.status, refused.message), separators=(",", ":")).encode()
+        content = refused.content
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(content)).encode()),

@@ -26,8 +26,12 @@ try:
     )
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
 except ImportError as error:
     raise MissingExtra(error.name or "fastapi", "serve", "gradus serve") from error
+
+HttpProtocol: Any = AutoHTTPProtocol
+"""How uvicorn speaks HTTP: with httptools where it is installed, else with h11."""
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -49,6 +53,7 @@ __all__ = [
     "HTTPException",
     "Histogram",
     "HistogramMetricFamily",
+    "HttpProtocol",
     "JSONResponse",
     "Metric",
     "Request",

@@ -77,6 +77,10 @@ class Job(ABC):
         """Whether it may be given to another worker after one has died with it."""
         return self.attempts < ATTEMPTS
 
+    def late(self) -> Refused:
+        """What is said of it once its time is over."""
+        return Refused(504, f"no answer within {self.deadline - self.begun:g} s")
+
     @abstractmethod
     def part(self, value: Any) -> None:
         """A part came."""
@@ -150,6 +154,9 @@ class Streamed(Job):
         while True:
             what, value = await self._parts.get()
             if what == "part":
+                # Whoever takes them slowly keeps no place for longer than others.
+                if time.monotonic() > self.deadline:
+                    raise self.late()
                 yield value
             elif what == "done":
                 self.last = value

@@ -21,6 +21,11 @@ class Limits:
         batch_tokens: about so many tokens are computed at a time (estimated from bytes).
         batch_texts: at most so many texts are computed at a time.
         linger_ms: a batch that isn't full waits so long for more; 0 takes what is there.
+        head_bytes: of a request's head; with a longer one the connection ends.
+        head_seconds: within which a head must have come since the connection was made, or since the
+            first byte that came behind another request.
+        unread_seconds: a client that takes nothing of its answer for longer is cut off.
+        connections: at a time, as far as files may be open.
         drain_seconds: after SIGTERM, how long new connections are still taken.
         finish_seconds: after that, how long answers may take.
     """
@@ -36,5 +41,9 @@ class Limits:
     batch_tokens: int = 8192
     batch_texts: int = 256
     linger_ms: float = 0.0
+    head_bytes: int = 1 << 16
+    head_seconds: float = 10.0
+    unread_seconds: float = 30.0
+    connections: int = 1024
     drain_seconds: float = 1.0
     finish_seconds: float = 30.0

@@ -19,7 +19,10 @@ from gradus.serve.service import Service
 from gradus.serve.tally import Spread
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SECONDS: Final = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    *(60, 180, 600),  # a text that is written
+)
 METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
 
@@ -84,6 +87,9 @@ class _Counted:
             "retries": (tally.retries, "Requests that another worker was given."),
             "late": (tally.late, "Requests without an answer in time."),
             "hung_up": (tally.gone, "Requests whose client left before the answer."),
+            "stalled": (tally.stalled, "Connections cut: nothing of an answer was taken."),
+            "headless": (tally.headless, "Connections cut: no whole head of a request came."),
+            "crowded": (tally.crowded, "Connections closed: there were too many."),
             "swaps": (tally.swapped, "Checkpoints that took over."),
             "swaps_refused": (tally.refused, "Checkpoints that couldn't."),
             "shadow_texts": (tally.compared, "Texts that the shadow saw too."),

@@ -6,6 +6,7 @@ The body of every refusal has one shape, which is OpenAI's too:
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 TYPES: Final = {
@@ -45,6 +46,11 @@ class Refused(Exception):
         """That go with it."""
         made = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         return {**made, "WWW-Authenticate": "Bearer"} if self.status == 401 else made
+
+    @property
+    def content(self) -> bytes:
+        """Its body, where no route gives it another shape."""
+        return json.dumps(body(self.status, self.message), separators=(",", ":")).encode()
 
 
 def body(status: int, message: str, code: str | None = None) -> dict[str, Any]:

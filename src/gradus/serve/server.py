@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gradus.errors import GradusError, UsageError
+from gradus.serve import connection
 from gradus.serve.door import App
 from gradus.serve.framework import uvicorn
 from gradus.serve.refusals import Refused
@@ -56,6 +57,8 @@ class Running:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=connection.of(service),
+                h11_max_incomplete_event_size=service.limits.head_bytes,
                 log_config=None,
                 access_log=False,
                 server_header=False,

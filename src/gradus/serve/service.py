@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from gradus.errors import GradusError
 from gradus.serve.jobs import Job, Line, Single, Streamed, cost
 from gradus.serve.limits import Limits
 from gradus.serve.refusals import Refused
-from gradus.serve.tally import Tally
+from gradus.serve.tally import Rate, Tally
 from gradus.serve.workers import Crew, Told, Worker
 
 SWEEP: Final = 0.1
@@ -87,8 +86,7 @@ class Service:
         self._retiring: list[Crew] = []
         self._numbers = itertools.count(1)
         self._due = False
-        self._rate = 0.0
-        self._answered = 0
+        self._rate = Rate()
         self._swapping = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watched: dict[int, tuple[Job, Receive]] = {}
@@ -210,7 +208,7 @@ class Service:
         *,
         seconds: float | None = None,
         last: Callable[[Any], None] | None = None,
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """An answer's parts as they come. Whoever stops reading it cancels the job.
 
         Args:
@@ -235,7 +233,7 @@ class Service:
 
     def retry_after(self) -> int:
         """Seconds in which what is inside now should be answered."""
-        return max(1, min(60, math.ceil(self.admitted / max(self._rate, 1.0))))
+        return self._rate.retry_after(self.admitted)
 
     # --- jobs
 
@@ -248,10 +246,14 @@ class Service:
     def _forget(self, job: Job) -> None:
         """The request is over, one way or another."""
         self._watched.pop(job.id, None)
-        self._answered += 1
+        self._rate.answered += 1
         job.over = True
         if not job.attempts:
             self.line.drop(job)
+        self._stop(job)
+
+    def _stop(self, job: Job) -> None:
+        """Whatever its worker has begun of it, it needn't go on."""
         for worker in self._at_work:
             if job.id in worker.running and worker.facts["slots"]:
                 worker.cancel(job)
@@ -319,13 +321,10 @@ class Service:
     # --- the sweep
 
     async def _sweep(self) -> None:
-        last = time.monotonic()
         while True:
             await asyncio.sleep(SWEEP)
             now = time.monotonic()
-            rate = self._answered / (now - last)
-            self._rate += 0.1 * (rate - self._rate)
-            self._answered, last = 0, now
+            self._rate.look(now)
             self._look(now)
 
     def _look(self, now: float) -> None:
@@ -333,7 +332,8 @@ class Service:
         for job in [*self.line, *given]:
             if now > job.deadline and not job.over:
                 self.tally.late += 1
-                job.refuse(Refused(504, f"no answer within {job.deadline - job.begun:g} s"))
+                job.refuse(job.late())
+                self._stop(job)
         for worker in self._at_work:
             # While a long prompt is read nothing is said of it.
             slots, limits = worker.facts["slots"], self.limits
@@ -365,6 +365,7 @@ class Service:
                 under way (409); the old one goes on.
         """
         if self._swapping.locked():
+            self._refuse_swap(checkpoint, "another swap is under way")
             raise Refused(409, "another swap is under way", retry_after=5)
         async with self._swapping:
             old, before = self._crew, self.facts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +27,29 @@ class Spread:
         self.sum += value
 
 
+class Rate:
+    """How many requests are answered in a second, lately.
+
+    Attributes:
+        answered: since it was last looked at.
+    """
+
+    def __init__(self) -> None:
+        """None so far."""
+        self.answered, self._each_second = 0, 0.0
+        self._last = time.monotonic()
+
+    def look(self, now: float) -> None:
+        """It is `now` on the monotonic clock."""
+        rate = self.answered / (now - self._last)
+        self._each_second += 0.1 * (rate - self._each_second)
+        self.answered, self._last = 0, now
+
+    def retry_after(self, inside: int) -> int:
+        """Seconds in which what is inside now should be answered."""
+        return max(1, min(60, math.ceil(inside / max(self._each_second, 1.0))))
+
+
 @dataclass(slots=True)
 class Tally:
     """Counted since the server began.
@@ -42,6 +67,9 @@ class Tally:
         compared: texts that the shadow saw too.
         disagreed: texts of which it said something else.
         skipped: requests that it had no time for.
+        stalled: connections that were cut since nothing of an answer was taken.
+        headless: those that were cut since no whole head of a request came.
+        crowded: those that were closed since there were too many.
     """
 
     batches: Spread = field(default_factory=lambda: Spread(TEXTS))
@@ -56,3 +84,6 @@ class Tally:
     compared: int = 0
     disagreed: int = 0
     skipped: int = 0
+    stalled: int = 0
+    headless: int = 0
+    crowded: int = 0

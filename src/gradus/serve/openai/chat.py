@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from gradus.serve.app import Api
@@ -28,10 +29,10 @@ def add(api: Api) -> None:
         """A reply, or `n` of them, all at once or as server-sent events."""
         asked = await read(request, ChatRequest)
         facts = served(service, asked.model, "complete")
-        begun = await writing.begin(service, _order(asked))
+        begun = await writing.begin(request, service, _order(asked))
         if asked.stream:
             head = writing.head("chat.completion.chunk", "chatcmpl", facts)
-            return writing.events(_chunks(begun, head, asked))
+            return writing.events(begun, _chunks(begun, head, asked))
         head = writing.head("chat.completion", "chatcmpl", facts)
         choices = await writing.while_there(request, writing.gathered(begun, asked.n))
         said = [_choice(n, one, asked) for n, one in enumerate(choices)]
@@ -59,10 +60,10 @@ def _order(asked: ChatRequest) -> Order:
 
 async def _chunks(
     begun: Begun, head: Mapping[str, Any], asked: ChatRequest
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     counts = asked.stream_options is not None and asked.stream_options.include_usage
     more: dict[str, Any] = {"usage": None} if counts else {}
-    choices = [Choice() for _ in range(asked.n)]
+    tokens: Counter[int] = Counter()
 
     def chunk(number: int, delta: dict[str, str], known: Any, finish: Any) -> dict[str, Any]:
         one = {"index": number, "delta": delta, "logprobs": known, "finish_reason": finish}
@@ -71,7 +72,7 @@ async def _chunks(
     for number in range(asked.n):
         yield chunk(number, {"role": "assistant", "content": ""}, None, None)
     async for part in begun.parts:
-        choices[part["i"]].take(part)
+        tokens[part["i"]] = max(tokens[part["i"]], part["n"])
         delta = {"content": part["t"]} if part["t"] else {}
         known = _logprobs(part["l"]) if part.get("l") else None
         if delta or known:
@@ -79,7 +80,7 @@ async def _chunks(
         if part["f"]:
             yield chunk(part["i"], {}, None, part["f"])
     if counts:
-        used = writing.usage(begun.prompt_tokens, sum(one.tokens for one in choices))
+        used = writing.usage(begun.prompt_tokens, tokens.total())
         yield {**head, "choices": [], "usage": used}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from gradus.serve.app import Api
@@ -29,12 +30,12 @@ def add(api: Api) -> None:
         asked = await read(request, CompletionRequest)
         facts = served(service, asked.model, "complete")
         order = _order(asked)
-        begun = await writing.begin(service, order)
+        begun = await writing.begin(request, service, order)
         head = writing.head("text_completion", "cmpl", facts)
         echoed = begun.prompts if asked.echo else [""] * len(begun.prompts)
         texts = [prompt for prompt in echoed for _ in range(asked.n)]
         if asked.stream:
-            return writing.events(_chunks(begun, head, asked, texts))
+            return writing.events(begun, _chunks(begun, head, asked, texts))
         choices = await writing.while_there(request, writing.gathered(begun, len(texts)))
         said = [_choice(n, texts[n], one, asked) for n, one in enumerate(choices)]
         used = writing.usage(begun.prompt_tokens, sum(one.tokens for one in choices))
@@ -61,20 +62,20 @@ def _order(asked: CompletionRequest) -> Order:
 
 async def _chunks(
     begun: Begun, head: Mapping[str, Any], asked: CompletionRequest, echoed: Sequence[str]
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     counts = asked.stream_options is not None and asked.stream_options.include_usage
     more: dict[str, Any] = {"usage": None} if counts else {}
-    choices = [Choice() for _ in echoed]
+    tokens: Counter[int] = Counter()
     for number, text in enumerate(echoed):
         if text:
             yield {**head, "choices": [_said(number, text, None, None)], **more}
     async for part in begun.parts:
         number = part["i"]
-        choices[number].take(part)
+        tokens[number] = max(tokens[number], part["n"])
         known = None if asked.logprobs is None else _logprobs(part.get("l", ()), asked.logprobs)
         yield {**head, "choices": [_said(number, part["t"], known, part["f"])], **more}
     if counts:
-        used = writing.usage(begun.prompt_tokens, sum(one.tokens for one in choices))
+        used = writing.usage(begun.prompt_tokens, tokens.total())
         yield {**head, "choices": [], "usage": used}
 
 

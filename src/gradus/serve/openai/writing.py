@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -31,41 +31,50 @@ class Begun:
 
     prompts: list[str]
     prompt_tokens: int
-    parts: AsyncIterator[Mapping[str, Any]]
+    parts: AsyncGenerator[Mapping[str, Any], None]
 
 
 @dataclass(slots=True)
 class Choice:
     """One text, as far as it came."""
 
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
     tokens: int = 0
     finish: str | None = None
     said: list[Any] = field(default_factory=list)
 
+    @property
+    def text(self) -> str:
+        """All that is written."""
+        return "".join(self.pieces)
+
     def take(self, part: Mapping[str, Any]) -> None:
         """A part more."""
-        self.text += part["t"]
+        self.pieces.append(part["t"])
         self.tokens = max(self.tokens, part["n"])
         self.finish = part["f"] or self.finish
         self.said += part.get("l", ())
 
 
-async def begin(service: Service, order: Order) -> Begun:
-    """Let the engine begin.
+async def begin(request: Request, service: Service, order: Order) -> Begun:
+    """Let the engine begin; whoever hangs up while others are written to waits no longer.
 
     Raises:
         Bad: the engine can't do what is asked for.
-        Refused: there is no room or no worker; it took too long to begin.
+        Refused: there is no worker; it took too long to begin; the client has gone.
     """
     parts = service.stream("complete", order.to_json(), seconds=service.limits.writing_seconds)
-    try:
-        first = await anext(parts)
-    except StopAsyncIteration:
-        raise Refused(503, "the engine said nothing", retry_after=1) from None
+    first = await while_there(request, _first(parts))
     if "refused" in first:
+        await parts.aclose()
         raise Bad(**first["refused"])
     return Begun(first["prompts"], first["prompt_tokens"], parts)
+
+
+async def _first(parts: AsyncIterator[Mapping[str, Any]]) -> Mapping[str, Any]:
+    async for part in parts:
+        return part
+    raise Refused(503, "the engine said nothing", retry_after=1)
 
 
 async def gathered(begun: Begun, count: int) -> list[Choice]:
@@ -101,21 +110,38 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def events(chunks: AsyncIterator[Mapping[str, Any]]) -> StreamingResponse:
+class _Events(StreamingResponse):
+    """A stream that ends what it is fed by when it ends itself, however that is."""
+
+    def __init__(self, *sources: AsyncGenerator[Any, None]) -> None:
+        super().__init__(sources[0], media_type="text/event-stream")
+        self._sources = sources
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            for source in self._sources:
+                await source.aclose()
+
+
+def events(begun: Begun, chunks: AsyncGenerator[Mapping[str, Any], None]) -> StreamingResponse:
     """Chunks as server-sent events (WHATWG HTML, 9.2), ``[DONE]`` behind the last.
 
     What goes wrong on the way is a chunk with an error, since the status is already out.
     """
 
-    async def lines() -> AsyncIterator[bytes]:
+    async def lines() -> AsyncGenerator[bytes, None]:
         try:
             async for chunk in chunks:
                 yield _line(chunk)
+                # Where many parts wait, others get their turn, and one that is cancelled ends.
+                await asyncio.sleep(0)
             yield b"data: [DONE]\n\n"
         except Refused as refused:
             yield _line(said(refused))
 
-    return StreamingResponse(lines(), media_type="text/event-stream")
+    return _Events(lines(), chunks, begun.parts)
 
 
 def _line(chunk: Mapping[str, Any]) -> bytes:

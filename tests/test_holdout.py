@@ -9,7 +9,7 @@ import pytest
 
 from gradus.errors import StorageError, UsageError
 from gradus.holdout import Told, holdout_path, question, standing
-from gradus.stats.thresholdout import Settings
+from gradus.stats.thresholdout import Settings, bound
 
 A = "a" * 64
 SETTINGS = Settings(threshold=0.05, sigma=0.001, budget=2)
@@ -66,3 +66,10 @@ def test_processes_share_one_budget() -> None:
     found = standing(A)
     assert found is not None
     assert (found[1].asked, found[1].spent) == (25, 25)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_an_answers_bound_leaves_half_of_what_the_level_leaves(level: float) -> None:
+    for _ in range(2):  # when it is asked, and when it was
+        told = question(A, SETTINGS, "x", select=0.9, gate=0.9, n=500, level=level)
+        assert told.bound == bound(SETTINGS, 1, 500, beta=(1 - level) / 2)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from gradus.errors import StorageError, UsageError
 from gradus.state import append, locked, shared, state_folder
-from gradus.stats.thresholdout import Answer, Settings, State, ask, begin, bound
+from gradus.stats.thresholdout import Answer, Settings, State, ask, begin, bound, each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,10 @@ _WHAT: Final = "the state of a reusable hold-out"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer, how far it may be from the truth, and where the hold-out stands behind it."""
+    """An answer, how far it may be from the truth, and where the hold-out stands behind it.
+
+    The bounds of any two answers hold together at the level that was asked for.
+    """
 
     answer: Answer
     bound: float
@@ -46,6 +49,7 @@ def question(
     select: float,
     gate: float,
     n: int,
+    level: float = 0.95,
     rng: np.random.Generator | None = None,
 ) -> Told:
     """Ask one question of the hold-out; the same `name` again gets the same answer, at no cost.
@@ -57,6 +61,7 @@ def question(
         select: its value on the data that may be looked at, in [0, 1].
         gate: its value on the hold-out, in [0, 1].
         n: items of the hold-out.
+        level: at which the bounds of any two answers hold together.
         rng: of the noise; the system's own randomness when left out, as it should be.
 
     Raises:
@@ -68,7 +73,7 @@ def question(
     drawn = np.random.default_rng(secrets.randbits(128)) if rng is None else rng
     path = holdout_path(digest)
     with locked(path, _WHAT) as stream:
-        first, state, known = _parse(stream, path)
+        first, state, known = _parse(stream, path, level)
         if first is None:
             state = begin(settings, drawn)
             append(stream, json.dumps({"settings": asdict(settings), "noise": state.noise}))
@@ -80,7 +85,8 @@ def question(
         if name in known:
             return known[name]
         answer, after = ask(settings, state, select, gate, drawn)
-        told = Told(answer, bound(settings, after.asked, n), after.asked, after.spent)
+        far = bound(settings, after.asked, n, beta=each(level))
+        told = Told(answer, far, after.asked, after.spent)
         if answer.value is not None:
             row = {"question": name, "value": answer.value, "held": answer.held, "n": n}
             append(stream, json.dumps({**row, "noise": after.noise}))
@@ -101,7 +107,9 @@ def standing(digest: str) -> tuple[Settings, State] | None:
         return None if settings is None else (settings, state)
 
 
-def _parse(stream: BinaryIO, path: Path) -> tuple[Settings | None, State, dict[str, Told]]:
+def _parse(
+    stream: BinaryIO, path: Path, level: float = 0.95
+) -> tuple[Settings | None, State, dict[str, Told]]:
     settings: Settings | None = None
     state, known = State(), dict[str, Told]()
     for number, line in enumerate(stream, start=1):
@@ -116,7 +124,7 @@ def _parse(stream: BinaryIO, path: Path) -> tuple[Settings | None, State, dict[s
             held = bool(row["held"])
             state = State(state.asked + 1, state.spent + held, float(row["noise"]))
             found = Answer(float(row["value"]), held)
-            far = bound(settings, state.asked, int(row["n"]))
+            far = bound(settings, state.asked, int(row["n"]), beta=each(level))
             known[str(row["question"])] = Told(found, far, state.asked, state.spent)
         except (ValueError, TypeError, KeyError) as error:
             raise StorageError(

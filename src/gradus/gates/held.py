@@ -1,7 +1,8 @@
 """Gates on answers of a reusable hold-out, each with the bound that was stated with it.
 
-The bound of an answer holds for it and all answers before it at once, but with a small probability.
-Between two answers each has its own, so that at most twice that probability is left.
+A bound holds for its answer and all answers before it at once, but with half of what the plan's
+level leaves (`gradus.stats.thresholdout.each`): so the two bounds of a gate between answers hold
+together at that level.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradus import benchmarks, gates, registry
 from gradus.benchmarks.cost import CostBenchmark
+from gradus.gates.held import METHOD
 from gradus.holdout import Told, question
 from gradus.measure import quality
 from gradus.metrics.repeated import one_of
@@ -23,12 +24,10 @@ from gradus.runner.keys import settings as settings_of
 from gradus.runner.measuring import Measured
 from gradus.runner.observing import predictions_of
 from gradus.runner.store import read_json, write_json
-from gradus.stats.thresholdout import Settings
+from gradus.stats.thresholdout import Settings, each
 
 if TYPE_CHECKING:
     from gradus.metrics.base import Items
-
-METHOD = "thresholdout"
 
 
 def veiled(measured: Measured, inputs: Inputs) -> tuple[Measured, dict[str, Any]]:
@@ -78,7 +77,8 @@ def _answers(
     items, so that a plan that runs again asks nothing and predicts nothing.
     """
     first = there[0]
-    mark = digest([_asked(inputs), asdict(settings), settings_of(inputs), first.checkpoint])[:12]
+    asked = [_asked(inputs), each(float(inputs.plan.measure["level"]))]
+    mark = digest([asked, asdict(settings), settings_of(inputs), first.checkpoint])[:12]
     file = (inputs.folder.path / str(first.items)).parent / f"held-{mark}.json"
     if not file.exists():
         found, told = _ask(there, settings, inputs)
@@ -114,6 +114,7 @@ def _ask(
             select=_scaled(name, select),
             gate=_scaled(name, gate),
             n=own.n,
+            level=float(inputs.plan.measure["level"]),
         )
         told.append(one)
         found.append(_answered(own, one, low, high))

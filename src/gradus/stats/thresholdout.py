@@ -82,6 +82,18 @@ def ask(
     return Answer(value, True), State(asked, state.spent + 1, noise)
 
 
+def each(level: float) -> float:
+    """The beta of one answer's bound, of which any two then hold together at `level`.
+
+    A gate between two answers rests on both bounds. Each holds for its answer and all before it,
+    but the two are stated at different times and so may fail apart: half for each (Bonferroni).
+
+    >>> round(each(0.95), 6)
+    0.025
+    """
+    return (1 - level) / 2
+
+
 def bound(settings: Settings, asked: int, n: int, *, beta: float = 0.05) -> float:
     """How far any of the first `asked` answers may be from the truth, but with probability `beta`.
 

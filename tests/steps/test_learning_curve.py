@@ -54,7 +54,10 @@ def plan(folder: Path, **changed: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     folder = tmp_path_factory.mktemp("learning")
-    return run(plan_from_dict(plan(folder)), runs_dir=folder / "runs")
+    with pytest.MonkeyPatch.context() as patch:
+        # A fixture of a module comes before `own_state`, which is a test's own.
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        return run(plan_from_dict(plan(folder)), runs_dir=folder / "runs")
 
 
 def test_points_rise_to_the_whole_of_train(made: RunRecord) -> None:

@@ -54,6 +54,7 @@ def weights(**fields: Any) -> Callable[[Arguments], Arguments]:
         changed(config={"model": "encoder", "data": "rows", "stages": [{"lr": 2e-4}]}),
         lambda a: {**a, "seed": 6},
         lambda a: {**a, "dtype": "bfloat16"},
+        lambda a: {**a, "timing": fingerprint.timing({})},
         lambda a: {**a, "data": change_split(a["data"], "train")},
         lambda a: {**a, "data": change_split(a["data"], "dev.select")},
         lambda a: {**a, "data": dataclasses.replace(a["data"], labels=("sport", "money"))},

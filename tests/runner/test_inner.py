@@ -12,7 +12,7 @@ import pytest
 
 from gradus.checkpoints import read_manifest
 from gradus.data.redrawn import redrawn, rows_digest
-from gradus.errors import TrainingError, UsageError
+from gradus.errors import TrainingError, UnknownName, UsageError
 from gradus.predict import load
 from gradus.runner.inner import InnerRuns
 from gradus.runner.monitor import RunMonitor
@@ -226,3 +226,43 @@ def test_errors_are_the_steps_own(tmp_path: Path, world: World) -> None:
         runs.run("one", step({"train": "nothing"}))
     with pytest.raises(TrainingError):
         runs.run("two", step({"train": "all", "epochs": 3, "lr": 1e30, "clip": None}))
+
+
+def test_costs_are_measured_again_with_other_settings(tmp_path: Path, world: World) -> None:
+    runs = runs_in(tmp_path, world)
+    first = runs.run("one", step(), costs=True, weights=False)
+    assert runs.run("one", step(), costs=True, weights=False).costs == first.costs
+    runs.measure = {"latency_texts": 3, "latency_repeats": 7}
+    other = runs.run("one", step(), costs=True, weights=False)
+    assert other.costs["latency_p50_ms"] != first.costs["latency_p50_ms"]
+    assert other.costs["size_mb"] == first.costs["size_mb"]
+    runs.drop(other)
+    assert runs.run("one", step(), costs=True, weights=False).costs == other.costs
+    # Nothing is there that could be timed: it is made once more.
+    runs.measure = {"latency_texts": 4}
+    third = runs.run("one", step(), costs=True, weights=False)
+    assert third.checkpoint is not None
+    assert other.checkpoint is not None
+    assert third.checkpoint.digest == other.checkpoint.digest
+    assert third.costs["latency_p50_ms"] > 0
+
+
+def test_what_fails_says_what_it_took(tmp_path: Path, world: World) -> None:
+    runs = runs_in(tmp_path, world)
+    broken = step(HEAD, {"train": "all", "steps": 3, "lr": 1e30, "clip": None})
+    assert runs.taken("one", broken) == {}
+    with pytest.raises(TrainingError):
+        runs.run("one", broken)
+    alone = runs.run("two", step())
+    taken = runs.taken("one", broken)
+    assert taken["train_tokens"] > alone.cost["train_tokens"], "the second stage's before its fall"
+    assert taken["train_seconds"] > 0
+    assert runs.taken("two", step())["train_tokens"] == alone.cost["train_tokens"]
+    known = runs.known("one", broken)
+    assert known is not None
+    assert known.cost["train_tokens"] == taken["train_tokens"]
+
+
+def test_a_metric_that_the_data_are_not_measured_by_is_named(tmp_path: Path, world: World) -> None:
+    with pytest.raises(UnknownName, match="unknown metric 'spearman'"):
+        runs_in(tmp_path, world).run("one", step(), metrics=["spearman"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -124,6 +125,16 @@ def test_several_objectives_have_a_front(state: None, world: Path, tmp_path: Pat
     assert found["front"] == expected
     assert found["best"] in expected
     assert found["objectives"][0] == {"metric": "log_loss", "direction": "lower"}
+    again = gradus.run(plan, runs_dir=tmp_path)
+    assert again.step("tuned").state is State.REUSED
+    # Timed in another way, all are timed again, those whose weights were dropped among them.
+    plan["measure"] = {**plan["measure"], "latency_texts": 3}
+    anew = gradus.run(plan, runs_dir=tmp_path)
+    assert anew.step("tuned").state is State.DONE
+    assert [t["params"] for t in told(anew)["trials"]] == [t["params"] for t in found["trials"]]
+    rows = [row for row in anew.step("tuned").facts["inner"] if row["name"].startswith("trial")]
+    for row in rows:
+        assert len(list((Path(anew.run) / row["folder"]).glob("costs-*.json"))) == 2
 
 
 def test_a_trial_that_fails_is_kept_and_the_search_goes_on(
@@ -138,6 +149,22 @@ def test_a_trial_that_fails_is_kept_and_the_search_goes_on(
     plan = searched(world, stages=stages, pruner=None, sampler="grid", budget={})
     with pytest.raises(TrainingError, match="none of 2 trials"):
         gradus.run(plan, runs_dir=tmp_path / "b")
+
+
+def test_the_budget_pays_for_trials_that_fail(state: None, world: Path, tmp_path: Path) -> None:
+    """Each trains its head for an epoch before its loss is no number any more."""
+    second = {"train": "all", "steps": 3, "clip": None, "lr": {"log": [1e28, 1e30]}}
+    stages = [{"train": "head", "epochs": 1}, second]
+    budget = {"tokens": 5000}
+    plan = searched(world, stages=stages, pruner=None, sampler="random", budget=budget)
+    with pytest.raises(TrainingError) as failed:
+        gradus.run(plan, runs_dir=tmp_path)
+    costs = [json.loads(p.read_text("utf-8"))["cost"] for p in tmp_path.rglob("failed.json")]
+    each = [cost["train_tokens"] for cost in costs]
+    assert min(each) > 250
+    assert all(cost["train_seconds"] > 0 for cost in costs)
+    assert sum(each) - max(each) < 5000 <= sum(each)
+    assert f"none of {len(costs)} trials could be ended" in str(failed.value)
 
 
 def test_settings_proposed_twice_are_trained_once_and_stay(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from pydantic import ValidationError
 
-from gradus.errors import UnknownName
+from gradus.errors import TrainingError, UnknownName
 from gradus.steps.base import StepContext
 from gradus.steps.inner import Boundary, Inner, InnerResult
 from gradus.steps.tune import TuneConfig, _study, range_test
@@ -32,6 +34,15 @@ class _Kept:
     def trials(self) -> list[Trial]:
         return self.kept
 
+    def add(self, params: Mapping[str, Any]) -> None:
+        self.kept.append(Trial(len(self.kept), params))
+
+    def done(self, trial: Trial, values: Sequence[float], facts: Mapping[str, Any]) -> None:
+        raise AssertionError(f"{trial.name} has {values} and {facts}")
+
+    def failed(self, trial: Trial, facts: Mapping[str, Any]) -> None:
+        self.kept[trial.number] = replace(trial, state="failed", facts=facts)
+
 
 class _Steps:
     """Knows every step and counts who asks."""
@@ -45,7 +56,10 @@ class _Steps:
 
     def run(self, name: str, *_: Any, **__: Any) -> InnerResult:
         self.ran.append(name)
-        return RESULT
+        return self.found or RESULT
+
+    def taken(self, *_: Any, **__: Any) -> dict[str, float]:
+        return {"train_tokens": 70, "train_seconds": 90.0}
 
     def drop(self, result: InnerResult) -> None:
         assert result
@@ -154,3 +168,56 @@ def test_what_changes_a_trials_worth_begins_another_search(tmp_path: Path) -> No
     assert named() == named()
     assert named(dtype="bfloat16") != named()
     assert named(corpora={"wiki": SimpleNamespace(digest="a")}) != named()
+
+
+def test_an_objective_that_a_trial_lacks_at_its_end_ends_the_search() -> None:
+    """Nobody scored it: every other trial would be trained as far and lack it as well."""
+    result = replace(RESULT, scores={"nats": 2.0})
+    inner = _Steps(result)
+    with pytest.raises(UnknownName, match=r"unknown objective 'accuracy': known are nats"):
+        search(inner=inner).run()
+    assert inner.ran == ["trial-0000"]
+
+
+def test_an_objective_that_is_no_number_is_the_trials_own_fault() -> None:
+    """It was scored, and is undefined on what this trial says; the next one may be better."""
+    inner = _Steps(replace(RESULT, items=cast(Any, object()), scores={"log_loss": 1.0}))
+    one = search(inner=inner)
+    with pytest.raises(TrainingError, match=r"none of 2 trials.*its accuracy on dev\.select is no"):
+        one.run()
+    assert inner.ran == ["trial-0000", "trial-0001"]
+    assert [t.facts["tokens"] for t in one.storage.trials()] == [70, 70]
+
+
+def test_minutes_are_paid_for_trials_that_fail() -> None:
+    inner = _Steps(replace(RESULT, items=cast(Any, object())))
+    with pytest.raises(TrainingError, match="none of 4 trials"):
+        search(inner=inner, budget=BudgetConfig(minutes=6)).run()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"objectives": {"metric": "loss", "direction": "lower"}}, "unknown objective 'loss'"),
+        ({"objectives": "rouge_l"}, "unknown objective 'rouge_l'"),
+        ({"objectives": "f1"}, "unknown objective 'f1': known are"),
+        ({"objectives": "ece", "pruner": "halving"}, "ece isn't known at the end of a stage"),
+    ],
+)
+def test_an_objective_that_no_trial_can_have_is_a_fault_of_the_plan(
+    more: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValidationError, match=told):
+        tuned(**more)
+
+
+def test_costs_are_taken_on_data() -> None:
+    lr = {"log": [1e-4, 1e-2]}
+    inner = {"step": "pretrain", "model": "encoder", "corpus": "plays", "steps": 4, "lr": lr}
+    config: dict[str, Any] = {
+        "inner": inner,
+        "objectives": {"metric": "loss", "direction": "lower"},
+    }
+    assert TuneConfig.model_validate(config).objectives[0].metric == "loss"
+    with pytest.raises(ValidationError, match="size_mb is taken on a data set; the step names"):
+        TuneConfig.model_validate({**config, "objectives": "size_mb"})

@@ -148,6 +148,7 @@ def resolve(
 def _check(draft: Draft, faults: Faults, folder: Path | None) -> None:
     """How the parts of a plan fit together; with `folder`, whether benchmarks' files are there."""
     from gradus.plan.benchmarks import check_benchmarks
+    from gradus.plan.comparing import check_compared
     from gradus.plan.corpora import check_corpora
     from gradus.plan.gates import check_data_gates, check_step_gates
     from gradus.plan.holdout import check_holdout
@@ -164,6 +165,7 @@ def _check(draft: Draft, faults: Faults, folder: Path | None) -> None:
     check_data_gates(draft, faults)
     check_step_gates(draft, faults)
     check_early_test(draft, faults)
+    check_compared(draft, faults)
     check_holdout(draft, faults)
 
 

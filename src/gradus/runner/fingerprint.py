@@ -34,6 +34,7 @@ def of_step(
     answers: str = "",
     prompts: str = "",
     level: float | None = None,
+    timing: Mapping[str, Any] | None = None,
 ) -> str:
     """The fingerprint of a step.
 
@@ -41,8 +42,8 @@ def of_step(
     a step may see (train and dev.select: a new test row retrains nothing), the versions of Gradus,
     torch and transformers, dtype and threads. `others` are the data sets beyond the first,
     `answers` the digest of what people said, `prompts` that of what models shall write to, `level`
-    that of the tests that a step takes itself. What a hand-off may stray (`gradus.runner.parity`)
-    isn't in it, as gates aren't.
+    that of the tests that a step takes itself, `timing` the settings of timings that it chooses by.
+    What a hand-off may stray (`gradus.runner.parity`) isn't in it, as gates aren't.
     """
     read = {
         name: {s: corpus.split_digests[s] for s in ("train", "dev.select")}
@@ -67,6 +68,7 @@ def of_step(
             **({"answers": answers} if answers else {}),
             **({"prompts": prompts} if prompts else {}),
             **({} if level is None else {"level": level}),
+            **({} if timing is None else {"timing": timing}),
             "versions": {
                 name: hardware.version(name) for name in ("gradus-lm", "torch", "transformers")
             },
@@ -74,6 +76,15 @@ def of_step(
             "threads": hardware.threads(),
         }
     )
+
+
+def timing(measure: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings of measuring, those that timings depend on beside texts and machine."""
+    return {
+        "dtype": str(measure.get("dtype", "float32")),
+        "texts": int(measure.get("latency_texts", 50)),
+        "repeats": int(measure.get("latency_repeats", 5)),
+    }
 
 
 def step_seed(seed: int, step_id: str, repeat: int = 0) -> int:

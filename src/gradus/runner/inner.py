@@ -5,8 +5,10 @@
     steps/ID/inner/                  beside the outer step's own folders, whose fingerprint changes
       FINGERPRINT/                   one inner step, laid out like any step
         outcome.json  checkpoint/  curves.jsonl  work/
-        select.parquet  select.json  costs.json      items, scores and costs on dev.select
+        select-DTYPE.parquet         items on dev.select
+        costs-SETTINGS.json          its costs there, by what they were measured with
         paused.json                  where it stands, if it was stopped at a boundary
+        failed.json                  why it failed, and what it had cost by then
     steps/ID/FINGERPRINT/work/shared/    frozen activations of all of them
 
 Nothing in an inner fingerprint comes from the outer config: a search with more trials, or a
@@ -20,10 +22,11 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from gradus.data.redrawn import rows_digest
 from gradus.errors import UsageError
+from gradus.runner.fingerprint import timing
 from gradus.runner.inner_step import InnerStep
 from gradus.runner.monitor import Quiet, Reporter, RunMonitor
 from gradus.steps.base import StepContext
@@ -32,9 +35,6 @@ from gradus.steps.inner import Boundary, InnerResult, read_step
 if TYPE_CHECKING:
     from gradus.data.dataset import TrainingData
     from gradus.records import CheckpointRef
-
-PREFIX: Final = "select_"
-COSTS: Final = ("latency_p50_ms", "latency_p95_ms", "throughput_texts_s", "size_mb")
 
 
 @dataclass
@@ -75,7 +75,8 @@ class InnerRuns:
     ) -> InnerResult:
         """See `Inner.run`."""
         one = InnerStep(self, name, checked(step), data, models or {}, seed)
-        paused = None if one.done(weights) else one.make(boundary)
+        there = one.done(weights or (costs and not one.timed()))
+        paused = None if there else one.make(boundary)
         found = one.paused(paused) if paused is not None else one.result(metrics, costs)
         self._records[name] = one.record(found)
         if self._same_select(data) and found.paused is None and one.mark not in self._counted:
@@ -121,6 +122,18 @@ class InnerRuns:
         return found
 
     def drop(self, result: InnerResult) -> None:
+    def taken(
+        self,
+        name: str,
+        step: Mapping[str, Any],
+        *,
+        data: TrainingData | None = None,
+        models: Mapping[str, CheckpointRef] | None = None,
+        seed: int | None = None,
+    ) -> dict[str, float]:
+        """See `Inner.taken`."""
+        return InnerStep(self, name, checked(step), data, models or {}, seed).taken()
+
         """See `Inner.drop`."""
         if result.checkpoint is not None:
             # The manifest first: without it the folder is no checkpoint, whatever is left of it.
@@ -148,6 +161,11 @@ class InnerRuns:
     @property
     def place(self) -> Path:
         """See `Inner.place`."""
+    @property
+    def timing(self) -> dict[str, Any]:
+        """See `Inner.timing`."""
+        return timing(self.measure)
+
         self.root.mkdir(parents=True, exist_ok=True)
         return self.root
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gradus import benchmarks, hardware, registry
 from gradus.checkpoints import is_checkpoint, open_checkpoint, read_manifest
-from gradus.errors import GradusError, TrainingError
+from gradus.errors import GradusError, UnknownName
 from gradus.metrics.items import read_items, write_items
 from gradus.runner import parity
 from gradus.runner.fingerprint import digest
@@ -22,8 +22,8 @@ from gradus.runner.monitor import Quiet, Reporter, RunMonitor
 from gradus.runner.outcome import outcome_json, set_threads
 from gradus.runner.store import read_json, write_json
 from gradus.steps.base import StepContext, StepOutcome
-from gradus.steps.inner import InnerResult, config_of, kind_of
-from gradus.training.within import Boundary, Paused, Within, inside
+from gradus.steps.inner import COSTS, InnerResult, config_of, kind_of
+from gradus.training.within import Boundary, Paused, Spent, Within, inside
 
 if TYPE_CHECKING:
     from gradus.data.dataset import TrainingData
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gradus.runner.inner import InnerRuns
 
 PREFIX: Final = "select_"
-COSTS: Final = ("latency_p50_ms", "latency_p95_ms", "throughput_texts_s", "size_mb")
+_PAID: Final = ("train_tokens", "train_seconds", "seconds")
 
 
 class Passed(Quiet):
@@ -95,6 +95,7 @@ class InnerStep:
                 },
                 "dtype": self.runs.outer.dtype,
                 "threads": hardware.threads(),
+                **({"timing": self.runs.timing} if self.kind.times(self.config) else {}),
             }
         )
 
@@ -127,7 +128,7 @@ class InnerStep:
             write_json(self.place / "paused.json", dataclasses.asdict(standing))
             return boundary is None or boundary(standing)
 
-        within = Within(self.runs.folder(), self.runs.tokens, asked)
+        within = Within(self.runs.folder(), self.runs.tokens, asked, Spent())
         set_threads()
         hardware.reset_peak_memory()
         start = time.perf_counter()
@@ -136,8 +137,9 @@ class InnerStep:
                 outcome: StepOutcome = self.kind().run(self.config, context)
         except Paused as stopped:
             return stopped.boundary
-        except TrainingError as error:
-            write_json(self.place / "failed.json", {"error": str(error)})
+        except GradusError as error:
+            cost = _paid(within.spent, time.perf_counter() - start)
+            write_json(self.place / "failed.json", {"error": str(error), "cost": cost})
             raise
         seconds = time.perf_counter() - start
         if outcome.waiting is not None:
@@ -155,17 +157,26 @@ class InnerStep:
     def held(self) -> InnerResult | None:
         """What is known of one that isn't done: it failed, or it rests at a boundary."""
         if (self.place / "failed.json").exists():
-            error = str(read_json(self.place / "failed.json")["error"])
+            kept = read_json(self.place / "failed.json")
             return InnerResult(
                 name=self.name,
                 fingerprint=self.mark,
                 folder=self.place,
                 curve=self._curve(),
-                error=error,
+                cost=kept.get("cost", {}),
+                error=str(kept["error"]),
             )
         if (self.place / "paused.json").exists():
             return self.paused(Boundary(**read_json(self.place / "paused.json")))
         return None
+
+    def taken(self) -> dict[str, float]:
+        """What it has cost by now; see `Inner.taken`."""
+        for name in ("outcome.json", "failed.json"):
+            if (self.place / name).exists():
+                cost = read_json(self.place / name).get("cost", {})
+                return {key: float(cost[key]) for key in _PAID if key in cost}
+        return {}
 
     def _context(self) -> StepContext:
         outer, work = self.runs.outer, self.place / "work"
@@ -272,29 +283,41 @@ class InnerStep:
         if items is None:
             rows = (_selected(row) for row in reversed(self._curve()))
             return next((row for row in rows if row), {})
-        names = dict.fromkeys((*benchmarks.of(items.target).compared, *metrics))
+        benchmark = benchmarks.of(items.target)
+        for name in metrics:
+            if name not in benchmark.metrics:
+                raise UnknownName("metric", name, benchmark.metrics)
+        names = dict.fromkeys((*benchmark.compared, *metrics))
         values = {name: float(registry.load("metrics", name)()(items)) for name in names}
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
     def _costs(self, ref: CheckpointRef | None) -> dict[str, float]:
         """Latency and size, taken once: timings differ from one time to the next."""
-        file = self.place / "costs.json"
-        if not file.exists():
+        if not self.timed():
             if ref is None or self.data is None:
                 return {}
-            write_json(file, self._timed(ref))
-        found: dict[str, float] = read_json(file)
+            write_json(self._timings, self._time(ref))
+        found: dict[str, float] = read_json(self._timings)
         return found
 
-    def _timed(self, ref: CheckpointRef) -> dict[str, float]:
+    def timed(self) -> bool:
+        """Whether its costs are known, as these settings take them."""
+        return self._timings.exists()
+
+    @property
+    def _timings(self) -> Path:
+        return self.place / f"costs-{digest(self.runs.timing)[:12]}.json"
+
+    def _time(self, ref: CheckpointRef) -> dict[str, float]:
         from gradus.measure import cost
 
         assert self.data is not None, "its caller has looked"
-        texts = self.data.select.sample(int(self.runs.measure.get("latency_texts", 50))).texts
+        asked = self.runs.timing
+        texts = self.data.select.sample(asked["texts"]).texts
         seen = cost.observe(
             {self.name: self._model(ref).predictor},
             list(texts),
-            repeats=int(self.runs.measure.get("latency_repeats", 5)),
+            repeats=asked["repeats"],
         )[self.name]
         return {name: float(registry.load("metrics", name)()(seen)) for name in COSTS}
 
@@ -318,6 +341,13 @@ class InnerStep:
             "notes": list(found.notes),
             "curves": f"{at}/curves.jsonl" if found.curve else None,
         }
+
+
+def _paid(spent: Spent | None, seconds: float) -> dict[str, float]:
+    """What a step has cost that fails after so many seconds of this process."""
+    if spent is None or not spent.seconds:
+        return {"seconds": seconds}
+    return {"train_tokens": spent.tokens, "train_seconds": spent.seconds, "seconds": seconds}
 
 
 def _state(found: InnerResult) -> str:

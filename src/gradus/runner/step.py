@@ -111,6 +111,9 @@ class StepRun:
             ),
             prompts=digest(asked) if asked else "",
             level=float(inputs.plan.measure["level"]) if self.step.tests else None,
+            timing=fingerprint.timing(inputs.plan.measure)
+            if self.step.times(self.config)
+            else None,
         )
         place = inputs.folder.step(spec.id, mark)
         outcome_file = place / "outcome.json"

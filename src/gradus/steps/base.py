@@ -234,6 +234,23 @@ class Step(ABC):
         """Whether the step has the test split measured, which most never may."""
         return False
 
+    @classmethod
+    def learns(cls, config: Any) -> bool:
+        """Whether what it makes has learnt from the items of train of its data sets."""
+        return cls.makes == "model"
+
+    @classmethod
+    def times(cls, config: Any) -> bool:
+        """Whether it chooses by timings of its own; what they are taken with joins its
+        fingerprint."""
+        return False
+
+    @classmethod
+    def compares_by(cls, config: Any) -> Mapping[str, str]:
+        """By the config's field, the metrics of quality that it compares steps inside it by; the
+        plan checks that its data have them."""
+        return {}
+
     def answers(self, config: Any, context: Asking) -> str:
         """A digest of what people have answered, as soon as that is enough; empty before.
 

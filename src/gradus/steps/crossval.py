@@ -14,7 +14,16 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from gradus import registry
 from gradus.errors import GradusError, TrainingError
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
-from gradus.steps.inner import AnyStep, config_of, kind_of, needs_of, overall_metric, produces_of
+from gradus.steps.inner import (
+    AnyStep,
+    compares_by_of,
+    config_of,
+    kind_of,
+    needs_of,
+    overall_metric,
+    produces_of,
+    times_of,
+)
 
 if TYPE_CHECKING:
     from gradus.crossval.cells import Cell
@@ -148,6 +157,19 @@ configurations:
     @classmethod
     def produces(cls, config: CrossvalConfig) -> frozenset[str]:
         """What can be measured of the checkpoint, whichever configuration it is of."""
+    @classmethod
+    def times(cls, config: CrossvalConfig) -> bool:
+        """Whether a configuration searches by a cost."""
+        return any(map(times_of, config.configurations.values()))
+
+    @classmethod
+    def compares_by(cls, config: CrossvalConfig) -> Mapping[str, str]:
+        """Its metric, and what configurations search by."""
+        found = {} if config.metric is None else {"metric": config.metric}
+        for name, step in config.configurations.items():
+            found |= compares_by_of(step, f"configurations.{name}")
+        return found
+
         if config.refit == "none":
             return frozenset()
         return frozenset.intersection(*map(produces_of, config.configurations.values()))

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 _KINDS: Final = frozenset(get_args(core_schema.ErrorType))
 OUTER: Final = ("id", "gates", "on_undecided", "seeds")
 """Keys of a plan's step that one inside another step can't have: they are the outer one's."""
+COSTS: Final = ("latency_p50_ms", "latency_p95_ms", "throughput_texts_s", "size_mb")
+"""What `Inner.run` measures where `costs` are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,16 +156,35 @@ class Inner(Protocol):
         None of one that never came so far. It joins the records."""
         ...
 
+    def taken(
+        self,
+        name: str,
+        step: Mapping[str, Any],
+        *,
+        data: TrainingData | None = None,
+        models: Mapping[str, CheckpointRef] | None = None,
+        seed: int | None = None,
+    ) -> dict[str, float]:
+        """What one that ended or failed has cost, as far as it is known: ``train_tokens``,
+        ``train_seconds``, ``seconds``; empty of one that never began."""
+        ...
+
     def drop(self, result: InnerResult) -> None:
         """Delete its weights and its state; scores, items, curve and record stay."""
         ...
 
     def forget(self) -> None:
-        """Delete the frozen activations that steps have shared: those to come have other data."""
+        """Delete the frozen activations that steps have shared and that go by their data: those to
+        come have other data. What is kept text by text stays."""
         ...
 
     def adopt(self, result: InnerResult, out: Path) -> Path:
         """Its checkpoint as the outer step's own: ``out / "checkpoint"``, the same bytes."""
+        ...
+
+    @property
+    def timing(self) -> dict[str, Any]:
+        """The settings that costs are measured with."""
         ...
 
     @property
@@ -252,14 +273,24 @@ def overall_metric(metric: str | None) -> str | None:
     Raises:
         ValueError: there is no such metric; the message suggests near names.
     """
-    known = sorted(
+    known = overall_metrics()
+    if metric is not None and metric not in known:
+        raise ValueError(unknown("metric", metric, known))
+    return metric
+
+
+def overall_metrics() -> frozenset[str]:
+    """The metrics of quality that are one number over all labels."""
+    return frozenset(
         name
         for name in benchmarks.quality_metrics()
         if not (kind := registry.load("metrics", name)).per_label or kind.overall
     )
-    if metric is not None and metric not in known:
-        raise ValueError(unknown("metric", metric, known))
-    return metric
+
+
+def times_of(step: Mapping[str, Any]) -> bool:
+    """Whether the step chooses by timings, for the outer step's `times`."""
+    return kind_of(step).times(config_of(step))
 
 
 def needs_of(step: Mapping[str, Any], place: str = "inner") -> Needs:
@@ -281,6 +312,13 @@ def needs_of(step: Mapping[str, Any], place: str = "inner") -> Needs:
 def produces_of(step: Mapping[str, Any]) -> frozenset[str]:
     """What can be measured after the step, for the outer step's `produces`."""
     return kind_of(step).produces(config_of(step))
+
+
+def compares_by_of(step: Mapping[str, Any], place: str) -> dict[str, str]:
+    """What the step in the config's field `place` compares by, for the outer step's
+    `compares_by`."""
+    own = kind_of(step).compares_by(config_of(step))
+    return {f"{place}.{key}": metric for key, metric in own.items()}
 
 
 def _invalid(faults: list[InitErrorDetails]) -> Invalid:
@@ -305,14 +343,19 @@ def _again(detail: ErrorDetails, config: type[BaseModel]) -> InitErrorDetails:
 
 
 __all__ = [
+    "COSTS",
     "AnyStep",
     "AsStep",
     "Boundary",
     "Inner",
     "InnerResult",
+    "compares_by_of",
     "config_of",
     "kind_of",
     "needs_of",
+    "overall_metric",
+    "overall_metrics",
     "produces_of",
     "read_step",
+    "times_of",
 ]

@@ -15,7 +15,14 @@ from pydantic import Field, field_validator, model_validator
 from gradus import benchmarks, registry
 from gradus.errors import GradusError, TrainingError
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
-from gradus.steps.inner import AnyStep, needs_of, overall_metric, produces_of
+from gradus.steps.inner import (
+    AnyStep,
+    compares_by_of,
+    needs_of,
+    overall_metric,
+    produces_of,
+    times_of,
+)
 
 if TYPE_CHECKING:
     from gradus.data.dataset import Split, TrainingData
@@ -116,6 +123,17 @@ training: {step: baseline}
         return Needs(
             data={"data": config.data}, models=own.models, corpora=own.corpora, takes=own.takes
         )
+
+    @classmethod
+    def times(cls, config: LearningCurveConfig) -> bool:
+        """Whether the training searches by a cost."""
+        return times_of(config.training)
+
+    @classmethod
+    def compares_by(cls, config: LearningCurveConfig) -> Mapping[str, str]:
+        """Its metric, and what the training searches by."""
+        own = {} if config.metric is None else {"metric": config.metric}
+        return {**own, **compares_by_of(config.training, "training")}
 
     @classmethod
     def produces(cls, config: LearningCurveConfig) -> frozenset[str]:

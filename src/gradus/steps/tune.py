@@ -15,9 +15,17 @@ from pydantic import ValidationError as Invalid
 from gradus import hardware
 from gradus.errors import TrainingError, UsageError
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
-from gradus.steps.inner import Inner, needs_of, produces_of, read_step
+from gradus.steps.inner import (
+    COSTS,
+    Inner,
+    compares_by_of,
+    needs_of,
+    produces_of,
+    read_step,
+    times_of,
+)
 from gradus.tuning import space as spaces
-from gradus.tuning.checking import first, inner_faults, variants
+from gradus.tuning.checking import check_objectives, first, inner_faults, variants
 from gradus.tuning.config import (
     TRIALS,
     BudgetConfig,
@@ -106,6 +114,9 @@ class TuneConfig(StepConfig):
         test = self.lr_range_test
         if test is not None and test.stage >= len(self.example().get("stages") or ()):
             raise ValueError(f"lr_range_test: the step has no stage {test.stage}, counted from 0")
+        check_objectives(
+            self.example(), [one.metric for one in self.objectives], pruned=self.pruner is not None
+        )
         if self.storage is not None and not self.storage.startswith("env:"):
             scheme, colon, rest = self.storage.partition("://")
             if not (scheme and colon and rest):
@@ -172,6 +183,20 @@ gates: ["accuracy >= 0.2"]
                     if name not in known.values():
                         known[f"inner.{place}" if place else key] = name
         return replace(found, models=models, data=data)
+
+    @classmethod
+    def times(cls, config: TuneConfig) -> bool:
+        """Whether an objective is a cost."""
+        return any(one.metric in COSTS for one in config.objectives) or times_of(config.example())
+
+    @classmethod
+    def compares_by(cls, config: TuneConfig) -> Mapping[str, str]:
+        """The objectives that are no costs, and those of a search inside."""
+        own = {f"objectives[{i}]": one.metric for i, one in enumerate(config.objectives)}
+        return {
+            **{place: name for place, name in own.items() if name not in COSTS},
+            **compares_by_of(config.example(), "inner"),
+        }
 
     @classmethod
     def produces(cls, config: TuneConfig) -> frozenset[str]:
@@ -325,6 +350,7 @@ def _study(config: TuneConfig, own: Sequence[Space], context: StepContext) -> st
         "versions": {n: hardware.version(n) for n in ("gradus-lm", "torch", "transformers")},
         "dtype": context.dtype,
         "threads": hardware.threads(),
+        **({"timing": context.inner.timing} if Tune.times(config) else {}),
         "optuna": version(),
     }
     return f"{context.id}-{token[:12]}-{hash_json(parts)[:12]}"

@@ -139,12 +139,22 @@ class _Run:
         own_aligned_memory(self.task)
         self.exchange.begin(self.task, self.stages)
         saved = self._resume()
-        for index in range(self.progress.stage, len(self.stages)):
-            self._boundary(index)
-            self._stage(index, saved)
-            saved = None
+        try:
+            for index in range(self.progress.stage, len(self.stages)):
+                self._boundary(index)
+                self._stage(index, saved)
+                saved = None
+        finally:
+            self._tell_spent()
         self.exchange.finish(self.task)
         return Trained(stages=tuple(self.progress.stages), cost=self._cost())
+
+    def _tell_spent(self) -> None:
+        """Whoever runs this inside another step pays for it, also where it fails."""
+        spent = current_within().spent
+        if spent is not None:
+            spent.tokens += self.progress.tokens
+            spent.seconds += sum(self.progress.seconds) + time.monotonic() - self._since
 
     def _resume(self) -> dict[str, torch.Tensor] | None:
         found = self.exchange.share(lambda: load_state(self.work, self.identity))

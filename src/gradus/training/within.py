@@ -45,6 +45,19 @@ class Paused(Exception):
 @dataclass(frozen=True, slots=True)
 class Within:
     """What holds while one step runs inside another.
+@dataclass(slots=True)
+class Spent:
+    """What the trainings of a step have taken, from their beginnings on, whether they end or fail.
+
+    Attributes:
+        tokens: trained on.
+        seconds: of training.
+    """
+
+    tokens: int = 0
+    seconds: float = 0.0
+
+
 
     Attributes:
         shared: folder of what all of them may use: frozen activations; None for none.
@@ -53,11 +66,13 @@ class Within:
     """
 
     shared: Path | None = None
+        spent: told what each training took; None for nobody who asks.
     tokens: MutableMapping[str, dict[str, Any]] | None = None
     boundary: Callable[[Boundary], bool] | None = None
 
 
 _NOTHING = Within()
+    spent: Spent | None = None
 _current: list[Within] = []
 
 
@@ -76,4 +91,4 @@ def current() -> Within:
     return _current[-1] if _current else _NOTHING
 
 
-__all__ = ["Boundary", "Paused", "Within", "current", "inside"]
+__all__ = ["Boundary", "Paused", "Spent", "Within", "current", "inside"]

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError as Invalid
 from pydantic_core import InitErrorDetails
 
-from gradus.errors import GradusError
-from gradus.steps.inner import read_step
+from gradus import registry
+from gradus.errors import GradusError, unknown
+from gradus.steps.inner import COSTS, needs_of, overall_metrics, produces_of, read_step
 from gradus.tuning.space import Place, Space, fill, spaces_in
 
 
@@ -61,6 +62,40 @@ def inner_faults(inner: Any) -> Iterator[InitErrorDetails]:
                 if (at, message) not in seen:
                     seen.add((at, message))
                     yield _fault(message, ("inner", *at), value)
+
+
+def check_objectives(inner: Mapping[str, Any], names: Sequence[str], *, pruned: bool) -> None:
+    """Whether a trial may have these values, as far as that shows before one is trained.
+
+    What a step without a data set puts into its curves shows at the end of the first trial.
+
+    Raises:
+        ValueError: it can't, with what there is.
+    """
+    step = read_step(inner)
+    needs, produced = needs_of(step), produces_of(step)
+    if needs.either and not needs.data:
+        return  # a data set or a corpus: the plan knows
+    known = {*(produced & overall_metrics()), *COSTS}
+    followed = _followed() & known
+    for name in names:
+        if name in COSTS and not needs.data:
+            raise ValueError(f"objectives: {name} is taken on a data set; the step names none")
+        if name in COSTS or not needs.data:
+            continue
+        if name not in known:
+            raise ValueError(f"objectives: {unknown('objective', name, known)}")
+        if pruned and name not in followed:
+            raise ValueError(
+                f"pruner: {name} isn't known at the end of a stage; there are "
+                f"{', '.join(sorted(followed))}"
+            )
+
+
+def _followed() -> frozenset[str]:
+    """The metrics that curves follow, of data with any target."""
+    found = [registry.load("benchmarks", name) for name in registry.names("benchmarks")]
+    return frozenset(metric for one in found if one.target for metric in one.compared)
 
 
 def _read_faults(error: Invalid | GradusError) -> list[tuple[Place, str, Any]]:

@@ -12,7 +12,6 @@ from gradus.errors import GradusError
 
 Positive = Annotated[float, Field(gt=0)]
 Direction = Literal["higher", "lower"]
-COSTS: Final = ("latency_p50_ms", "latency_p95_ms", "throughput_texts_s", "size_mb")
 TRIALS: Final = 20
 
 

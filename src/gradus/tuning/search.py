@@ -6,6 +6,7 @@ killed search reads the storage, and the trial that was under way goes on from i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,10 +18,9 @@ from gradus.errors import (
     TrainingError,
     UnknownName,
     UsageError,
-    unknown,
 )
-from gradus.steps.inner import Boundary, Inner, InnerResult
-from gradus.tuning.config import COSTS, TRIALS, BudgetConfig, ObjectiveConfig
+from gradus.steps.inner import COSTS, Boundary, Inner, InnerResult
+from gradus.tuning.config import TRIALS, BudgetConfig, ObjectiveConfig
 from gradus.tuning.halving import Halving, Trial
 from gradus.tuning.optuna_backend import Proposer, Storage
 from gradus.tuning.space import Space, fill
@@ -65,6 +65,7 @@ class Search:
 
         Raises:
             TrainingError: no trial could be ended; with what the last one failed of.
+            UnknownName: an objective that no trial has.
             Interrupted: the same search goes on.
         """
         while True:
@@ -169,11 +170,17 @@ class Search:
                 facts = {**facts_of(found), "begun": len(trials)}
                 self.storage.done(trials[trial.number], self.values(found), facts)
         except OWN_FAULTS as error:
-            facts = {"error": str(error)}
-            self.storage.failed(self._now(trial), facts)
+            self.storage.failed(self._now(trial), {"error": str(error), **self._taken(trial)})
             return
         if self.keep == "best" and found.paused is None:
             self._drop_losers()
+
+    def _taken(self, trial: Trial) -> dict[str, Any]:
+        """What a trial has cost that failed: the budget pays for it as for any other."""
+        try:
+            return cost_facts(self.inner.taken(trial.name, self.config(trial)))
+        except OWN_FAULTS:
+            return {}  # its settings are no step at all, so nothing was begun
 
     def _goes_on(self, trial: Trial, boundary: Boundary) -> bool:
         """Keep the score at a boundary, and say whether the trial goes on at once."""
@@ -209,12 +216,19 @@ class Search:
         """A trial's values of the objectives.
 
         Raises:
-            UsageError: it has no such value.
+            TrainingError: one of them is no finite number, or undefined on what it says.
+            UnknownName: there is no such value. No fault of this trial: all others would be
+                trained to their end as well and fail of it too.
         """
         known = {**found.scores, **found.costs}
         for objective in self.objectives:
-            if objective.metric not in known:
-                raise UsageError(unknown("objective", objective.metric, known))
+            name = objective.metric
+            # Of a metric that was taken there is no score where it is no finite number.
+            undefined = found.items is not None and name in self.asked() and name not in known
+            if undefined or not math.isfinite(known.get(name, 0.0)):
+                raise TrainingError(f"its {name} on dev.select is no finite number")
+            if name not in known:
+                raise UnknownName("objective", name, known)
         return tuple(float(known[objective.metric]) for objective in self.objectives)
 
     def _drop_losers(self) -> None:
@@ -237,10 +251,18 @@ def facts_of(found: InnerResult) -> dict[str, Any]:
     """What the storage keeps of a trial beside its values."""
     return {
         "fingerprint": found.fingerprint[:12],
-        "tokens": int(found.cost.get("train_tokens", 0)),
-        "seconds": float(found.cost.get("train_seconds") or found.cost.get("seconds", 0.0)),
+        **cost_facts(found.cost),
         "stages": len(found.facts.get("stages", ())),
     }
+
+
+def cost_facts(cost: Mapping[str, Any]) -> dict[str, Any]:
+    """What the budget counts of a step's cost; what isn't known isn't there."""
+    found: dict[str, Any] = {}
+    if "train_tokens" in cost:
+        found["tokens"] = int(cost["train_tokens"])
+    seconds = cost.get("train_seconds") or cost.get("seconds")
+    return found if seconds is None else {**found, "seconds": float(seconds)}
 
 
 def used(trials: Sequence[Trial]) -> tuple[float, int]:

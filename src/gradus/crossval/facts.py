@@ -39,12 +39,11 @@ def concluded(
     metric, level = conclude.metric_of(name), context.level
     names, ids = list(config.configurations), list(data.train.ids)
     codes = None if groups is None else np.unique(list(groups), return_inverse=True)[1]
+    asked: dict[str, Any] = {"level": level, "seed": context.seed, "groups": codes}
     about = [
-        conclude.described(cells, one, metric, level=level, seed=context.seed, groups=codes)
-        for one in names
+        {**conclude.described(cells, one, metric, **asked), "step": registry.plain(step["step"])}
+        for one, step in config.configurations.items()
     ]
-    for row, step in zip(about, config.configurations.values(), strict=True):
-        row["step"] = registry.plain(str(step["step"]))
     best = conclude.winner(about, metric)
     facts: dict[str, Any] = {
         "metric": name,
@@ -53,6 +52,26 @@ def concluded(
         "level": level,
         "data": data.name,
         "items": len(ids),
+        **_folded(config, folds),
+        "configurations": about,
+        "components_method": METHOD,
+        "tests": conclude.folds_tests(cells, names, metric, level=level),
+        "tests_assume": conclude.OVER_FOLDS,
+        "item_tests": conclude.items_tests(cells, names, ids, metric, **asked),
+        "item_tests_assume": conclude.OVER_ITEMS if codes is None else conclude.OVER_GROUPS,
+        "groups": None if codes is None else int(codes.max()) + 1,
+        "chosen": _chosen(cells),
+        "winner": best,
+        "refit": config.refit,
+        "predictions": PREDICTIONS,
+        "doubts": doubted(cells, best, data, context.out, shown=config.doubts),
+    }
+    return facts, [*_said(facts), *_notes(config)]
+
+
+def _folded(config: CrossvalConfig, folds: Sequence[Fold]) -> dict[str, Any]:
+    """How train was folded, and how many items each fold has of what."""
+    return {
         "folds": config.folds,
         "repeats": config.repeats,
         "seeds_per_fold": config.seeds_per_fold,
@@ -69,22 +88,7 @@ def concluded(
             }
             for fold in folds
         ],
-        "configurations": about,
-        "components_method": METHOD,
-        "tests": conclude.folds_tests(cells, names, metric, level=level),
-        "tests_assume": conclude.OVER_FOLDS,
-        "item_tests": conclude.items_tests(
-            cells, names, ids, metric, level=level, seed=context.seed, groups=codes
-        ),
-        "item_tests_assume": conclude.OVER_ITEMS if codes is None else conclude.OVER_GROUPS,
-        "groups": None if codes is None else int(codes.max()) + 1,
-        "chosen": _chosen(cells),
-        "winner": best,
-        "refit": config.refit,
-        "predictions": PREDICTIONS,
-        "doubts": doubted(cells, best, data, context.out, shown=config.doubts),
     }
-    return facts, [*_said(facts), *_notes(config)]
 
 
 def _chosen(cells: Sequence[Cell]) -> list[dict[str, Any]]:

@@ -226,32 +226,13 @@ class StepRun:
         state = State.REUSED if all(one.reused for one in made) else State.DONE
         if stops(spec, verdicts):
             state = State.CLOSED
-        facts = {**outcome["facts"], "changes": changes}
-        chose = outcome.get("scored") and spec.data and made[chosen].checkpoint is not None
-        if chose and measured.measurements:
-            found = optimism.rows(
-                spec.id, spec.data[0], self._home(made), measured.measurements, self.inputs
-            )
-            facts["optimism"] = found
-        if measured.slices:
-            facts["slices"] = list(measured.slices)
-        if measured.benchmarks:
-            facts["benchmarks"] = list(measured.benchmarks)
-            facts["benchmark_changes"] = gating.benchmark_changes(spec)
-        if measured.written:
-            facts["written"] = dict(measured.written)
-        if selected or measured.seeds:
-            facts["seeds"] = {**selected, "measured": list(measured.seeds)}
-        checkpoints = {n: folder.relative(place / p) for n, p in outcome["extras"].items()}
-        for number, one in enumerate(made, start=1):
-            if len(made) > 1 and one.checkpoint is not None:
-                checkpoints[f"seed{number}"] = folder.relative(one.checkpoint)
+        facts = self._facts(made, chosen, selected, outcome, measured)
         checkpoint = made[chosen].checkpoint
         return replace(
             self.record,
             state=state,
             checkpoint=None if checkpoint is None else folder.relative(checkpoint),
-            checkpoints=checkpoints,
+            checkpoints=self._extras(made, chosen, outcome),
             seconds=outcome["seconds"] + measured.seconds,
             fingerprint=self._mark(made),
             measurements=measured.measurements,
@@ -271,9 +252,46 @@ class StepRun:
                 *_repeated(spec, made, selected),
                 *_undecided(spec, verdicts),
             ),
-            facts=facts,
+            facts={**facts, "changes": changes},
             finished=now(),
         )
+
+    def _facts(
+        self,
+        made: Sequence[Made],
+        chosen: int,
+        selected: Mapping[str, Any],
+        outcome: Mapping[str, Any],
+        measured: Measured,
+    ) -> dict[str, Any]:
+        """What the step says of itself, and what its measurements say beside their values."""
+        spec, facts = self.spec, dict(outcome["facts"])
+        chose = outcome.get("scored") and spec.data and made[chosen].checkpoint is not None
+        if chose and measured.measurements:
+            facts["optimism"] = optimism.rows(
+                spec.id, spec.data[0], self._home(made), measured.measurements, self.inputs
+            )
+        if measured.slices:
+            facts["slices"] = list(measured.slices)
+        if measured.benchmarks:
+            facts["benchmarks"] = list(measured.benchmarks)
+            facts["benchmark_changes"] = self.gating.benchmark_changes(spec)
+        if measured.written:
+            facts["written"] = dict(measured.written)
+        if selected or measured.seeds:
+            facts["seeds"] = {**selected, "measured": list(measured.seeds)}
+        return facts
+
+    def _extras(
+        self, made: Sequence[Made], chosen: int, outcome: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Further checkpoints by name, those of all seeds among them."""
+        folder, place = self.inputs.folder, made[chosen].place
+        found = {n: folder.relative(place / p) for n, p in outcome["extras"].items()}
+        for number, one in enumerate(made, start=1):
+            if len(made) > 1 and one.checkpoint is not None:
+                found[f"seed{number}"] = folder.relative(one.checkpoint)
+        return found
 
 
 def _cost_facts(

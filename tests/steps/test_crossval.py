@@ -16,14 +16,14 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from gradus.checkpoints import read_manifest
+from gradus.checkpoints import open_checkpoint, read_manifest
 from gradus.crossval.partition import groups_of, partition
-from gradus.errors import DataError, TrainingError
+from gradus.errors import DataError, TrainingError, UsageError
 from gradus.predict import load
 from gradus.steps.base import StepOutcome
 from gradus.steps.crossval import Crossval, CrossvalConfig
 from gradus.testing import World
-from gradus.testing.world import default_rows
+from gradus.testing.world import ListeningMonitor, default_rows
 
 WAYS = {
     "words": {"step": "baseline"},
@@ -288,3 +288,24 @@ def test_a_search_inside_each_fold(world: World, tmp_path: Path) -> None:
     assert [row["chosen"] for row in outcome.facts["chosen"]] == ["C 10.0"] * 3
     assert outcome.checkpoint is not None
     assert read_manifest(outcome.checkpoint).kind == "linear"
+
+
+def test_a_model_that_has_seen_the_folds_is_refused(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its lineage: the plan names a folder, and the data a name that says nothing."""
+    head = {"stages": [{"train": "head"}]}
+    half = {"model": "encoder", "data": "news", "sample": 0.5, **head}
+    outcome = world.run("finetune", half, tmp_path / "first")
+    assert outcome.checkpoint is not None
+    world.put("before", open_checkpoint(outcome.checkpoint, name="before"))
+    ways = {"again": {"step": "finetune", "model": "before", **head}}
+    config = {**CONFIG, "repeats": 1, "refit": "none", "configurations": ways}
+    with pytest.raises(UsageError, match=r"'before' was trained on about 50% of the items"):
+        world.run("crossval", config, tmp_path / "refused")
+    assert not (tmp_path / "refused" / "inner").exists()
+    notes = list[str]()
+    monkeypatch.setattr(ListeningMonitor, "note", lambda _, text: notes.append(text))
+    world.run("crossval", {**config, "seen_items": "as last year"}, tmp_path / "allowed")
+    (told,) = [note for note in notes if "50%" in note]
+    assert told.endswith("which flatters it; the plan says: as last year")

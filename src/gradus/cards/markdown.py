@@ -9,6 +9,7 @@ from typing import Any
 from gradus.cards.licences import UNKNOWN
 from gradus.cards.measured import COST, PARITY, Row, compared
 from gradus.cards.metadata import metadata, yaml_head
+from gradus.checkpoints.seen import SEEN
 from gradus.report.format import NONE, count, duration, moment, number, plain
 from gradus.report.markdown import fence, table, text
 from gradus.report.tables import Cell, make, measured, verdict
@@ -246,6 +247,8 @@ def _brief(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """What a step says of itself in one value or a short list; tables stay in the run."""
     found = []
     for name, value in facts.items():
+        if name == SEEN:
+            continue
         if isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
             if name == "stages":
                 found += [(f"stage {i}", _stage(one)) for i, one in enumerate(value, start=1)]

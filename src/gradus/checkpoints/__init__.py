@@ -23,6 +23,7 @@ from gradus.checkpoints.manifest import (
     verify,
 )
 from gradus.checkpoints.save import save_checkpoint
+from gradus.checkpoints.seen import seen_items, share_seen
 
 __all__ = [
     "CARD",
@@ -43,5 +44,7 @@ __all__ = [
     "open_checkpoint",
     "read_manifest",
     "save_checkpoint",
+    "seen_items",
+    "share_seen",
     "verify",
 ]

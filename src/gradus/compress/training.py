@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from gradus import registry
-from gradus.checkpoints import read_manifest, save_checkpoint
+from gradus.checkpoints import read_manifest, save_checkpoint, seen_items
 from gradus.checkpoints.hashing import hash_json
 from gradus.compress.onnx_scheme import integer_range
 from gradus.compress.rounded import rounding
@@ -80,7 +80,7 @@ def train_rounded(
         labels=prepared.labels,
         preprocessing={**prepared.preprocessing, **settled, **prepare.preprocessing()},
         parents=(ref,),
-        facts={},
+        facts=seen_items(data.train.ids),
         write=prepared.save,
         name=ref.name,
     )

@@ -150,6 +150,7 @@ def _check(draft: Draft, faults: Faults, folder: Path | None) -> None:
     from gradus.plan.benchmarks import check_benchmarks
     from gradus.plan.comparing import check_compared
     from gradus.plan.corpora import check_corpora
+    from gradus.plan.folding import check_folded
     from gradus.plan.gates import check_data_gates, check_step_gates
     from gradus.plan.holdout import check_holdout
     from gradus.plan.judging import check_judging
@@ -166,6 +167,7 @@ def _check(draft: Draft, faults: Faults, folder: Path | None) -> None:
     check_step_gates(draft, faults)
     check_early_test(draft, faults)
     check_compared(draft, faults)
+    check_folded(draft, faults)
     check_holdout(draft, faults)
 
 

@@ -121,6 +121,7 @@ gates: ["accuracy > floor.majority"]
             DataError: the data set has spans.
             TrainingError: train has fewer than two labels, or no term passes `min_df`.
         """
+        from gradus.checkpoints import seen_items
         from gradus.predict.linear import save_linear
 
         data = context.data
@@ -143,7 +144,7 @@ gates: ["accuracy > floor.majority"]
             intercept=fitted.intercept,
             target=data.target,
             more={**settled, **prepare.preprocessing()},
-            facts={**fitted.facts, **settled},
+            facts={**fitted.facts, **settled, **seen_items(data.train.ids)},
         )
         return StepOutcome(
             checkpoint=Path(checkpoint.path),

@@ -95,6 +95,11 @@ gates: ["log_loss <= tuned + 0.01", "aurc < calibrated.aurc_random"]
         return Needs(models={"model": config.model}, data=data)
 
     @classmethod
+    def learns(cls, config: CalibrateConfig) -> bool:
+        """It fits a few numbers on dev.select alone."""
+        return False
+
+    @classmethod
     def produces(cls, config: CalibrateConfig) -> frozenset[str]:
         """Quality and cost."""
         return frozenset({*benchmarks.quality_metrics(), *CostBenchmark.metrics})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gradus import registry
-from gradus.errors import GradusError, TrainingError
+from gradus.errors import GradusError, TrainingError, UsageError
 from gradus.steps.base import Needs, Step, StepConfig, StepContext, StepOutcome
 from gradus.steps.inner import (
     AnyStep,
@@ -54,6 +54,8 @@ class CrossvalConfig(StepConfig):
         refit: what the checkpoint is: the best configuration trained on ``all`` of train, an
             ``ensemble`` of its folds' checkpoints, or ``none``.
         doubts: how many of the labels most likely wrong the report lists; the file has all.
+        seen_items: why a configuration may begin with a model that was trained on items of train,
+            which flatters it; the report repeats it. Refused when left out.
     """
 
     data: str
@@ -68,6 +70,7 @@ class CrossvalConfig(StepConfig):
     metric: str | None = None
     refit: Literal["all", "ensemble", "none"] = "all"
     doubts: Annotated[int, Field(ge=0)] = 20
+    seen_items: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -155,9 +158,6 @@ configurations:
         )
 
     @classmethod
-    def produces(cls, config: CrossvalConfig) -> frozenset[str]:
-        """What can be measured of the checkpoint, whichever configuration it is of."""
-    @classmethod
     def times(cls, config: CrossvalConfig) -> bool:
         """Whether a configuration searches by a cost."""
         return any(map(times_of, config.configurations.values()))
@@ -170,6 +170,9 @@ configurations:
             found |= compares_by_of(step, f"configurations.{name}")
         return found
 
+    @classmethod
+    def produces(cls, config: CrossvalConfig) -> frozenset[str]:
+        """What can be measured of the checkpoint, whichever configuration it is of."""
         if config.refit == "none":
             return frozenset()
         return frozenset.intersection(*map(produces_of, config.configurations.values()))
@@ -180,6 +183,7 @@ configurations:
         Raises:
             TrainingError: the step has no data, or a configuration made no checkpoint.
             DataError: the folds can't be made.
+            UsageError: a configuration begins with a model that was trained on what is held out.
         """
         from gradus.crossval.cells import run_cells
         from gradus.crossval.facts import concluded
@@ -195,6 +199,7 @@ configurations:
                 f"{context.id}: answers with target '{data.target}' can't be averaged; write "
                 "'refit: all'"
             )
+        seen = self._seen(config, context)
         groups = groups_of(
             data.train, data.name, config.group, near_duplicates=config.near_duplicates
         )
@@ -216,7 +221,7 @@ configurations:
         )
         write_predictions(context.out / PREDICTIONS, cells, data.train)
         facts, notes = concluded(config, cells, folds, groups, context)
-        for note in notes:
+        for note in (*seen, *notes):
             context.monitor.note(note)
         checkpoint = self._checkpoint(config, cells, str(facts["winner"]), context)
         return StepOutcome(
@@ -224,6 +229,33 @@ configurations:
             facts=facts,
             cost={"train_seconds": sum(cell.seconds for cell in cells)},
         )
+
+    def _seen(self, config: CrossvalConfig, context: StepContext) -> list[str]:
+        """What is to be said of models that know the folds' items already.
+
+        Raises:
+            UsageError: there is one, and the plan doesn't say why.
+        """
+        from gradus.checkpoints import share_seen
+
+        assert context.data is not None, "`run` has asked for it"
+        found = []
+        for name, step in config.configurations.items():
+            for model in dict.fromkeys(needs_of(step).models.values()):
+                share, who = share_seen(context.models[model], context.data.train.ids)
+                if not share:
+                    continue
+                told = f"'{name}': '{who}' was trained on about {share:.0%} of the items"
+                if not config.seen_items.strip():
+                    raise UsageError(
+                        f"{context.id}: {told} of '{config.data}' that the folds hold out: begin "
+                        "with a model that has not seen them, or say why with seen_items"
+                    )
+                found.append(
+                    f"{told} that the folds hold out, which flatters it; the plan says: "
+                    f"{config.seen_items.strip()}"
+                )
+        return found
 
     def _checkpoint(
         self,

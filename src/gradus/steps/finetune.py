@@ -242,7 +242,7 @@ gates: ["accuracy >= 0.95"]
         """Train, or go on with training, and save the checkpoint."""
         import torch
 
-        from gradus.checkpoints import save_checkpoint
+        from gradus.checkpoints import save_checkpoint, seen_items
         from gradus.checkpoints.hashing import hash_json
         from gradus.predict.postprocess import refuse
         from gradus.training.adapters.adapt import adapt, merge_with_parity
@@ -297,7 +297,7 @@ gates: ["accuracy >= 0.95"]
             labels=prepared.labels,
             preprocessing={**prepared.preprocessing, **settled, **prepare.preprocessing()},
             parents=(ref,),
-            facts=facts,
+            facts={**facts, **seen_items(data.train.ids)},
             write=prepared.save,
         )
         return StepOutcome(

@@ -112,6 +112,11 @@ gates: ["accuracy >= 0.70"]
         return Needs(models={"model": config.model}, data={"data": config.data})
 
     @classmethod
+    def learns(cls, config: PromptConfig) -> bool:
+        """By the examples that it shows."""
+        return config.shots > 0
+
+    @classmethod
     def produces(cls, config: PromptConfig) -> frozenset[str]:
         """Quality and cost."""
         return frozenset({*ClassifyBenchmark.metrics, *CostBenchmark.metrics})
@@ -124,6 +129,7 @@ gates: ["accuracy >= 0.70"]
             UsageError: label_words doesn't fit the labels.
             CheckpointError: the model can't be prompted, or the instruction doesn't fit.
         """
+        from gradus.checkpoints import seen_items
         from gradus.predict.prompt import save_prompt
 
         if context.data is None:
@@ -137,7 +143,7 @@ gates: ["accuracy >= 0.70"]
             labels=context.data.labels,
             prompt=work.prompt(0),
             model=work.ref,
-            facts=facts,
+            facts={**facts, **seen_items(row["id"] for row in facts["examples"])},
         )
         return StepOutcome(
             checkpoint=Path(saved.path),

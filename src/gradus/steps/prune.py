@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -227,7 +227,7 @@ gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.8 * tuned"]
         """
         import torch
 
-        from gradus.checkpoints import save_checkpoint
+        from gradus.checkpoints import save_checkpoint, seen_items
         from gradus.compress.prune import rounds
         from gradus.compress.prune.counts import counted
         from gradus.compress.prune.looked import looked
@@ -261,7 +261,7 @@ gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.8 * tuned"]
             labels=found.labels,
             preprocessing={**found.preprocessing, **settled},
             parents=(found.ref,),
-            facts=facts,
+            facts={**facts, **seen_items(_items(context))},
             write=found.save,
         )
         facts["reloaded_max_difference"] = _reloaded(found, saved)
@@ -272,6 +272,11 @@ gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.8 * tuned"]
             facts={**facts, "digest": saved.digest},
             cost=done.cost,
         )
+
+
+def _items(context: StepContext) -> Sequence[str]:
+    """Content hashes of what it was trained on, or looked at by."""
+    return () if context.data is None else context.data.train.ids
 
 
 def _reloaded(found: Subject, saved: CheckpointRef) -> float:

@@ -155,6 +155,12 @@ gates: ["accuracy >= tuned - 0.01", "latency_p50_ms <= 0.6 * tuned"]
         return Needs(models={"model": config.model}, data=data, corpora=corpora)
 
     @classmethod
+    def learns(cls, config: QuantizeConfig) -> bool:
+        """Ranges settled on texts of train know no labels; a scheme that trains does."""
+        kind = config.kind()
+        return kind is not None and bool(kind.trains)
+
+    @classmethod
     def produces(cls, config: QuantizeConfig) -> frozenset[str]:
         """Quality, cost, and parity with the parent."""
         kind = config.kind()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gradus.checkpoints import save_checkpoint
+from gradus.checkpoints import save_checkpoint, seen_items
 from gradus.checkpoints.hashing import hash_json
 from gradus.objectives.base import Prepared
 from gradus.steps.base import Monitor, StepContext, StepOutcome, Target
@@ -152,13 +152,14 @@ def _save(
 ) -> tuple[Mapping[str, Any], str]:
     """Save a checkpoint; what its task settled, and its digest."""
     settled = prepared.settle()
+    items = [item for data in context.datasets.values() for item in data.train.ids]
     saved = save_checkpoint(
         folder,
         kind=prepared.kind,
         labels=prepared.labels,
         preprocessing={**prepared.preprocessing, **settled, **made.preparations},
         parents=tuple(context.models.values()),
-        facts=facts,
+        facts={**facts, **seen_items(items)},
         write=prepared.save,
     )
     return settled, saved.digest

@@ -128,9 +128,9 @@ def test_frozen_activations_and_tokens_are_computed_once(
     filled: list[str] = []
     compute = activations.Activations._compute
 
-    def counted(self: Any, tokens: Any) -> Any:
+    def counted(self: Any, tokens: Any, wanted: Any) -> Any:
         filled.append("x")
-        return compute(self, tokens)
+        return compute(self, tokens, wanted)
 
     monkeypatch.setattr(activations.Activations, "_compute", counted)
     runs = runs_in(tmp_path, world)
@@ -164,7 +164,7 @@ def test_texts_that_are_prepared_otherwise_share_no_activations(
 def test_what_a_stage_has_changed_below_is_not_shared(tmp_path: Path, world: World) -> None:
     runs = runs_in(tmp_path, world)
     runs.run("one", step({"train": "all", "steps": 2, "lr": 1e-3}, HEAD))
-    assert not list(runs.folder().iterdir())
+    assert not [place for place in runs.folder().iterdir() if place.is_dir()]
 
 
 def test_a_draw_has_its_own_stable_place(tmp_path: Path, world: World) -> None:
@@ -266,3 +266,39 @@ def test_what_fails_says_what_it_took(tmp_path: Path, world: World) -> None:
 def test_a_metric_that_the_data_are_not_measured_by_is_named(tmp_path: Path, world: World) -> None:
     with pytest.raises(UnknownName, match="unknown metric 'spearman'"):
         runs_in(tmp_path, world).run("one", step(), metrics=["spearman"])
+
+
+@pytest.mark.parametrize("stage", [HEAD, TOP], ids=["features", "hidden states"])
+def test_folds_and_the_whole_compute_each_text_once(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, stage: dict[str, Any]
+) -> None:
+    computed: list[int] = []
+    compute = activations.Activations._compute
+
+    def counted(self: Any, tokens: Any, wanted: Any) -> Any:
+        computed.append(len(wanted))
+        return compute(self, tokens, wanted)
+
+    monkeypatch.setattr(activations.Activations, "_compute", counted)
+    data = world.dataset.for_training()
+    rows = np.arange(len(data.train))
+    runs, found = runs_in(tmp_path / "together", world), []
+    for number in range(3):
+        held, rest = rows[rows % 3 == number], rows[rows % 3 != number]
+        fold = redrawn(
+            data,
+            train=data.train.take(rest[4:].tolist()),
+            select=data.train.take(rest[:4].tolist()),
+        )
+        found.append((fold, held, runs.run(f"fold-{number}", step(stage), data=fold)))
+        runs.forget()
+    assert sum(computed) == len(data.train), "each when the first fold asks that has it"
+    runs.run("whole", step(stage))
+    assert sum(computed) == len(data.train) + len(data.select)
+    for number, (fold, held, result) in enumerate(found):
+        alone = runs_in(tmp_path / str(number), world).run("x", step(stage), data=fold)
+        assert result.checkpoint is not None
+        assert alone.checkpoint is not None
+        texts = [data.train.texts[row] for row in held]
+        ours, theirs = (load(Path(r.checkpoint.path)).predict_proba(texts) for r in (result, alone))  # type: ignore[union-attr]  # said above
+        assert ours == pytest.approx(theirs, abs=1e-4)

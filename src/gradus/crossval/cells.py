@@ -107,7 +107,7 @@ def run_cells(
             for name, step in configurations.items():
                 context.monitor.progress(len(cells), total, cell_name(name, fold, number))
                 cells.append(_cell(name, step, fold, number, drawn, context, keep=keep))
-        # The next fold has other texts: what was kept of these would but fill the disk.
+        # The next fold has other texts: what was kept of these as a whole would but fill the disk.
         context.inner.forget()
     context.monitor.progress(total, total, "folds")
     return cells

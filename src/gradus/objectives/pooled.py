@@ -56,6 +56,7 @@ class PooledTask(Task):
         self.labels, self.select_labels = labels, select_labels
         self.pooling, self.normalise = pooling, normalise
         self.monitor, self.digest = monitor, digest
+        self.reading = f"{pooling} {normalise}"
 
     @classmethod
     def gold(cls, labels: np.ndarray) -> torch.Tensor:

@@ -31,6 +31,7 @@ from gradus.runner.inner_step import InnerStep
 from gradus.runner.monitor import Quiet, Reporter, RunMonitor
 from gradus.steps.base import StepContext
 from gradus.steps.inner import Boundary, InnerResult, read_step
+from gradus.training.within import TEXTS
 
 if TYPE_CHECKING:
     from gradus.data.dataset import TrainingData
@@ -121,7 +122,6 @@ class InnerRuns:
         self._records[name] = one.record(found)
         return found
 
-    def drop(self, result: InnerResult) -> None:
     def taken(
         self,
         name: str,
@@ -134,6 +134,7 @@ class InnerRuns:
         """See `Inner.taken`."""
         return InnerStep(self, name, checked(step), data, models or {}, seed).taken()
 
+    def drop(self, result: InnerResult) -> None:
         """See `Inner.drop`."""
         if result.checkpoint is not None:
             # The manifest first: without it the folder is no checkpoint, whatever is left of it.
@@ -145,7 +146,11 @@ class InnerRuns:
 
     def forget(self) -> None:
         """See `Inner.forget`."""
-        shutil.rmtree(self.folder(), ignore_errors=True)
+        for place in self.folder().iterdir():
+            if place.is_file():
+                place.unlink()
+            elif place.name != TEXTS:
+                shutil.rmtree(place, ignore_errors=True)
 
     def adopt(self, result: InnerResult, out: Path) -> Path:
         """See `Inner.adopt`."""
@@ -159,13 +164,13 @@ class InnerRuns:
         return target
 
     @property
-    def place(self) -> Path:
-        """See `Inner.place`."""
-    @property
     def timing(self) -> dict[str, Any]:
         """See `Inner.timing`."""
         return timing(self.measure)
 
+    @property
+    def place(self) -> Path:
+        """See `Inner.place`."""
         self.root.mkdir(parents=True, exist_ok=True)
         return self.root
 

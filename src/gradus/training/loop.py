@@ -32,7 +32,7 @@ from gradus.training.stage import Probe, Shared
 from gradus.training.state import Progress, load_state, save_state
 from gradus.training.storage import load_tensors
 from gradus.training.task import Task
-from gradus.training.within import Boundary, Paused
+from gradus.training.within import TEXTS, Boundary, Paused
 from gradus.training.within import current as current_within
 
 SAVE_SECONDS = 15.0
@@ -204,7 +204,9 @@ class _Run:
         torch_seed = (self.seed * 1_000_003 + index) % 2**63
         if progress.update == 0:
             torch.manual_seed(torch_seed)
-        caches = Activations(task, self._cache(low), low, self.dtype, self.interrupts.check)
+        caches = Activations(
+            task, self._cache(low), low, self.dtype, self.interrupts.check, self._texts(low)
+        )
         shared = Shared(
             task=task,
             stage=stage,
@@ -248,17 +250,33 @@ class _Run:
         and weights they are of, not how texts are prepared, cut or masked before the weights see
         them.
         """
-        shared, groups = current_within().shared, self.task.backbone.groups
-        own = any(
-            name in groups.group_of and groups.depth(groups.group_of[name]) < low
-            for name in self.progress.changed
-        )
-        if shared is None or own or low < 1:
+        shared = self._shared(low)
+        if shared is None:
             return self.work
         alike = {k: v for k, v in self.identity.items() if k not in ("stages", "seed")}
         place = shared / hash_json(alike)[:12]
         place.mkdir(parents=True, exist_ok=True)
         return place
+
+    def _texts(self, low: int) -> Path | None:
+        """Where activations are kept text by text, for trainings on other data of the same model;
+        None where features rest on more than tokens and weights."""
+        shared, reading = self._shared(low), self.task.reading
+        if shared is None or reading is None:
+            return None
+        # Of data and preparations the tokens say what matters, which are what texts are found by.
+        apart = ("stages", "seed", "data", "preprocessing")
+        alike = {k: v for k, v in self.identity.items() if k not in apart}
+        return shared / TEXTS / hash_json({**alike, "reading": reading})[:12]
+
+    def _shared(self, low: int) -> Path | None:
+        """The folder that is shared with others, where what lies below `low` is as it came."""
+        groups = self.task.backbone.groups
+        own = any(
+            name in groups.group_of and groups.depth(groups.group_of[name]) < low
+            for name in self.progress.changed
+        )
+        return None if own or low < 1 else current_within().shared
 
     def _after_update(self, extra: Callable[[], dict[str, torch.Tensor]]) -> None:
         due = time.monotonic() - self._saved_at >= self._wait()

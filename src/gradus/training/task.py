@@ -73,6 +73,7 @@ class Task(ABC):
         select: tokenised dev.select.
         digest: of data and tokenisation; part of the identity of everything that is cached.
         name: of the objective, for messages.
+        reading: what features depend on beside tokens and weights, where that can be said.
 
     Class attributes:
         chooses_loss: whether `loss` minimises what a stage chooses from the catalog. A task that
@@ -80,6 +81,7 @@ class Task(ABC):
     """
 
     chooses_loss: ClassVar[bool] = True
+    reading: str | None = None
 
     name: str
     backbone: Backbone

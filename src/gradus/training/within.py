@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+TEXTS: Final = "texts"
+"""The part of the shared folder that is kept text by text and so outlives a change of the data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +45,6 @@ class Paused(Exception):
         super().__init__(f"stopped after stage {boundary.stage} of {boundary.stages}")
 
 
-@dataclass(frozen=True, slots=True)
-class Within:
-    """What holds while one step runs inside another.
 @dataclass(slots=True)
 class Spent:
     """What the trainings of a step have taken, from their beginnings on, whether they end or fail.
@@ -58,21 +58,24 @@ class Spent:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What holds while one step runs inside another.
 
     Attributes:
         shared: folder of what all of them may use: frozen activations; None for none.
         tokens: by tokenizer and greatest length, the tokens of each text.
         boundary: asked after each stage but the last whether to go on; None for always.
+        spent: told what each training took; None for nobody who asks.
     """
 
     shared: Path | None = None
-        spent: told what each training took; None for nobody who asks.
     tokens: MutableMapping[str, dict[str, Any]] | None = None
     boundary: Callable[[Boundary], bool] | None = None
+    spent: Spent | None = None
 
 
 _NOTHING = Within()
-    spent: Spent | None = None
 _current: list[Within] = []
 
 
@@ -91,4 +94,4 @@ def current() -> Within:
     return _current[-1] if _current else _NOTHING
 
 
-__all__ = ["Boundary", "Paused", "Spent", "Within", "current", "inside"]
+__all__ = ["TEXTS", "Boundary", "Paused", "Spent", "Within", "current", "inside"]

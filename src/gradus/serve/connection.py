@@ -171,7 +171,7 @@ class Connection(HttpProtocol):  # type: ignore[misc]  # whichever parser uvicor
         kB; a client that takes a little all the while isn't seen by what is kept here.
         """
         left: int = self.transport.get_write_buffer_size()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             number = self.transport.get_extra_info("socket").fileno()
             (unsent,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
             left += unsent

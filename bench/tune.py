@@ -24,6 +24,7 @@ import itertools
 import json
 import math
 import os
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -31,6 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -67,33 +69,50 @@ def plan(
     }
 
 
-def run(folder: Path, made: Mapping[str, Any]) -> tuple[Path, float]:
-    """Run a plan in a process of its own; its run folder and the seconds that it took."""
+def run(folder: Path, made: Mapping[str, Any], enough: float = math.inf) -> tuple[Path, float]:
+    """Run a plan in a process of its own; its run folder and the seconds that it took.
+
+    A search is interrupted once one of its trials has reached `enough`.
+    """
     path = folder / f"{made['name']}.yaml"
     path.write_text(yaml.safe_dump(dict(made), sort_keys=False), encoding="utf-8")
     command = [sys.executable, "-m", "gradus", "run", str(path), "--quiet"]
     command += ["--runs-dir", str(folder)]
-    began = time.perf_counter()
-    subprocess.run(
-        command,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
-    )
-    return folder / str(made["name"]), time.perf_counter() - began
+    began, place = time.perf_counter(), folder / str(made["name"])
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    interrupted = False
+    while process.poll() is None:
+        try:
+            process.wait(5 if math.isfinite(enough) else None)
+        except subprocess.TimeoutExpired:
+            there = any((row["value"] or 0.0) >= enough for row in trials(place))
+            if there and not interrupted:
+                process.send_signal(signal.SIGINT)
+                interrupted = True
+    if process.returncode not in ((0, 130) if interrupted else (0,)):
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return place, time.perf_counter() - began
 
 
 def trials(run_folder: Path) -> list[dict[str, Any]]:
     """Trials in their order: when each ended, its value and the seconds of its training."""
-    (database,) = run_folder.glob("steps/*/inner/trials.db")
+    database = next(run_folder.glob("steps/*/inner/trials.db"), None)
+    if database is None:
+        return []  # it has only begun
     query = (
         "select t.number, t.datetime_start, t.datetime_complete, v.value, a.value_json "
         "from trials t left join trial_values v on v.trial_id = t.trial_id "
         "left join trial_user_attributes a on a.trial_id = t.trial_id and a.key = 'facts' "
         "order by t.number"
     )
-    with sqlite3.connect(database) as connection:
-        rows = connection.execute(query).fetchall()
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            rows = connection.execute(query).fetchall()
+        except sqlite3.OperationalError:
+            return []  # its tables aren't there yet, or are being written
+    if not rows:
+        return []
     first = datetime.fromisoformat(rows[0][1])
     return [
         {
@@ -129,7 +148,7 @@ def even(ends: tuple[float, float], count: int, *, log: bool) -> dict[str, list[
 def against_grid(seeds: Sequence[int], quick: bool) -> list[Result]:
     """TPE with halving, until it is as good as the grid's best cell."""
     sides = (2, 2, 2) if quick else (4, 4, 2)
-    cells, texts = math.prod(sides), 600 if quick else None
+    cells, texts = math.prod(sides), 2000 if quick else None
     ours, theirs = [], []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as place:
@@ -147,7 +166,7 @@ def against_grid(seeds: Sequence[int], quick: bool) -> list[Result]:
             searched = {"id": "tuned", "step": "tune", "inner": spaces, "budget": budget}
             searched["pruner"] = {"name": "halving", "eta": 3, "rungs": [2]}
             searched["sampler"] = {"name": "tpe", "startup": 4}
-            found = trials(run(folder, plan("tpe", seed, searched, texts, 0.2))[0])
+            found = trials(run(folder, plan("tpe", seed, searched, texts, 0.2), best)[0])
             there = [r["ended"] for r in found if r["value"] is not None and r["value"] >= best]
             taken = min(there) if there else max(r["ended"] or 0.0 for r in found)
             top = max(r["value"] for r in found if r["value"] is not None)

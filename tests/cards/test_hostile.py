@@ -79,7 +79,7 @@ def _writable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
-@given(name=st.text(min_size=1, max_size=30))
+@given(name=st.text(min_size=1, max_size=30).filter(str.strip))
 def test_a_licence_without_a_name_on_the_hub_is_another(known: dict[str, Any], name: str) -> None:
     from gradus.cards.terms import terms
 

@@ -49,9 +49,9 @@ class Across:
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """Zero, and round numbers: powers of ten, or 1, 2 and 5 of each where few fit in."""
+        """Zero, and round numbers: powers of ten, with others between them where few fit in."""
         decades = math.log10(self.high / self.low)
-        digits = (1, 2, 5) if decades < 2.5 else (1,)
+        digits = (1, 2, 5) if decades < 1.2 else (1, 3) if decades < 2.5 else (1,)
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         found = [d * 10.0**p for p in powers for d in digits]
         held = [t for t in found if self.low * (1 - 1e-9) <= t <= self.high * (1 + 1e-9)]

@@ -30,12 +30,12 @@ for again in (True, True, False):
     try:
         ray.init(num_cpus=2, object_store_memory=80 << 20, include_dashboard=False,
                  log_to_driver=False, _temp_dir=sys.argv[2])
+        serve.start(http_options={"host": "127.0.0.1", "port": port})
         break
     except Exception:  # Ray gives its processes 30 s to start, which a busy machine may need
         ray.shutdown()
         if not again:
             raise
-serve.start(http_options={"host": "127.0.0.1", "port": port})
 serve.run(app({"checkpoint": sys.argv[1], "threads": "1"}), route_prefix="/")
 
 def ask(path, body=None, **headers):

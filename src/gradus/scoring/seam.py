@@ -18,6 +18,10 @@ from gradus.errors import UsageError
 
 Pair = tuple[list[int], list[int]]
 
+# Texts that are encoded at once: what the tokenizer notes of a text, offsets and words among it,
+# takes several times the memory of its ids.
+TOGETHER = 256
+
 
 def leading_tokens(tokenizer: Any) -> list[int]:
     """What the tokenizer puts before every text of its own accord: one token, or none."""
@@ -54,18 +58,18 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 
 def encode_bare(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text, without any that the tokenizer adds."""
-    if not texts:
-        return []
-    coded = tokenizer(
-        list(texts),
-        add_special_tokens=False,
-        padding=False,
-        truncation=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
-    rows: list[list[int]] = coded["input_ids"]
+    rows: list[list[int]] = []
+    for start in range(0, len(texts), TOGETHER):
+        coded = tokenizer(
+            list(texts[start : start + TOGETHER]),
+            add_special_tokens=False,
+            padding=False,
+            truncation=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )
+        rows += coded["input_ids"]
     return rows
 
 

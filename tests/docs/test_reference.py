@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 import shutil
 import subprocess
@@ -22,19 +22,22 @@ from gradus.gates import forms
 from .blocks import ROOT
 
 
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def module(name: str) -> ModuleType:
+    """A file of docs/, which lie beside each other and in no package."""
+    folder = str(ROOT / "docs")
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return importlib.import_module(name)
 
 
 @pytest.fixture(scope="module")
-def pages(generator: ModuleType) -> dict[str, str]:
-    made: dict[str, str] = generator.pages()
+def docstrings() -> ModuleType:
+    return module("docstrings")
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    made: dict[str, str] = module("reference").pages()
     return made
 
 
@@ -45,12 +48,12 @@ def test_every_entry_of_the_catalog_is_told_of(pages: dict[str, str]) -> None:
             assert name in everything, f"the reference lacks {section} {name}"
 
 
-def test_every_key_of_a_step_has_a_meaning(generator: ModuleType) -> None:
+def test_every_key_of_a_step_has_a_meaning(docstrings: ModuleType) -> None:
     for section in ("steps", "objectives", "optimisers", "losses"):
         for name in registry.names(section):
             config = registry.load(section, name).Config
             keys = {field.alias or name for name, field in config.model_fields.items()}
-            unsaid = keys - set(generator.attributes(config)) - {"name"}
+            unsaid = keys - set(docstrings.attributes(config)) - {"name"}
             assert not unsaid, f"{name}: its docstring doesn't say what these are: {unsaid}"
 
 
@@ -79,9 +82,9 @@ def test_metrics_say_unit_direction_range_and_source(pages: dict[str, str]) -> N
         assert cells[3] in ("higher", "lower")
 
 
-def test_a_default_and_a_type_are_written_as_in_a_plan(generator: ModuleType) -> None:
-    assert generator.plainly((True, None, 1.5)) == "[true, null, 1.5]"
-    assert generator.annotation(list[int] | None) == "list of integer | null"
+def test_a_default_and_a_type_are_written_as_in_a_plan(docstrings: ModuleType) -> None:
+    assert docstrings.plainly((True, None, 1.5)) == "[true, null, 1.5]"
+    assert docstrings.annotation(list[int] | None) == "list of integer | null"
 
 
 def test_tables_hold_no_bare_bar(pages: dict[str, str]) -> None:

@@ -128,6 +128,7 @@ def rest_of_stream(sock: socket.socket) -> bytes:
 
 
 def test_whoever_hangs_up_while_others_are_written_to_waits_no_longer(endless: Running) -> None:
+    before = metric(endless, "hung_up_total")
     with asking(endless, "endless", 1 << 20) as first:
         reader = threading.Thread(target=read, args=(first,), daemon=True)
         reader.start()
@@ -137,6 +138,7 @@ def test_whoever_hangs_up_while_others_are_written_to_waits_no_longer(endless: R
         first.shutdown(socket.SHUT_RDWR)
         reader.join()
     until(lambda: metric(endless, "requests_inside") == 0)
+    until(lambda: metric(endless, "hung_up_total") == before + 2)
 
 
 def test_parts_that_are_taken_slowly_end_with_the_time_of_the_request(

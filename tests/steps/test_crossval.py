@@ -92,6 +92,8 @@ def test_the_checkpoint_is_the_best_trained_on_all(
     alone = world.run("baseline", {"data": "news"}, tmp_path / "alone")
     assert alone.checkpoint is not None
     assert read_manifest(outcome.checkpoint).digest == read_manifest(alone.checkpoint).digest
+    of_folds = sum(one["seconds"] for one in outcome.facts["configurations"])
+    assert outcome.cost["train_seconds"] > of_folds  # the training on all is in it
 
 
 def test_what_is_done_is_found_again(world: World, tmp_path: Path) -> None:

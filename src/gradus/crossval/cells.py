@@ -138,13 +138,12 @@ def _cell(
     items, _ = read_items(place)
     if not keep:
         inner.drop(result)
-    seconds = float(result.cost.get("train_seconds") or result.cost.get("seconds") or 0.0)
     return Cell(
         configuration=name,
         fold=fold,
         seed=number,
         items=items,
-        seconds=seconds,
+        seconds=result.train_seconds,
         facts=result.facts,
         result=result,
     )

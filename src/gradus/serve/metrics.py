@@ -86,7 +86,10 @@ class _Counted:
             "worker_deaths": (tally.deaths, "Workers that ended without being told to."),
             "retries": (tally.retries, "Requests that another worker was given."),
             "late": (tally.late, "Requests without an answer in time."),
-            "hung_up": (tally.gone, "Requests whose client left before the answer."),
+            "hung_up": (
+                tally.gone,
+                "Requests whose client left, or was cut off, before the whole answer.",
+            ),
             "stalled": (tally.stalled, "Connections cut: nothing of an answer was taken."),
             "headless": (tally.headless, "Connections cut: no whole head of a request came."),
             "crowded": (tally.crowded, "Connections closed: there were too many."),

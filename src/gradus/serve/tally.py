@@ -61,7 +61,7 @@ class Tally:
         deaths: of workers.
         retries: of requests whose worker died.
         late: requests without an answer in time.
-        gone: requests whose client hung up.
+        gone: requests whose client hung up, or was cut off, before the whole answer.
         swapped: checkpoints that took over.
         refused: checkpoints that didn't.
         compared: texts that the shadow saw too.

@@ -63,6 +63,16 @@ def ece_interval(
         errors = metric.of_bins(drawn, sure, found)
         return float(np.quantile(errors, share)) - value
 
+    def farthest(shape: np.ndarray) -> float:
+        """The most that errors of this shape come to, with every share at 0 or 1.
+
+        No scale is refused then: of 100 items that are all right at 0.9 the ECE is 0.1, and were
+        all items there are right, it would still be no more. How many a bin has is drawn.
+        """
+        masses = np.random.default_rng(seed).multinomial(n, sizes / n, draws)
+        errors = masses @ np.abs(sure - truth(FARTHEST, shape)) / n
+        return float(np.quantile(errors, 1 - tail))
+
     def solve(share: float, slack: float, shape: np.ndarray) -> float:
         """The ECE at the scale where the quantile passes the value; equal ones aren't past it."""
         if excess(0.0, share, shape) + slack >= 0:
@@ -70,7 +80,7 @@ def ece_interval(
         top = 2.0
         while excess(top, share, shape) + slack < 0:
             if top > FARTHEST:
-                return metric.range[1]
+                return farthest(shape)
             top *= 2
         scale = optimize.bisect(
             lambda s: excess(s, share, shape) + slack, 0.0, top, rtol=1e-3, xtol=1e-3 * top

@@ -223,11 +223,11 @@ configurations:
         facts, notes = concluded(config, cells, folds, groups, context)
         for note in (*seen, *notes):
             context.monitor.note(note)
-        checkpoint = self._checkpoint(config, cells, str(facts["winner"]), context)
+        checkpoint, refitted = self._checkpoint(config, cells, str(facts["winner"]), context)
         return StepOutcome(
             checkpoint=checkpoint,
             facts=facts,
-            cost={"train_seconds": sum(cell.seconds for cell in cells)},
+            cost={"train_seconds": sum(cell.seconds for cell in cells) + refitted},
         )
 
     def _seen(self, config: CrossvalConfig, context: StepContext) -> list[str]:
@@ -263,19 +263,20 @@ configurations:
         cells: Sequence[Cell],
         winner: str,
         context: StepContext,
-    ) -> Path | None:
+    ) -> tuple[Path | None, float]:
+        """The step's checkpoint, and the seconds that were trained for it beyond the folds."""
         from gradus.predict.ensemble import save_ensemble
 
         assert context.inner is not None, "`run` has asked for it"
         if config.refit == "none":
-            return None
+            return None, 0.0
         if config.refit == "all":
             result = context.inner.run(f"{winner}-refit", config.configurations[winner])
-            return context.inner.adopt(result, context.out)
+            return context.inner.adopt(result, context.out), result.train_seconds
         own = [cell for cell in cells if cell.configuration == winner]
         members = [Path(c.result.checkpoint.path) for c in own if c.result.checkpoint is not None]
         facts = {"configuration": winner, "members": [cell.name for cell in own]}
         made = save_ensemble(context.out / "checkpoint", members, facts=facts)
         for cell in cells:
             context.inner.drop(cell.result)
-        return Path(made.path)
+        return Path(made.path), 0.0

@@ -99,6 +99,11 @@ class InnerResult:
     notes: Sequence[str] = ()
     error: str | None = None
 
+    @property
+    def train_seconds(self) -> float:
+        """Seconds of training; those of the whole step where it tells no others."""
+        return float(self.cost.get("train_seconds") or self.cost.get("seconds") or 0.0)
+
 
 class Inner(Protocol):
     """Runs ordinary steps inside a step; see the module's docstring."""

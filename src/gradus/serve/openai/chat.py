@@ -32,9 +32,9 @@ def add(api: Api) -> None:
         begun = await writing.begin(request, service, _order(asked))
         if asked.stream:
             head = writing.head("chat.completion.chunk", "chatcmpl", facts)
-            return writing.events(begun, _chunks(begun, head, asked))
+            return writing.events(begun, service, _chunks(begun, head, asked))
         head = writing.head("chat.completion", "chatcmpl", facts)
-        choices = await writing.while_there(request, writing.gathered(begun, asked.n))
+        choices = await writing.while_there(request, service, writing.gathered(begun, asked.n))
         said = [_choice(n, one, asked) for n, one in enumerate(choices)]
         used = writing.usage(begun.prompt_tokens, sum(one.tokens for one in choices))
         return answer(head | {"choices": said, "usage": used})

@@ -35,8 +35,8 @@ def add(api: Api) -> None:
         echoed = begun.prompts if asked.echo else [""] * len(begun.prompts)
         texts = [prompt for prompt in echoed for _ in range(asked.n)]
         if asked.stream:
-            return writing.events(begun, _chunks(begun, head, asked, texts))
-        choices = await writing.while_there(request, writing.gathered(begun, len(texts)))
+            return writing.events(begun, service, _chunks(begun, head, asked, texts))
+        choices = await writing.while_there(request, service, writing.gathered(begun, len(texts)))
         said = [_choice(n, texts[n], one, asked) for n, one in enumerate(choices)]
         used = writing.usage(begun.prompt_tokens, sum(one.tokens for one in choices))
         return answer(head | {"choices": said, "usage": used})

@@ -64,7 +64,7 @@ async def begin(request: Request, service: Service, order: Order) -> Begun:
         Refused: there is no worker; it took too long to begin; the client has gone.
     """
     parts = service.stream("complete", order.to_json(), seconds=service.limits.writing_seconds)
-    first = await while_there(request, _first(parts))
+    first = await while_there(request, service, _first(parts))
     if "refused" in first:
         await parts.aclose()
         raise Bad(**first["refused"])
@@ -85,8 +85,8 @@ async def gathered(begun: Begun, count: int) -> list[Choice]:
     return choices
 
 
-async def while_there(request: Request, work: Awaitable[Found]) -> Found:
-    """What `work` gives; it is cancelled when the client hangs up.
+async def while_there(request: Request, service: Service, work: Awaitable[Found]) -> Found:
+    """What `work` gives; it is cancelled, and the client counted, when that one hangs up.
 
     Raises:
         Refused: the client has gone.
@@ -96,6 +96,7 @@ async def while_there(request: Request, work: Awaitable[Found]) -> Found:
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
+            service.tally.gone += 1
             raise Refused(499, "the client has hung up")
         return task.result()
     finally:
@@ -125,10 +126,13 @@ class _Events(StreamingResponse):
                 await source.aclose()
 
 
-def events(begun: Begun, chunks: AsyncGenerator[Mapping[str, Any], None]) -> StreamingResponse:
+def events(
+    begun: Begun, service: Service, chunks: AsyncGenerator[Mapping[str, Any], None]
+) -> StreamingResponse:
     """Chunks as server-sent events (WHATWG HTML, 9.2), ``[DONE]`` behind the last.
 
-    What goes wrong on the way is a chunk with an error, since the status is already out.
+    What goes wrong on the way is a chunk with an error, since the status is already out. A client
+    that hangs up before the end is counted.
     """
 
     async def lines() -> AsyncGenerator[bytes, None]:
@@ -140,6 +144,9 @@ def events(begun: Begun, chunks: AsyncGenerator[Mapping[str, Any], None]) -> Str
             yield b"data: [DONE]\n\n"
         except Refused as refused:
             yield _line(said(refused))
+        except (asyncio.CancelledError, GeneratorExit):
+            service.tally.gone += 1
+            raise
 
     return _Events(lines(), chunks, begun.parts)
 

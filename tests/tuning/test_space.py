@@ -34,6 +34,29 @@ def test_spaces_are_found_where_they_stand() -> None:
     assert tree["stages"] == STAGES, "the tree itself stays"
 
 
+def test_one_value_may_stand_in_several_places() -> None:
+    same = {"same_as": "stages[0].lr"}
+    tree = {"stages": [*STAGES, {"train": "all", "lr": same}], "deep": [{"rates": [same, 1.0]}]}
+    found, faults = spaces_in(tree)
+    assert not faults
+    assert [one.name for one in found] == ["stages[0].lr"]
+    made = fill(tree, {("stages", 0, "lr"): 3e-4})
+    assert [stage.get("lr") for stage in made["stages"]] == [3e-4, None, 3e-4]
+    assert made["deep"] == [{"rates": [3e-4, 1.0]}]
+    assert tree["deep"][0]["rates"][0] == same, "the tree itself stays"
+
+
+def test_what_is_to_be_the_same_as_no_space_is_a_fault() -> None:
+    for name in ("stages[0].rl", "stages[1].train"):
+        tree = {"stages": STAGES, "lr": {"same_as": name}}
+        assert spaces_in(tree)[1] == [
+            (
+                ("lr", "same_as"),
+                f"unknown space '{name}': did you mean 'stages[0].lr'?",
+            )
+        ]
+
+
 @pytest.mark.parametrize(
     ("raw", "place", "says"),
     [
@@ -143,6 +166,22 @@ def test_a_plan_without_fault_has_none() -> None:
             inner(stages={"choice": [[{"train": "head"}], [{"train": "hed"}]]}),
             {},
             "steps.t.inner.stages.choice[1][0].train: 'hed' is none of",
+        ),
+        (
+            inner(stages=[*STAGES, {"train": "all", "lr": {"same_as": "stages[0].rl"}}]),
+            {},
+            "steps.t.inner.stages[2].lr.same_as: unknown space 'stages[0].rl'",
+        ),
+        (
+            # The rate may be 8, and a share of weights to be dropped may not.
+            inner(
+                stages=[
+                    {"train": "all", "lr": {"uniform": [0.5, 8]}},
+                    {"train": "all", "dropout": {"same_as": "stages[0].lr"}},
+                ]
+            ),
+            {},
+            "steps.t.inner.stages[1].dropout:",
         ),
         (inner(batch_size={"log": [1.5, 8]}), {}, "steps.t.inner.batch_size.log[0]:"),
         (inner(), {"sampler": "tpee"}, "steps.t.sampler"),

@@ -58,7 +58,7 @@ class TuneConfig(StepConfig):
         inner: the step that is tuned, as a plan has it (``step`` and its keys), with spaces in the
             place of values: ``{log: [1.0e-5, 1.0e-3]}``, ``{uniform: [0, 0.3]}``,
             ``{int: [8, 64]}`` (with ``log: true`` or ``step: 8``), ``{choice: [adamw, lion]}``,
-            whose choices may be whole stages.
+            whose choices may be whole stages; ``{same_as: "stages[0].lr"}`` takes a space's value.
         objectives: what is searched for on dev.select: a metric or several, or mappings with
             ``metric`` and ``direction``; accuracy when left out. The first one decides.
         sampler: ``tpe``, ``grid``, ``random``, ``cma-es`` or ``gp``, or a mapping with its options.

@@ -24,11 +24,12 @@ def variants(inner: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The step with the first value of every space, then with each other value of each in turn;
     with the place of that value as a person writes it."""
     own, _ = spaces_in(inner)
-    base = first(dict(inner), own)
-    yield "", base
+    firsts = {one.place: one.examples()[0][1] for one in own}
+    yield "", fill(dict(inner), firsts)
     for one in own:
         for (kind, index), value in one.examples()[1:]:
-            yield f"{one.name}.{kind}[{index}]", fill(base, {one.place: value})
+            made = fill(dict(inner), {**firsts, one.place: value})
+            yield f"{one.name}.{kind}[{index}]", made
 
 
 def inner_faults(inner: Any) -> Iterator[InitErrorDetails]:
@@ -44,15 +45,13 @@ def inner_faults(inner: Any) -> Iterator[InitErrorDetails]:
     if not own:
         yield _fault("has no space to search, e.g. lr: {log: [1.0e-5, 1.0e-3]}", ("inner",), inner)
         return
-    base = first(dict(inner), own)
     seen: set[tuple[Place, str]] = set()
     firsts = {one.place: one.examples()[0] for one in own}
-    tries: list[tuple[Any, dict[Place, tuple[Place, Any]]]] = [(base, firsts)]
+    tries = [firsts]
     for one in own:
-        tries += [
-            (fill(base, {one.place: e[1]}), {**firsts, one.place: e}) for e in one.examples()[1:]
-        ]
-    for step, chosen in tries:
+        tries += [{**firsts, one.place: example} for example in one.examples()[1:]]
+    for chosen in tries:
+        step = fill(dict(inner), {place: value for place, (_, value) in chosen.items()})
         try:
             read_step(step)
         except (Invalid, GradusError) as error:

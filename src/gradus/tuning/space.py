@@ -7,6 +7,7 @@
     batch_size: {int: [8, 64]}               a whole number; with ``step: 8`` every eighth,
                                              with ``log: true`` evenly over its logarithm
     optimiser: {choice: [adamw, lion]}       one of these, which may be whole stages or texts
+    lr: {same_as: "stages[0].lr"}            no space of its own: the value of that one
 
 Imports nothing heavy: a plan is checked with it.
 """
@@ -21,10 +22,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from gradus.errors import unknown
+
 Place = tuple[str | int, ...]
 Kind = Literal["log", "uniform", "int", "choice"]
 KINDS: Final[tuple[Kind, ...]] = ("choice", "int", "uniform", "log")
+SAME: Final = "same_as"
 _OPTIONS: Final = {"log": (), "uniform": (), "int": ("log", "step"), "choice": ()}
+
+
+def shown(place: Place) -> str:
+    """A place as a person writes it.
+
+    >>> shown(("stages", 0, "lr"))
+    'stages[0].lr'
+    """
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place).lstrip(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +64,7 @@ class Space:
     @property
     def name(self) -> str:
         """The place as a person writes it: ``stages[0].lr``."""
-        shown = ""
-        for key in self.place:
-            shown += f"[{key}]" if isinstance(key, int) else f".{key}"
-        return shown.removeprefix(".")
+        return shown(self.place)
 
     @property
     def logarithmic(self) -> bool:
@@ -111,6 +121,10 @@ def spaces_in(tree: Any) -> tuple[list[Space], list[tuple[Place, str]]]:
             found.append(_read(place, raw))
         except _Fault as fault:
             faults.append(((*place, *fault.place), fault.message))
+    names = [one.name for one in found]
+    for place, name in _followers(tree):
+        if name not in names:
+            faults.append(((*place, SAME), unknown("space", str(name), names)))
     return found, faults
 
 
@@ -132,13 +146,24 @@ def _walk(tree: Any, place: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]:
     if is_space(tree):
         yield place, tree
         return
-    items: Iterator[tuple[str | int, Any]] = iter(())
-    if isinstance(tree, Mapping):
-        items = iter(tree.items())
-    elif isinstance(tree, list | tuple):
-        items = iter(enumerate(tree))
-    for key, value in items:
+    for key, value in _below(tree):
         yield from _walk(value, (*place, key))
+
+
+def _below(tree: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(tree, Mapping):
+        yield from tree.items()
+    elif isinstance(tree, list | tuple):
+        yield from enumerate(tree)
+
+
+def _followers(tree: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Places whose value is that of a space, each with the space's name."""
+    if isinstance(tree, Mapping) and set(tree) == {SAME}:
+        yield place, tree[SAME]
+        return
+    for key, value in _below(tree):
+        yield from _followers(value, (*place, key))
 
 
 def _read(place: Place, raw: Mapping[str, Any]) -> Space:
@@ -193,16 +218,26 @@ def _ends(value: Sequence[Any], kind: Kind) -> tuple[float, float]:
 
 
 def fill(tree: Any, values: Mapping[Place, Any]) -> Any:
-    """`tree` with the value of each place put there; the tree itself stays as it is."""
+    """`tree` with the value of each place put there, and wherever another is to be the same; the
+    tree itself stays as it is."""
     made = copy.deepcopy(tree)
     for place, value in values.items():
-        if not place:
-            return copy.deepcopy(value)
-        above = made
-        for key in place[:-1]:
-            above = above[key]
-        above[place[-1]] = copy.deepcopy(value)
+        made = _put(made, place, value)
+    known = {shown(place): value for place, value in values.items()}
+    for place, name in list(_followers(made)):
+        if name in known:
+            made = _put(made, place, known[name])
     return made
+
+
+def _put(tree: Any, place: Place, value: Any) -> Any:
+    if not place:
+        return copy.deepcopy(value)
+    above = tree
+    for key in place[:-1]:
+        above = above[key]
+    above[place[-1]] = copy.deepcopy(value)
+    return tree
 
 
 def grid(spaces: Sequence[Space], points: int) -> list[dict[Place, Any]]:

@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 import common
-from gradus.data.folds import assign
+from gradus.data.folds import Scheme, assign
 from gradus.data.splits import content_id
 from gradus.stats.resampled import corrected, naive
 
@@ -49,7 +49,7 @@ class Setting:
     features: int
     folds: int
     repeats: int
-    scheme: str = "stratified"
+    scheme: Scheme = "stratified"
     signal: float = 0.3
     learner: str = "logistic"
     headline: bool = False
@@ -101,7 +101,7 @@ def differences(setting: Setting, rng: np.random.Generator) -> tuple[np.ndarray,
     for repeat in range(setting.repeats):
         fold = assign(
             ids, setting.folds, seed=0, repeat=repeat, scheme=setting.scheme, labels=gold.tolist()
-        )  # type: ignore[arg-type]  # a str of Setting, one of the schemes that it lists
+        )
         for number in range(setting.folds):
             out = fold == number
             right = [

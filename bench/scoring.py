@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib.util
 import json
 import statistics
 import sys
@@ -342,9 +343,8 @@ def main() -> None:
     made.add_argument("--only", choices=CASES, help="one case")
     made.add_argument("--dtype", choices=("float32", "bfloat16"), help="one dtype")
     args = made.parse_args()
-    try:
-        import lm_eval  # noqa: F401 - asked before an hour of work
-    except ImportError:
+    # Asked before an hour of work.
+    if importlib.util.find_spec("lm_eval") is None:
         sys.exit("this bench needs lm-eval: pip install 'gradus-lm[lm-eval]'")
     import logging
 

@@ -196,7 +196,8 @@ def step(
             corpora={corpus.name: corpus.for_training() for corpus in corpora},
         )
         context = with_inner(context, {}, place / "inner", reporter or Quiet())
-        return made.run(settings, context)  # type: ignore[no-any-return]  # untyped in the registry
+        outcome: StepOutcome = made.run(settings, context)
+        return outcome
 
 
 def _weights(name: str, spec: str | Path | Mapping[str, Any]) -> Any:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import doctest
 import re
-from importlib import import_module
 from xml.etree import ElementTree
 
 import pytest
@@ -16,13 +14,6 @@ from gradus.report.charts.scale import nice
 from gradus.report.charts.svg import shorten, tag
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False).map(lambda v: round(v, 4))
-
-
-@pytest.mark.parametrize(
-    "name", ["format", "markdown", "charts.svg", "charts.scale", "tables", "reading"]
-)
-def test_the_examples_in_the_docstrings_hold(name: str) -> None:
-    assert doctest.testmod(import_module(f"gradus.report.{name}")).failed == 0
 
 
 @given(st.lists(numbers, min_size=1, max_size=20), st.integers(2, 8))

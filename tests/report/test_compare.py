@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
 import re
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -151,11 +149,6 @@ def known() -> dict[str, Any]:
         "scaling": [view],
         "notes": [],
     }
-
-
-@pytest.mark.parametrize("name", ["compare", "charts.scaling", "charts.forest"])
-def test_the_examples_in_the_docstrings_hold(name: str) -> None:
-    assert doctest.testmod(import_module(f"gradus.report.{name}")).failed == 0
 
 
 def test_page_and_markdown_hold_every_number(known: dict[str, Any]) -> None:

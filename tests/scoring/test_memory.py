@@ -39,6 +39,7 @@ def test_many_long_requests_take_no_more_than_few() -> None:
         [sys.executable, "-c", PROBE, "2500"], capture_output=True, text=True, check=True
     )
     few, many = json.loads(done.stdout.splitlines()[-1])
+    print(f"{few:.0f} MB at 50 requests, {many:.0f} MB at 2,500")  # for -s
     # 50,000 requests are 25 stretches, one after the other, beside 230 MB of texts.
     assert many < 2700, f"{many:.0f} MB at 2,500 requests"
     assert many - few < 400, f"{few:.0f} MB at 50 requests, {many:.0f} MB at 2,500"

@@ -35,7 +35,12 @@ class Benchmark:
 
     @classmethod
     def items(cls) -> type[Items]:
-        """The class of what is observed. Only of benchmarks with a target, as all that follows."""
+        """The class of what is observed.
+
+        Raises:
+            NotImplementedError: a benchmark without a target, which measures no items of a data
+                set: nobody may ask it for them, here and in all that follows.
+        """
         raise NotImplementedError(f"{cls.name} has no items")
 
     @classmethod
@@ -50,7 +55,11 @@ class Benchmark:
     def outputs(
         cls, predictor: Predictor, split: Split, progress: Callable[[int], None] | None = None
     ) -> Any:
-        """What the predictor gives for all texts of the split."""
+        """What the predictor gives for all texts of the split.
+
+        Raises:
+            NotImplementedError: as in `items`.
+        """
         raise NotImplementedError(f"{cls.name} has no items")
 
     @classmethod
@@ -61,5 +70,6 @@ class Benchmark:
 
         Raises:
             ContractError: checkpoint and data set have no label in common.
+            NotImplementedError: as in `items`.
         """
         raise NotImplementedError(f"{cls.name} has no items")

@@ -64,10 +64,11 @@ def ece_interval(
         return float(np.quantile(errors, share)) - value
 
     def farthest(shape: np.ndarray) -> float:
-        """The most that errors of this shape come to, with every share at 0 or 1.
+        """The greatest ECE of this shape, reached once every bin's share is 0 or 1.
 
-        No scale is refused then: of 100 items that are all right at 0.9 the ECE is 0.1, and were
-        all items there are right, it would still be no more. How many a bin has is drawn.
+        It bounds the interval where the test refuses no scale: of 100 items that are all right at
+        0.9 the ECE is 0.1, and with every item of the population right it would be no greater.
+        How many items a bin has is drawn.
         """
         masses = np.random.default_rng(seed).multinomial(n, sizes / n, draws)
         errors = masses @ np.abs(sure - truth(FARTHEST, shape)) / n

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from gradus.scoring.records import Engine, Progress
 
 OFFICIAL_QUESTIONS: Final[Mapping[str, int]] = {"test": 2_500, "valid": 2_000}
-SENTENCES, OPTIONS, BLANK = 20, 10, "XXXXX"
+SENTENCES, OPTIONS = 20, 10
+# What the corpus has in the place of the word that is asked for.
+BLANK = "XXXXX"
 _NUMBERED: Final = re.compile(r"^(\d+) (.*)$")
 
 

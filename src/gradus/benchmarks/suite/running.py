@@ -317,7 +317,7 @@ def joined(texts: Sequence[str], between: str) -> tuple[list[str], list[list[int
 def blocks(text: str, size: int, *, after: str) -> list[str]:
     r"""A text in stretches of `size` characters or more, each up to and with the next `after`.
 
-    >>> blocks("a bc d ef", 2, after=" ")
+    >>> blocks("a bc d ef", 3, after=" ")
     ['a bc ', 'd ef']
     """
     found, start = [], 0

@@ -43,7 +43,7 @@ class Support(Feature):
 def unsupported(text: str, evidence: str) -> tuple[int, int]:
     """How many different names and numbers of a text the evidence lacks, and how many it has.
 
-    >>> unsupported("Ann paid 300 pounds to Bob.", "A letter to Bob: three hundred pounds")
+    >>> unsupported("Then Ann paid 300 pounds to Bob.", "A letter to Bob: three hundred pounds")
     (1, 3)
     """
     from gradus.writing.names import find_names, telling_words

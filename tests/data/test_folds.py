@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradus.data.folds import alike, assign, cut
+from gradus.data.folds import alike, assign, cut, joined
 from gradus.errors import DataError
 
 
@@ -126,7 +127,39 @@ def test_a_cut_tears_no_group(rows: list[tuple[int, int]], share: float, exact: 
     found = cut(hashes(len(rows)), share, seed=1, purpose="x", labels=labels, groups=groups)
     for name in set(groups):
         assert len({f for f, g in zip(found, groups, strict=True) if g == name}) == 1
-    assert not found.all() or not exact
+    assert found.any() == (len(set(groups)) > 1)
+    assert not found.all()
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_cut_of_groups_counts_their_items(exact: bool) -> None:
+    """One group of 80 among 200 items: neither a part of 12 nor one of 91."""
+    groups = ["large"] * 80 + [f"small {n // 4}" for n in range(120)]
+    labels = [n % 2 for n in range(200)] if exact else None
+    for seed in range(60):
+        found = cut(hashes(200), 0.1, seed=seed, purpose="x", labels=labels, groups=groups)
+        assert found.sum() == 20
+        if labels is not None:
+            assert np.bincount(np.array(labels)[found]).tolist() == [10, 10]
+
+
+def test_a_cut_of_few_groups_takes_one_and_leaves_one() -> None:
+    twelve = [f"author {n % 12}" for n in range(120)]
+    for seed in range(60):
+        found = cut(hashes(120), 0.1, seed=seed, purpose="x", groups=twelve)
+        assert len({g for g, f in zip(twelve, found, strict=True) if f}) == 1
+    two = ["a"] * 30 + ["b"] * 70
+    for share, count in ((0.02, 30), (0.9, 70)):
+        assert cut(hashes(100), share, seed=0, purpose="x", groups=two).sum() == count
+    assert not cut(hashes(9), 0.3, seed=0, purpose="x", groups=["a"] * 9).any()
+    assert not cut(hashes(100), 0.0, seed=0, purpose="x", groups=two).any()
+
+
+def test_a_cut_of_groups_of_one_is_that_of_items() -> None:
+    ids = hashes(150)
+    labels = [min(n % 7, 4) for n in range(149)] + [5]
+    alone = cut(ids, 0.15, seed=2, purpose="x", labels=labels)
+    assert (cut(ids, 0.15, seed=2, purpose="x", labels=labels, groups=ids) == alone).all()
 
 
 def test_a_cut_with_labels_is_exact() -> None:
@@ -150,6 +183,42 @@ def test_near_duplicates_stand_together() -> None:
     assert names[0] == names[1] == names[3] == min(ids[0], ids[1], ids[3])
     assert len(set(names)) == 3
     # What shares a name is joined with what is nearly the same as one of them.
-    joined = alike(texts, ids, ["a", "b", "a", "c", "d"])
-    assert len(set(joined)) == 2
-    assert joined[0] == joined[2] == joined[3]
+    named = alike(texts, ids, ["a", "b", "a", "c", "d"])
+    assert len(set(named)) == 2
+    assert named[0] == named[2] == named[3]
+
+
+def test_groups_with_copies_of_a_text_are_joined() -> None:
+    texts = hashes(12)
+    ids = [*texts, *(f"{name}-1" for name in texts[:4])]
+    groups = [*"bbccddeeffgg", *"cbhb"]
+    # b and c share the texts 0 and 1; the text 2, of c, is one of h's; 3 joins c and b once more.
+    assert joined(ids, groups) == [*"bbbbddeeffgg", *"bbbb"]
+
+
+@pytest.mark.parametrize("scheme", ["hash", "stratified"])
+def test_copies_in_two_groups_are_held_out_together(scheme: Literal["hash", "stratified"]) -> None:
+    texts = hashes(50)
+    ids = [*texts, *(f"{name}-1" for name in texts)]
+    groups = [*(f"a{n // 2}" for n in range(50)), *(f"b{n // 4}" for n in range(50))]
+    found = assign(
+        ids, 3, seed=3, scheme=scheme, labels=[0] * 100, groups=joined(ids, groups)
+    ).tolist()
+    assert found[:50] == found[50:]
+    for name in set(groups):
+        assert len({f for f, g in zip(found, groups, strict=True) if g == name}) == 1
+
+
+def test_groups_without_copies_keep_their_names() -> None:
+    groups = [f"author {n % 5}" for n in range(40)]
+    assert joined(hashes(40), groups) == groups
+    within = [f"{name}-1" for name in hashes(40)]
+    assert joined(hashes(40) + within, groups * 2) == groups * 2
+
+
+def test_items_without_a_group_stand_alone() -> None:
+    texts = hashes(4)
+    ids = [*texts, f"{texts[0]}-1", f"{texts[1]}-1"]
+    assert joined(ids, ["", "", "", "a", "", "a"]) == [
+        texts[0], "a", texts[2], "a", texts[0], "a"
+    ]  # fmt: skip

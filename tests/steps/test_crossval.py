@@ -223,6 +223,25 @@ def test_folds_part_train_and_keep_groups(world: World) -> None:
         groups_of(data.train, data.name, "author", near_duplicates=False)
 
 
+@pytest.mark.parametrize("near", [False, True])
+def test_copies_stay_together_whatever_their_authors(world: World, near: bool) -> None:
+    """And items without an author are no group of their own."""
+    train = world.dataset.for_training().train
+    n = len(train)
+    authors = [*(f"a{row // 3}" for row in range(n)), *(f"b{row // 6}" for row in range(n))]
+    both = dataclasses.replace(
+        train.take([*range(n), *range(n)]),
+        ids=[*train.ids, *(f"{name}-1" for name in train.ids)],
+        columns={"author": [*authors[: n // 2], *[""] * (n - n // 2), *authors[n:]]},
+    )
+    groups = groups_of(both, "news", "author", near_duplicates=near)
+    assert groups is not None
+    assert groups[:n] == groups[n:]
+    some = dataclasses.replace(train, columns={"author": ["a", "a", " ", *[""] * (n - 3)]})
+    alone = groups_of(some, "news", "author", near_duplicates=False)
+    assert alone == ["a", "a", *train.ids[2:]]
+
+
 def test_groups_are_drawn_as_wholes(world: World, tmp_path: Path) -> None:
     config = {**CONFIG, "repeats": 1, "near_duplicates": True, "refit": "none"}
     facts = world.run("crossval", config, tmp_path / "out").facts

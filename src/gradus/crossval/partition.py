@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gradus.data.folds import Scheme, alike, assign, cut
+from gradus.data.folds import Scheme, alike, assign, cut, joined
 from gradus.errors import DataError
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def groups_of(
     Args:
         train: N items.
         name: the data set's.
-        group: a field that the data keep; items with one value stay together.
+        group: a field that the data keep; items with one value stay together, and so do copies of a
+            text, whatever their groups. An item without a value belongs to no group.
         near_duplicates: whether texts that are nearly the same stay together.
 
     Raises:
@@ -120,8 +121,14 @@ def groups_of(
                 f"{name}: folds are grouped by '{group}', which the data don't keep (kept: "
                 f"{kept}): write 'columns: {{keep: [{group}]}}'"
             )
-        groups = [str(value) for value in train.columns[group]]
+        groups = joined(train.ids, [_group(value) for value in train.columns[group]])
     return alike(list(train.texts), list(train.ids), groups) if near_duplicates else groups
+
+
+def _group(value: object) -> str:
+    """The name of a group; empty where there is none."""
+    name = "" if value is None else str(value)
+    return name if name.strip() else ""
 
 
 def _labels(data: TrainingData) -> list[int]:

@@ -63,13 +63,14 @@ def assign(
     """The fold of every item: int64 [N], from 0.
 
     Args:
-        ids: N content hashes; copies of one content always share a fold.
+        ids: N content hashes; copies of one content share a fold.
         folds: k, at least 2.
         seed: another gives other folds.
         repeat: which of several partitions; they are independent of one another.
         scheme: see the module.
         labels: N indices of labels, for ``stratified``.
-        groups: N names; items of one name stay together. None: each by its content.
+        groups: N names; items of one name stay together. None: each by its content. Names of
+            `joined` or `alike` keep copies together too.
 
     Raises:
         DataError: there are fewer groups than folds, or by chance a fold stayed empty.
@@ -104,13 +105,19 @@ def _with_quotas(
     names: Sequence[str], labels: Sequence[int], folds: int, number: Callable[[str], int]
 ) -> dict[str, int]:
     """Name -> fold, label by label in turn; names with several items by their labels' counts."""
+    counts = _counted(names, labels)
+    if all(sum(of.values()) == 1 for of in counts.values()):
+        return _dealt({name: next(iter(of)) for name, of in counts.items()}, folds, number)
+    return _placed(counts, folds, number)
+
+
+def _counted(names: Sequence[str], labels: Sequence[int]) -> dict[str, dict[int, int]]:
+    """Name -> label -> how many of its items have it."""
     counts: dict[str, dict[int, int]] = {}
     for name, label in zip(names, labels, strict=True):
         of = counts.setdefault(name, {})
         of[int(label)] = of.get(int(label), 0) + 1
-    if all(sum(of.values()) == 1 for of in counts.values()):
-        return _dealt({name: next(iter(of)) for name, of in counts.items()}, folds, number)
-    return _placed(counts, folds, number)
+    return counts
 
 
 def _dealt(label_of: Mapping[str, int], folds: int, number: Callable[[str], int]) -> dict[str, int]:
@@ -164,8 +171,12 @@ def cut(
 ) -> np.ndarray:
     """bool [N]: the part of a fold's training items that early stopping and tuning look at.
 
-    By hash alone; with `labels` every label that has two groups or more gives its exact share,
-    rounded, and at least one item. With neither labels nor luck the part may be empty.
+    Without groups by hash alone; with `labels` every label that has two items or more gives its
+    exact share, rounded, and at least one. With neither labels nor luck the part may be empty.
+
+    Groups are taken whole, so their sizes count under either scheme: in hash order, each that
+    brings the items taken nearer to the share of all, or of every label. At least one is taken and
+    at least one left; a new row may move those at the end.
 
     Args:
         ids: N content hashes.
@@ -178,19 +189,106 @@ def cut(
     import numpy as np
 
     number = _keyed(seed, f"cut {purpose}")
-    names = _contents(ids) if groups is None else list(groups)
+    if groups is not None:
+        taken = _whole(groups, [0] * len(groups) if labels is None else labels, share, number)
+        return np.array([name in taken for name in groups], dtype=bool)
+    names = _contents(ids)
     if labels is None:
         limit = int(share * LARGEST)
         return np.array([number(name) < limit for name in names], dtype=bool)
     first: dict[str, int] = {}
     for name, label in zip(names, labels, strict=True):
         first.setdefault(name, int(label))
-    taken: set[str] = set()
+    taken = set()
     for label in sorted(set(first.values())):
         members = sorted((n for n in first if first[n] == label), key=lambda n: (number(n), n))
-        wanted = max(1, round(share * len(members))) if share > 0 and len(members) > 1 else 0
-        taken.update(members[: min(wanted, len(members) - 1)])
+        taken.update(members[: _quota(share, len(members))])
     return np.array([name in taken for name in names], dtype=bool)
+
+
+def _quota(share: float, count: int) -> int:
+    """How many of `count` are cut off: the share, rounded, but at least one, and never all."""
+    wanted = max(1, round(share * count)) if share > 0 and count > 1 else 0
+    return min(wanted, max(0, count - 1))
+
+
+def _whole(
+    groups: Sequence[str], labels: Sequence[int], share: float, number: Callable[[str], int]
+) -> set[str]:
+    """Names of the groups that are cut off; see `cut`.
+
+    Distance from the quotas is chi-squared: squared gaps over the labels' quotas, added up.
+    """
+    counts = _counted(groups, labels)
+    if share <= 0 or len(counts) < 2:
+        return set()
+    of = _counted(["all"] * len(labels), labels)["all"]
+    quotas = {label: _quota(share, count) for label, count in of.items()}
+    gaps = dict(quotas)
+
+    def change(name: str) -> float:
+        """What taking the group adds to the distance."""
+        return sum(
+            ((gaps[label] - count) ** 2 - gaps[label] ** 2) / max(1, quotas[label])
+            for label, count in counts[name].items()
+        )
+
+    taken: set[str] = set()
+    order = sorted(counts, key=lambda name: (number(name), name))
+    for name in order:
+        if change(name) < -1e-9 and len(taken) < len(counts) - 1:
+            taken.add(name)
+            for label, count in counts[name].items():
+                gaps[label] -= count
+    # Where every group is far greater than the quota, the nearest one is still better than none.
+    return taken or {min(order, key=lambda name: round(change(name), 9))}
+
+
+class _Joined:
+    """Rows that belong together, through one another too."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def root(self, row: int) -> int:
+        """The row that stands for all those joined with this one."""
+        while self._parent[row] != row:
+            self._parent[row] = self._parent[self._parent[row]]
+            row = self._parent[row]
+        return row
+
+    def join(self, one: int, two: int) -> None:
+        """Join what belongs to either."""
+        self._parent[self.root(one)] = self.root(two)
+
+    def join_same(self, names: Sequence[str]) -> None:
+        """Join the rows of one name; rows without a name stay as they are."""
+        first: dict[str, int] = {}
+        for row, name in enumerate(names):
+            if name:
+                self.join(row, first.setdefault(name, row))
+
+    def named(self, names: Sequence[str]) -> dict[int, str]:
+        """Root -> the least of its rows' names, whatever order they were joined in."""
+        found: dict[int, str] = {}
+        for row, name in enumerate(names):
+            if name:
+                root = self.root(row)
+                found[root] = min(found.get(root, name), name)
+        return found
+
+
+def joined(ids: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """Names of groups of which no two have the same text; N of them.
+
+    Groups with copies of one content are joined, and called after the least of their names; the
+    others keep theirs. An item whose group is empty is with its copies, else alone.
+    """
+    contents, rows = _contents(ids), _Joined(len(ids))
+    rows.join_same(groups)
+    rows.join_same(contents)
+    called = rows.named(groups)
+    return [called.get(rows.root(row), content) for row, content in enumerate(contents)]
 
 
 def alike(texts: Sequence[str], ids: Sequence[str], groups: Sequence[str] | None) -> list[str]:
@@ -204,23 +302,11 @@ def alike(texts: Sequence[str], ids: Sequence[str], groups: Sequence[str] | None
 
     from gradus.data.audit.near import near_duplicates
 
-    parent = list(range(len(ids)))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    def join(one: int, two: int) -> None:
-        one, two = root(one), root(two)
-        # The least hash names the group, whatever order the pairs come in.
-        parent[max(one, two, key=ids.__getitem__)] = min(one, two, key=ids.__getitem__)
-
-    first: dict[str, int] = {}
-    for row, name in enumerate(_contents(ids) if groups is None else groups):
-        join(first.setdefault(name, row), row)
+    rows = _Joined(len(ids))
+    rows.join_same(_contents(ids))
+    rows.join_same(groups or ())
     pairs = near_duplicates(texts, np.zeros(len(texts), dtype=np.int64))
     for one, two in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
-        join(one, two)
-    return [ids[root(row)] for row in range(len(ids))]
+        rows.join(one, two)
+    called = rows.named(ids)
+    return [called[rows.root(row)] for row in range(len(ids))]

@@ -106,6 +106,49 @@ def test_three_draws_far_apart_are_as_sure_as_student_says() -> None:
     assert 0.9 < held / runs < 0.99
 
 
+def test_intervals_are_of_other_train_sets_though_draws_are_parts_of_one() -> None:
+    """Texts of train are good or bad for a model; draws of one set share them, the whole has all.
+
+    The oracle is the simulation itself: the train set is drawn anew each time.
+    """
+    rng, whole, n, runs, metric = np.random.default_rng(0), 1000, 4000, 150, get("accuracy")
+    sizes, gold = [100, 200, 500, 900, 1000], np.zeros(4000, dtype=np.int64)
+    ids = tuple(map(str, range(n)))
+
+    def said(rate: float) -> Predictions:
+        predicted = (rng.random(n) >= np.clip(rate, 0, 1)).astype(np.int64)
+        return Predictions(gold=gold, predicted=predicted, log_probs=None, labels=("a",), ids=ids)
+
+    held = np.zeros((2, len(sizes)))
+    for seed in range(runs):
+        worth = rng.normal(size=whole)
+        orders = [rng.permutation(whole) for _ in range(3)]
+        seen = [
+            [
+                said(truth(size) + 0.7 * worth[order[:size]].mean())
+                for order in (orders if size < whole else orders[:1])
+            ]
+            for size in sizes
+        ]
+        for row, known in enumerate((None, whole)):
+            found = learning.curve(metric, sizes, seen, draws=100, seed=seed, whole=known)
+            held[row] += [
+                p.low <= truth(s) <= p.high for p, s in zip(found.points, sizes, strict=True)
+            ]
+    alone, together = held / runs
+    assert alone[-1] < 0.6, "of the items alone, as if no other train set could have been drawn"
+    assert ((together > 0.88) & (together < 0.99)).all()
+    assert together.mean() > 0.92
+
+
+def test_what_only_seeds_change_is_no_train_set() -> None:
+    values = [[0.5, 0.6], [0.5, 0.6], [0.5, 0.6]]
+    assert learning.common([10, 50, 100], values, 100) == (0.0, 2)
+    assert learning.common([10, 50], [[0.5], [0.6]], 100) == (0.0, 0)
+    # One part of half the whole: 0.005 / (1 - 0.5) of n = 50, a half of that at 100.
+    assert learning.common([50, 100], [[0.5, 0.6], [0.6]], 100) == pytest.approx((0.005**0.5, 1))
+
+
 def test_what_no_law_goes_through_is_said() -> None:
     same = simulated(1)[-1]
     found = learning.curve(get("accuracy"), [10, 20], [same, same], draws=100)

@@ -6,13 +6,18 @@ are resampled, the tested items once for all points, since all are tested on the
 with an offset is fitted through the points (Hestness et al. 2017; `gradus.stats.scaling`), and its
 uncertainty comes from the same resamples.
 
+Draws are parts of one train set, so they differ less than train sets would: at a share f by the
+(1 - f)th part of the variance (sampling without replacement, Cochran 1977, section 2.6), at the
+whole not at all. What they have in common moves all points alike, with the variance of a train set
+of N items, which is put back: the draws' own, over 1 - f, falls as 1 / n, and tells it.
+
 The mean of S resampled draws spreads by (S - 1) / S too little; its deviations are drawn out by the
 root of that (Davison and Hinkley 1997, section 2.2.2). From few draws their spread is known badly,
 so a point's interval is as much longer as Student's is than the normal one, with the degrees of
 freedom of a sum of two variances of which that of the items is known (Satterthwaite 1946). A single
 draw says nothing of others: the point's interval is then of the items alone.
 
-Legend: P points, S draws of a point, D resamples, N items.
+Legend: P points, S draws of a point, D resamples, N tested items.
 """
 
 from __future__ import annotations
@@ -74,6 +79,29 @@ def resampled_points(
     return np.concatenate(parts)
 
 
+def common(
+    sizes: Sequence[int], values: Sequence[Sequence[float]], whole: int
+) -> tuple[float, int]:
+    """The standard deviation of what another train set of `whole` items would move all points by.
+
+    From the spread of the draws of the three largest parts of it, and with what degrees of freedom;
+    0 where none has two draws. What draws of the whole spread by is their seeds' doing, and left
+    out.
+    """
+    spread = {
+        size: float(np.var(of, ddof=1))
+        for size, of in zip(sizes, values, strict=True)
+        if len(of) > 1 and all(map(math.isfinite, of))
+    }
+    seeds = spread.pop(whole, 0.0)
+    largest = sorted(spread)[-3:]
+    if not largest:
+        return 0.0, 0
+    parts = [max(0.0, spread[size] - seeds) * size / (1 - size / whole) for size in largest]
+    freedom = sum(len(of) - 1 for size, of in zip(sizes, values, strict=True) if size in largest)
+    return math.sqrt(sum(parts) / len(parts) / whole), freedom
+
+
 def _redrawn(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """[D, S] to [D]: means of S draws that are drawn again."""
     size, count = values.shape
@@ -96,10 +124,15 @@ def _interval(
     if not (of_draws > 0 and whole > 0):
         return low, high
     freedom = (count - 1) * max(1.0, whole / of_draws) ** 2
-    tail = (1 + level) / 2
-    far = float(stats.t.ppf(tail, freedom) / stats.norm.ppf(tail))
+    far = _student(level, freedom)
     least, most = metric.range
     return max(least, mean - far * (mean - low)), min(most, mean + far * (high - mean))
+
+
+def _student(level: float, freedom: float) -> float:
+    """How much longer Student's interval is than the normal one."""
+    tail = (1 + level) / 2
+    return float(stats.t.ppf(tail, freedom) / stats.norm.ppf(tail))
 
 
 def curve(
@@ -111,6 +144,7 @@ def curve(
     draws: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    whole: int | None = None,
 ) -> Curve:
     """The learning curve through P sizes, and the law's value at `at`.
 
@@ -122,10 +156,16 @@ def curve(
         draws: of the bootstrap.
         seed: of the bootstrap.
         level: of the intervals.
+        whole: items of the train set that all draws are parts of; draws are independent of one
+            another when left out.
     """
     values = [[metric(one) for one in point] for point in seen]
     means = [sum(of) / len(of) for of in values]
     resampled = resampled_points(metric, seen, draws=draws, seed=seed)
+    if whole is not None:
+        far, freedom = common(sizes, values, whole)
+        moved = np.random.default_rng([seed, 1]).normal(size=(len(resampled), 1))
+        resampled = resampled + far * (_student(level, freedom) if far else 0.0) * moved
     points = tuple(
         Point(float(size), mean, *_interval(metric, of, resampled[:, i], level), tuple(of))
         for i, (size, mean, of) in enumerate(zip(sizes, means, values, strict=True))

@@ -166,6 +166,7 @@ training: {step: baseline}
             draws=config.bootstrap,
             seed=context.seed,
             level=config.level,
+            whole=len(data.train),
         )
         facts = {"metric": name, "unit": metric.unit, "draws": config.draws, **_facts(found, count)}
         checkpoint = context.inner.adopt(whole, context.out)

@@ -107,6 +107,25 @@ def standing(digest: str) -> tuple[Settings, State] | None:
         return None if settings is None else (settings, state)
 
 
+def refuse_bare(digest: str, what: str) -> None:
+    """Refuse to look freely at a split that answers through a hold-out.
+
+    Raises:
+        UsageError: a hold-out with that digest has been asked.
+        StorageError: the file can't be read or is damaged.
+    """
+    known = standing(digest)
+    if known is None or not known[1].asked:
+        return
+    settings, state = known
+    asked = f"{state.asked:,} question{'s' if state.asked != 1 else ''}"
+    raise UsageError(
+        f"{what} has answered {asked} as a reusable hold-out: looking at it directly would void "
+        "the bounds of its answers. Say measure.reusable_holdout "
+        f"{{{_said(settings)}}} in the plan, or take fresh data for dev"
+    )
+
+
 def _parse(
     stream: BinaryIO, path: Path, level: float = 0.95
 ) -> tuple[Settings | None, State, dict[str, Told]]:

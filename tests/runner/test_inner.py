@@ -302,3 +302,37 @@ def test_folds_and_the_whole_compute_each_text_once(
         texts = [data.train.texts[row] for row in held]
         ours, theirs = (load(Path(r.checkpoint.path)).predict_proba(texts) for r in (result, alone))  # type: ignore[union-attr]  # said above
         assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+def test_what_was_seen_of_dev_counts_at_once_however_it_ends(tmp_path: Path, world: World) -> None:
+    told: list[tuple[str, int]] = []
+
+    def inner() -> InnerRuns:
+        runs = runs_in(tmp_path, world)
+        runs.outer.monitor.looked = lambda mark, scored: told.append((mark, scored))
+        return runs
+
+    config = step(HEAD, TOP)
+    resting = inner()
+    rests = resting.run("x", config, boundary=lambda _: False)
+    assert [mark for mark, _ in told] == [rests.fingerprint]
+    assert told[0][1] >= 1
+    assert resting.outer.monitor.configurations == [rests.fingerprint]
+    diverging = inner()
+    with pytest.raises(TrainingError):
+        diverging.run("y", step(HEAD, {**TOP, "lr": 1e30, "clip": None}))
+    assert len(told) == 2
+    assert told[1][1] >= 1, "its head was scored before the rest diverged"
+    # Another process, which only asks what there is, as a search that goes on does.
+    later = inner()
+    assert later.known("x", config) is not None
+    assert later.outer.monitor.configurations == [rests.fingerprint]
+    assert later.outer.monitor.scored == told[0][1]
+
+
+def test_data_with_a_dev_select_of_their_own_are_no_look(tmp_path: Path, world: World) -> None:
+    runs = runs_in(tmp_path, world)
+    data = world.dataset.for_training()
+    own = replace(data, select=data.train)
+    runs.run("x", step(), data=own)
+    assert runs.outer.monitor.configurations == []

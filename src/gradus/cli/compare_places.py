@@ -154,18 +154,26 @@ class DataPlace(Place):
         return found
 
     def begin(self, models: Sequence[Model]) -> None:
-        """Count the reading of a test split, if any model is asked about it."""
-        from gradus import ledger
+        """Count the reading of a test split, or the look at a half of dev, if any model is asked.
 
-        anew = [m.name for m in models if m.weights is not None and self.kept(m) is None]
+        Raises:
+            UsageError: dev.gate answers through a reusable hold-out.
+        """
+        from gradus import holdout, ledger, looks
+        from gradus.runner import fingerprint
+
+        digest = self.dataset.split_digests.get(self.at, "")
+        if self.at == "dev.gate":
+            holdout.refuse_bare(digest, self.name)
+        anew = {m.name: m.weights for m in models if m.weights is not None and not self.kept(m)}
+        name, run = self.dataset.name, "gradus compare"
         if self.at == "test" and anew:
-            ledger.read(
-                self.dataset.split_digests["test"],
-                data=self.dataset.name,
-                run="gradus compare",
-                reading=uuid.uuid4().hex,
-                models=anew,
-            )
+            ledger.read(digest, data=name, run=run, reading=uuid.uuid4().hex, models=list(anew))
+        elif self.at in looks.HALVES and anew:
+            # As a run counts them: on dev.gate those that are seen together, on dev.select each.
+            each = sorted({ref.digest for ref in anew.values()})
+            for mark in [fingerprint.digest(each)] if self.at == "dev.gate" else each:
+                looks.note(digest, self.at, mark, data=name, run=run, step=", ".join(anew))
 
     def ask(self, asked: Asked) -> Contender:
         """Classify every text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gradus import registry
@@ -46,7 +47,7 @@ def check_holdout(draft: Draft, faults: Faults) -> None:
             except GateSyntaxError:
                 continue  # told where the gate itself is checked
             on_data = step.needs is not None and bool(step.needs.data)
-            on_data = on_data and not step.benchmarks and not _reads_test(step.config)
+            on_data = on_data and not step.benchmarks and on_gate(step.config)
             if not on_data or spec.metric in CostBenchmark.metrics or answerable(spec.measured):
                 continue
             faults.add(
@@ -56,6 +57,7 @@ def check_holdout(draft: Draft, faults: Faults) -> None:
             )
 
 
-def _reads_test(config: object) -> bool:
-    on = config.get("on") if isinstance(config, dict) else None
-    return isinstance(on, str) and on.endswith(".test")
+def on_gate(config: object) -> bool:
+    """Whether a step is measured on dev.gate, not on a split that its `on` names."""
+    on = config.get("on") if isinstance(config, Mapping) else None
+    return not (isinstance(on, str) and on.endswith((".test", ".dev.select")))

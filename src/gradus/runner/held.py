@@ -1,20 +1,23 @@
 """dev.gate behind Thresholdout: what a plan with ``measure.reusable_holdout`` is shown of it.
 
-Of each checkpoint that was measured on dev.gate only what some gate of the plan asks for is
+Of each checkpoint that was measured on dev.gate only what some gate of the plan asks of it is
 answered, through `gradus.holdout`; all else that was measured there is left out of the record, and
 the same metrics on dev.select, which may be looked at freely, stand in its place.
+
+Once a hold-out has been asked, nothing else may read that dev.gate: a plan without the setting is
+refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from gradus import benchmarks, gates, registry
+from gradus import benchmarks, gates, looks, registry
 from gradus.benchmarks.cost import CostBenchmark
 from gradus.gates.held import METHOD
-from gradus.holdout import Told, question
+from gradus.holdout import Told, question, refuse_bare, standing
 from gradus.measure import quality
 from gradus.metrics.repeated import one_of
 from gradus.records import Measurement
@@ -22,12 +25,37 @@ from gradus.runner.fingerprint import digest
 from gradus.runner.inputs import Inputs
 from gradus.runner.keys import settings as settings_of
 from gradus.runner.measuring import Measured
+from gradus.runner.monitor import Reporter
 from gradus.runner.observing import predictions_of
 from gradus.runner.store import read_json, write_json
 from gradus.stats.thresholdout import Settings, each
 
 if TYPE_CHECKING:
     from gradus.metrics.base import Items
+
+
+GATE: Final = "dev.gate"
+
+
+def guard(inputs: Inputs, reporter: Reporter) -> None:
+    """Keep a hold-out from being looked at past its budget; said before any step begins.
+
+    Raises:
+        UsageError: this plan would look freely at a dev.gate that answers through a hold-out.
+        StorageError: the state folder can't be read.
+    """
+    held = inputs.plan.measure.get("reusable_holdout") is not None
+    for name in inputs.plan.data:
+        split = inputs.dataset(name).split_digests.get("dev.gate")
+        if split is None:
+            continue
+        if not held:
+            refuse_bare(split, f"{name}.dev.gate")
+        elif standing(split) is None and (seen := looks.count(looks.everything(), split, GATE)):
+            reporter.note(
+                f"{name}.dev.gate has been looked at before without the reusable hold-out "
+                f"({seen:,} of `gradus looks`): its bounds don't allow for what was learnt then"
+            )
 
 
 def veiled(measured: Measured, inputs: Inputs) -> tuple[Measured, dict[str, Any]]:
@@ -65,7 +93,7 @@ def veiled(measured: Measured, inputs: Inputs) -> tuple[Measured, dict[str, Any]
 def _hidden(m: Measurement, inputs: Inputs) -> bool:
     """Whether it tells something of the labels of a data set's dev.gate."""
     cost = m.metric in CostBenchmark.metrics
-    return m.split == "dev.gate" and m.data in inputs.plan.data and not cost
+    return m.split == GATE and m.data in inputs.plan.data and not cost
 
 
 def _answers(
@@ -77,7 +105,7 @@ def _answers(
     items, so that a plan that runs again asks nothing and predicts nothing.
     """
     first = there[0]
-    asked = [_asked(inputs), each(float(inputs.plan.measure["level"]))]
+    asked = [_asked(first, inputs), each(float(inputs.plan.measure["level"]))]
     mark = digest([asked, asdict(settings), settings_of(inputs), first.checkpoint])[:12]
     file = (inputs.folder.path / str(first.items)).parent / f"held-{mark}.json"
     if not file.exists():
@@ -102,13 +130,13 @@ def _ask(
     )
     found = _on_select(first, select, inputs)
     told = []
-    for name in _asked(inputs):
+    for name in _asked(first, inputs):
         own = next((m for m in there if m.metric == name), None)
         if own is None:
             continue
         low, high = registry.load("metrics", name).range
         one = question(
-            dataset.split_digests["dev.gate"],
+            dataset.split_digests[GATE],
             settings,
             digest([name, inputs.checkpoint(first.checkpoint).digest, own.n])[:24],
             select=_scaled(name, select),
@@ -145,13 +173,23 @@ def _on_select(like: Measurement, select: Items, inputs: Inputs) -> list[Measure
     ]
 
 
-def _asked(inputs: Inputs) -> list[str]:
-    """The metrics that gates of the plan ask for and that can be answered."""
-    from gradus.plan.holdout import answerable
+def _asked(of: Measurement, inputs: Inputs) -> list[str]:
+    """The metrics that gates of the plan ask of this checkpoint on these data, and that can be
+    answered: its own step's, and those that hold another one against it."""
+    from gradus.plan.holdout import answerable, on_gate
 
-    texts = [text for spec in inputs.plan.steps for text in spec.gates]
-    parsed = [gates.parse(text, scores=inputs.scores.own) for text in texts]
-    return list(dict.fromkeys(gate.metric for gate in parsed if answerable(gate.measured)))
+    found = []
+    for spec in inputs.plan.steps:
+        if of.data not in spec.data or not on_gate(spec.config):
+            continue
+        # What `evaluate` judges is the last of its models.
+        own = {spec.id, *(spec.models[-1:] if registry.plain(spec.kind) == "evaluate" else ())}
+        for text in spec.gates:
+            gate = gates.parse(text, scores=inputs.scores.own)
+            other = spec.models[0] if gate.reference == "parent" else gate.reference
+            if of.checkpoint in {*own, other} and answerable(gate.measured):
+                found.append(gate.metric)
+    return list(dict.fromkeys(found))
 
 
 def _scaled(name: str, items: Items) -> float:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradus.data.redrawn import rows_digest
-from gradus.errors import UsageError
+from gradus.errors import GradusError, UsageError
 from gradus.runner.fingerprint import timing
 from gradus.runner.inner_step import InnerStep
 from gradus.runner.monitor import Quiet, Reporter, RunMonitor
@@ -75,26 +75,52 @@ class InnerRuns:
         weights: bool = True,
     ) -> InnerResult:
         """See `Inner.run`."""
-        one = InnerStep(self, name, checked(step), data, models or {}, seed)
+        one = self._step(name, step, data, models, seed)
         there = one.done(weights or (costs and not one.timed()))
-        paused = None if there else one.make(boundary)
+        try:
+            paused = None if there else one.make(boundary)
+        except GradusError:
+            self._count(one, data)  # what it fails of may come after a score
+            raise
         found = one.paused(paused) if paused is not None else one.result(metrics, costs)
         self._records[name] = one.record(found)
-        if self._same_select(data) and found.paused is None and one.mark not in self._counted:
-            self._counted.add(one.mark)
-            self._count(int(one.outcome().get("scored", 0)) + 1, one.mark)
+        self._count(one, data)
         return found
+
+    def _step(
+        self,
+        name: str,
+        step: Mapping[str, Any],
+        data: TrainingData | None,
+        models: Mapping[str, CheckpointRef] | None,
+        seed: int | None,
+    ) -> InnerStep:
+        one = InnerStep(self, name, checked(step), data, models or {}, seed)
+        outer = self.outer.monitor
+        if isinstance(outer, RunMonitor) and self._same_select(data):
+            one.monitor.looked = outer.looked
+        return one
 
     def _same_select(self, data: TrainingData | None) -> bool:
         """Whether these data leave the plan's dev.select as it is."""
         own = self.outer.data
         return data is None or (own is not None and data.select.ids == own.select.ids)
 
-    def _count(self, scored: int, mark: str) -> None:
-        """What steps inside it look up on the plan's dev.select, the outer step has looked up."""
-        if isinstance(self.outer.monitor, RunMonitor):
-            self.outer.monitor.scored += scored
-            self.outer.monitor.configurations.append(mark)
+    def _count(self, one: InnerStep, data: TrainingData | None) -> None:
+        """What steps inside it look up on the plan's dev.select, the outer step has looked up.
+
+        Once each, whether it is done, rests at a boundary or failed behind one.
+        """
+        scored, outer = one.scored(), self.outer.monitor
+        fresh = one.mark not in self._counted and self._same_select(data)
+        if not (scored and fresh and isinstance(outer, RunMonitor)):
+            return
+        self._counted.add(one.mark)
+        outer.scored += scored
+        outer.configurations.append(one.mark)
+        # Of one that runs others inside itself, each of these has been told of.
+        if outer.looked is not None and not one.monitor.configurations:
+            outer.looked(one.mark, scored)
 
     def known(
         self,
@@ -108,7 +134,7 @@ class InnerRuns:
         costs: bool = False,
     ) -> InnerResult | None:
         """See `Inner.known`."""
-        one = InnerStep(self, name, checked(step), data, models or {}, seed)
+        one = self._step(name, step, data, models, seed)
         if one.done(weights=False):
             found = one.result(metrics, costs)
         else:
@@ -120,6 +146,7 @@ class InnerRuns:
         # whatever ran before a kill and what after.
         self._records.pop(name, None)
         self._records[name] = one.record(found)
+        self._count(one, data)
         return found
 
     def taken(

@@ -116,6 +116,12 @@ class InnerStep:
         found: dict[str, Any] = read_json(self.place / "outcome.json")
         return found
 
+    def scored(self) -> int:
+        """How often it was scored on dev.select; once more than it says itself when it is done."""
+        if (self.place / "outcome.json").exists():
+            return int(self.outcome().get("scored", 0)) + 1
+        return max(self.monitor.scored, sum(bool(_selected(row)) for row in self._curve()))
+
     def make(self, boundary: Callable[[Boundary], bool] | None) -> Boundary | None:
         """Run it, or go on with it; where it stands if it was stopped."""
         context = self._context()

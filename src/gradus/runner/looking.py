@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gradus import ledger, looks
 from gradus.errors import StorageError
@@ -16,16 +16,22 @@ from gradus.steps.base import Target
 def count_chosen(
     spec: StepSpec, mark: str, monitor: RunMonitor, inputs: Inputs, reporter: Reporter
 ) -> None:
-    """Count the configurations that were scored on dev.select.
+    """Count a step that was scored on dev.select, whose fingerprint is `mark`.
 
-    One for a step that was scored itself, whose fingerprint is `mark`; of one that runs others
-    inside itself each of these.
+    Of one that runs others inside itself each of these has been counted (`counts_chosen`).
     """
-    marks = monitor.configurations or [mark] * bool(monitor.scored)
-    for name in spec.data[:1]:
-        for one in marks:
-            compared = monitor.scored if len(marks) == 1 else 1
-            _note(spec, name, "dev.select", one, inputs, reporter, compared=compared)
+    if monitor.scored and not monitor.configurations:
+        counts_chosen(spec, inputs, reporter)(mark, monitor.scored)
+
+
+def counts_chosen(spec: StepSpec, inputs: Inputs, reporter: Reporter) -> Callable[[str, int], None]:
+    """Counts one configuration at a time, by its fingerprint and the number of its scores."""
+
+    def count(mark: str, compared: int) -> None:
+        for name in [*spec.data, *spec.corpora][:1]:
+            _note(spec, name, "dev.select", mark, inputs, reporter, compared=compared)
+
+    return count
 
 
 def count_measured(

@@ -68,6 +68,8 @@ class RunMonitor:
     Attributes:
         scored: how often something was scored on dev.select.
         configurations: fingerprints of the steps inside the step that were.
+        looked: told of each of these at once, with the number of its scores, so that what was
+            seen counts though the step be killed.
     """
 
     def __init__(self, curves: Path, data: TrainingData | None, reporter: Reporter) -> None:
@@ -75,6 +77,7 @@ class RunMonitor:
         self.notes: list[str] = []
         self.scored = 0
         self.configurations: list[str] = []
+        self.looked: Callable[[str, int], None] | None = None
         self._data = data
         self._reporter = reporter
 

@@ -13,6 +13,7 @@ from gradus.data.facts import measurements as data_measurements
 from gradus.errors import GradusError, Interrupted, UsageError, unknown
 from gradus.plan import dump
 from gradus.records import Answer, Plan, RunRecord, State, StepRecord, StepSpec
+from gradus.runner import held
 from gradus.runner.auditing import audited
 from gradus.runner.gating import Gating, judge_data
 from gradus.runner.inputs import Inputs, refuse_changed_data
@@ -80,6 +81,7 @@ class _Execution:
         facts, corpora = self.inputs.data_facts(), self.inputs.corpus_facts()
         refuse_changed_data(earlier, {**facts, **corpora})
         self.inputs.check()
+        held.guard(self.inputs, self.reporter)
         self._keep_plan()
         self.began = time.perf_counter()
         self.record = RunRecord(

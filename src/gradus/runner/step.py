@@ -176,6 +176,7 @@ class StepRun:
             dtype=self.dtype,
             reporter=self.reporter,
         )
+        monitor.looked = looking.counts_chosen(self.spec, self.inputs, self.reporter)
         resumed = any(context.work.iterdir())
         if resumed:
             self.reporter.note(f"{self.spec.id}: going on where it was interrupted")

@@ -51,6 +51,16 @@ def test_a_table_and_where_the_report_is(here: Path, capsys: pytest.CaptureFixtu
     assert json.loads(quiet.out)["state"] == "done"
 
 
+@pytest.mark.parametrize("place", ["taken", "taken/below"])
+def test_a_file_in_the_way_of_the_runs(
+    here: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (here / "taken").write_text("mine", encoding="utf-8")
+    assert cli.main(["run", str(write_plan(here)), "--runs-dir", place]) == 1
+    assert "a file is in its way" in capsys.readouterr().err
+    assert (here / "taken").read_text(encoding="utf-8") == "mine"
+
+
 def test_a_closed_gate(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = write_plan(here, {**FLOOR, "gates": ["accuracy <= 0.1"]})
     assert cli.main(["run", str(plan), "--runs-dir", "elsewhere"]) == 3

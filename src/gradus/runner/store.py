@@ -94,9 +94,16 @@ class RunFolder:
 
         Raises:
             RunBusy: another process holds it; the message names its process id.
+            StorageError: it can't be made.
         """
         with storage(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except (NotADirectoryError, FileExistsError) as error:
+                raise StorageError(
+                    f"{self.path} can't be made, for a file is in its way: choose another folder "
+                    "with --runs-dir"
+                ) from error
             handle = (self.path / "lock").open("a+", encoding="utf-8")
         with handle:
             try:

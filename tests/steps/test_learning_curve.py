@@ -11,13 +11,16 @@ import pytest
 
 from gradus.data.dataset import Split
 from gradus.errors import PlanError
+from gradus.metrics import get
+from gradus.metrics.base import Predictions
 from gradus.plan import plan_from_dict
 from gradus.records import RunRecord
 from gradus.report import facts
 from gradus.report.html import html
 from gradus.report.markdown import markdown
 from gradus.runner.run import run
-from gradus.steps.learning_curve import answer, prefix
+from gradus.stats.learning import curve
+from gradus.steps.learning_curve import _at, _facts, answer, prefix
 from gradus.testing.world import default_rows
 
 STEP: dict[str, Any] = {
@@ -129,6 +132,28 @@ def test_draws_are_nested_and_differ() -> None:
 def test_bad_configs_are_faults(tmp_path: Path, changed: dict[str, Any], why: str) -> None:
     with pytest.raises(PlanError, match=why):
         plan_from_dict(plan(tmp_path, **changed))
+
+
+def test_a_law_past_its_points_is_no_more_than_a_guess() -> None:
+    """A straight line in the logarithm that stays below the law's end cannot bend as it does."""
+    gold = np.zeros(4000, dtype=np.int64)
+    ids = tuple(map(str, range(4000)))
+
+    def said(rate: float) -> Predictions:
+        wrong = (np.arange(4000) >= rate * 4000).astype(np.int64)
+        return Predictions(gold=gold, predicted=wrong, log_probs=None, labels=("a",), ids=ids)
+
+    sizes = [80, 160, 320, 640, 1280, 2560, 5120]
+    steps = [0.50, 0.52, 0.50, 0.60, 0.72, 0.71, 0.80]
+    bad = curve(get("accuracy"), sizes, [[said(r)] * 2 for r in steps], at=_at(80, 5120), draws=200)
+    told = _facts(bad, 5120)
+    assert "goes past what was seen at" in told["caution"]
+    assert told["caution"] in answer({"metric": "accuracy", "rows": 5120, **told})
+    rates = [0.9 - 3 * n**-0.5 for n in sizes]
+    good = curve(
+        get("accuracy"), sizes, [[said(r)] * 2 for r in rates], at=_at(80, 5120), draws=200
+    )
+    assert "caution" not in _facts(good, 5120)
 
 
 def test_without_a_law_the_answer_says_why() -> None:

@@ -73,7 +73,7 @@ def _answer(facts: Fact) -> str:
         f"{interval(twice['ci_low'], twice['ci_high'], unit)}, a change of "
         f"{signed(twice['gain'], unit)} "
         f"{interval(twice['gain_low'], twice['gain_high'], unit)}, as far as the law holds "
-        "beyond what was seen."
+        "beyond what was seen." + (f" {facts['caution']}." if "caution" in facts else "")
     )
 
 

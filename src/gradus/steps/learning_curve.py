@@ -27,7 +27,7 @@ from gradus.steps.inner import (
 if TYPE_CHECKING:
     from gradus.data.dataset import Split, TrainingData
     from gradus.metrics.base import Items
-    from gradus.stats.learning import Curve
+    from gradus.stats.learning import Curve, Point
     from gradus.stats.scaling import PowerLaw
     from gradus.steps.inner import InnerResult
 
@@ -257,7 +257,17 @@ def _facts(found: Curve, count: float) -> dict[str, Any]:
     }
     if isinstance(found.law, str):
         return {**facts, "no_law": found.law}
-    return {**facts, **_law(found.law, count)}
+    return {**facts, **_law(found.law, count), **_caution(found.law, found.points)}
+
+
+def _caution(law: PowerLaw, points: Sequence[Point]) -> dict[str, str]:
+    """Where the law goes past more of its points than the one in twenty that chance may take."""
+    missed = [int(p.x) for p in points if not p.low <= law(p.x) <= p.high]
+    if len(missed) <= len(points) / 5:
+        return {}
+    sizes = ", ".join(f"{n:,}" for n in missed)
+    said = f"The law goes past what was seen at {sizes} texts: a rough guess at best"
+    return {"caution": said}
 
 
 def _law(law: PowerLaw, count: float) -> dict[str, Any]:
@@ -295,4 +305,5 @@ def answer(facts: Mapping[str, Any]) -> str:
         f"[{told['ci_low']:.3f}, {told['ci_high']:.3f}], a change of {told['gain']:+.3f} "
         f"[{told['gain_low']:+.3f}, {told['gain_high']:+.3f}] against what the law says of all "
         f"{facts['rows']:,}; as far as the law holds beyond what was seen"
+        + (f". {facts['caution']}" if "caution" in facts else "")
     )

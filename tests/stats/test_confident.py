@@ -30,9 +30,8 @@ def brute(probabilities: list[list[float]], given_: list[int]) -> tuple[list, li
             off.append((p[g] - max(p[j] for j in labels if j != g), row, star))
     scaled = []
     for i in labels:
-        total = sum(joint[i])
-        weights = [c / total for c in joint[i]] if total else [float(i == j) for j in labels]
-        scaled.append([w * given_.count(i) for w in weights])
+        clipped = [max(c, 1) if i == j else c for j, c in enumerate(joint[i])]
+        scaled.append([c / sum(clipped) * given_.count(i) for c in clipped])
     everything = sum(map(sum, scaled))
     return joint, [[v / everything for v in row] for row in scaled], sorted(off)
 
@@ -118,3 +117,12 @@ def test_a_label_without_items_or_confidence() -> None:
         doubts(rows, np.array([0, 1]))
     with pytest.raises(ValueError, match="none can be wrong"):
         doubts(np.ones((3, 1)), np.array([0, 0, 0]))
+
+
+def test_a_label_that_always_looks_like_another() -> None:
+    """All ten of its items are listed, but not all of a label's items can be wrong: by the counts
+    [[20, 0], [10, 1]] ten in eleven are."""
+    rows = np.array([[0.9, 0.1]] * 20 + [[0.92, 0.08]] * 10)
+    found = doubts(rows, np.array([0] * 20 + [1] * 10))
+    assert sorted(found.rows.tolist()) == list(range(20, 30))
+    assert found.expected == pytest.approx(10 * 10 / 11)

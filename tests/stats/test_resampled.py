@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradus.stats.components import components
+from gradus.metrics.mae import Mae
+from gradus.metrics.numbers import Numbers
+from gradus.stats.components import components, item_variance
 from gradus.stats.resampled import corrected, naive
 
 
@@ -57,6 +59,40 @@ def test_components_are_those_that_were_put_in() -> None:
         seen.append((found.seeds, found.raw_folds, found.items, found.raw_training))
     assert np.mean(seen, axis=0) == pytest.approx(
         [seeds, training + items, items, training], rel=0.06
+    )
+
+
+@pytest.mark.parametrize(
+    ("training", "items", "seeds", "noise"),
+    [(0.0, 0.0, 0.0, 1.0), (0.0, 1.0, 0.0, 0.0), (0.02, 1.0, 0.0, 1.0), (0.02, 1.0, 0.01, 0.5)],
+)
+def test_components_of_predictions(
+    training: float, items: float, seeds: float, noise: float
+) -> None:
+    """Errors of 10 cells of 60 items by two seeds, drawn with these variances: what single seeds do
+    with single items (`noise`) belongs to the seeds, and isn't taken for that of the items."""
+    rng, seen, n = np.random.default_rng(4), [], 60
+    gold = np.zeros(n)
+    for _ in range(300):
+        table, varied = [], []
+        for _ in range(10):
+            cell = 9 + rng.normal(0, math.sqrt(training)) + rng.normal(0, math.sqrt(items), n)
+            runs = [
+                Numbers(
+                    gold=gold,
+                    predicted=cell
+                    + rng.normal(0, math.sqrt(seeds))
+                    + rng.normal(0, math.sqrt(noise), n),
+                )
+                for _ in range(2)
+            ]
+            table.append([Mae()(run) for run in runs])
+            varied.append(item_variance(Mae(), runs, draws=100))
+        found = components(np.array(table), np.array(varied))
+        seen.append((found.seeds, found.raw_items, found.raw_training))
+        assert min(found.items, found.training) >= 0
+    assert np.mean(seen, axis=0) == pytest.approx(
+        [seeds + noise / n, items / n, training], abs=0.002
     )
 
 

@@ -36,7 +36,6 @@ OVER_ITEMS: Final = (
     "and takes the trained models as given"
 )
 
-
 OVER_GROUPS: Final = (
     "of the predictions that were made, on groups of items like these; assumes that groups are "
     "independent and takes the trained models as given"
@@ -99,7 +98,10 @@ def described(
         "seconds": sum(cell.seconds for cell in own),
         "components": {
             key: number(getattr(parts, key))
-            for key in ("seeds", "folds", "items", "training", "raw_folds", "raw_training")
+            for key in (
+                *("seeds", "folds", "items", "training"),
+                *("raw_folds", "raw_items", "raw_training"),
+            )
         },
     }
 

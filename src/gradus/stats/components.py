@@ -9,7 +9,8 @@ chapter 3; balanced, seeds within cells):
 - **folds**: the variance of the cells' means, less what the seeds leave in a mean: seeds / S. It is
   parted further into
   - **items**: which items happened to be held out: the variance that a bootstrap of a fold's items
-    gives its value, averaged over cells, the seeds' values averaged as in the cell;
+    gives its value, averaged over cells. With several seeds it is the covariance of two of them
+    under the same draws: what single seeds do with single items, the seeds have already;
   - **training sets**: the rest, what another training set does.
 
 A component that comes out below zero is reported as zero, with the raw number beside it. Since
@@ -47,7 +48,8 @@ class Components:
         items: of `folds`, what the held-out items do.
         training: of `folds`, the rest.
         raw_folds: `folds` before negative values were set to zero.
-        raw_training: `training` before that.
+        raw_items: `items` before that.
+        raw_training: `raw_folds` less `raw_items`.
         method: in words.
     """
 
@@ -56,12 +58,13 @@ class Components:
     items: float
     training: float
     raw_folds: float
+    raw_items: float
     raw_training: float
     method: str = METHOD
 
 
 def components(values: np.ndarray, items: np.ndarray | None = None) -> Components:
-    """The components of values [C, S], and the items' variances [C] of the cells' means.
+    """The components of values [C, S], and the items' variances [C] by `item_variance`.
 
     With one seed, seeds can't be told from training sets: `seeds` is NaN and is part of `folds`.
     Cells with a value that is NaN are left out.
@@ -72,14 +75,14 @@ def components(values: np.ndarray, items: np.ndarray | None = None) -> Component
     cells, seeds_count = values.shape
     seeds = float(values.var(axis=1, ddof=1).mean()) if seeds_count > 1 and cells else math.nan
     if cells < 2:
-        return Components(seeds, *(math.nan,) * 5)
+        return Components(seeds, *(math.nan,) * 6)
     between = float(values.mean(axis=1).var(ddof=1))
     raw = between - (0.0 if math.isnan(seeds) else seeds / seeds_count)
     folds = max(raw, 0.0)
-    of_items = math.nan if items is None else float(np.nanmean(np.asarray(items)[kept]))
-    rest = raw - of_items
-    training = rest if math.isnan(rest) else max(rest, 0.0)
-    return Components(seeds, folds, of_items, training, raw, rest)
+    drawn = math.nan if items is None else float(np.nanmean(np.asarray(items)[kept]))
+    rest = raw - drawn
+    of_items, training = (x if math.isnan(x) else max(x, 0.0) for x in (drawn, rest))
+    return Components(seeds, folds, of_items, training, raw, drawn, rest)
 
 
 def item_variance(
@@ -90,7 +93,11 @@ def item_variance(
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> float:
-    """The variance that drawing the items anew gives the mean over runs: a bootstrap's.
+    """The variance that drawing the items anew gives what the runs have in common: a bootstrap's.
+
+    That of the mean over S runs holds an S-th of what single runs do with single items. That part
+    is how far the runs stray from their mean under the same draws, and is taken off; what is left
+    is the mean covariance of two runs. By chance it may be below zero.
 
     Args:
         metric: what is computed.
@@ -103,7 +110,14 @@ def item_variance(
     for size in chunks(draws, max(map(len, runs))):
         drawn = units.resamples(size, rng)
         rows = [draw_values(metric, r, units.weights(drawn, side)) for side, r in enumerate(runs)]
-        parts.append(np.mean(rows, axis=0))
-    values = np.concatenate(parts)
-    values = values[np.isfinite(values)]
-    return float(values.var(ddof=1)) if len(values) > 1 else math.nan
+        parts.append(np.stack(rows))
+    values = np.concatenate(parts, axis=1)
+    values = values[:, np.isfinite(values).all(axis=0)]
+    if values.shape[1] < 2:
+        return math.nan
+    mean = values.mean(axis=0)
+    whole = float(mean.var(ddof=1))
+    if len(runs) < 2:
+        return whole
+    apart = float((values - mean).var(axis=1, ddof=1).sum()) / (len(runs) - 1)
+    return whole - apart / len(runs)

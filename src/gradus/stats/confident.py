@@ -6,8 +6,8 @@ Labels", Journal of Artificial Intelligence Research 70:
 1. Threshold t_j: the mean probability of j over the items whose given label is j. An item is
    confidently of j where its probability of j reaches t_j; of several such j, the most probable.
 2. Confident joint C[i, j]: how many items with given label i are confidently of j.
-3. Joint Q[i, j] of given and true labels: rows of C scaled to how many items have each given
-   label, then all of it to sum to 1.
+3. Joint Q[i, j] of given and true labels: rows of C, with at least 1 on the diagonal, scaled to how
+   many items have each given label, then all of it to sum to 1.
 4. Items counted off C's diagonal are the labels that are likely wrong; the sum of Q off its
    diagonal times N says how many there may be. They are ranked by their normalised margin, the
    probability of the given label less that of the likeliest other one: the lowest first.
@@ -104,12 +104,11 @@ def doubts(probabilities: np.ndarray, given: np.ndarray) -> Doubts:
 def calibrated(confident: np.ndarray, given: np.ndarray) -> np.ndarray:
     """float64 [K, K]: the confident joint with the given labels' true counts, scaled to sum to 1.
 
-    A label of whose items none is confidently of anything has nothing to go by: it is taken to be
-    right.
+    Of every label at least one item is taken to be right, as the authors' cleanlab does: else a
+    label whose items all look like another would be held for wrong from end to end.
     """
     counts = confident.astype(np.float64)
-    empty = counts.sum(axis=1) == 0
-    counts[empty, empty] = 1.0
+    np.fill_diagonal(counts, counts.diagonal().clip(min=1.0))
     scaled = counts / counts.sum(axis=1, keepdims=True) * given[:, None]
     return np.asarray(scaled / scaled.sum())
 
